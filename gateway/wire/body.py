@@ -1,0 +1,116 @@
+"""
+What both parsers share: finding the end of a head, and reading content by its framing (RFC 9112 section 6).
+"""
+
+from __future__ import annotations
+
+from gateway.wire.chunked import ChunkedDecoder
+from gateway.wire.errors import RemoteProtocolError
+from gateway.wire.events import CHUNKED, END, UNTIL_CLOSE, End
+from gateway.wire.limits import HeadLimits
+from gateway.wire.lines import bad_line_end
+
+_LENGTH_DIGITS = 18
+
+
+class MessageReader:
+    """
+    The state of reading one message after the other.
+
+    @ivar rest: bytes behind the last complete message, while no other one was begun.
+    """
+
+    __slots__ = ("_chunks", "_left", "_limits", "_reading", "_scanned", "rest")
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self._limits = limits
+        self.rest = b""
+        self._scanned = 0
+        self._left = 0
+        self._chunks: ChunkedDecoder | None = None
+        self._reading = False
+
+    @property
+    def reading_content(self) -> bool:
+        """A head was given and its End was not."""
+        return self._reading
+
+    def _find_head(self, data: bytes) -> int:
+        """
+        Give the index of the empty line's CRLFCRLF in C{data}, or -1 if there is none yet.
+
+        @raise RemoteProtocolError: too large, or line ends that no head may have.
+        """
+        stop = data.find(b"\r\n\r\n", self._scanned - 3 if self._scanned > 3 else 0)
+        if stop < 0:
+            size = len(data)
+            if size > self._limits.head:
+                raise self._too_large(data)
+            if bad_line_end(data, max(0, self._scanned - 1), size):
+                raise RemoteProtocolError("a bare CR or LF in a message head", "RFC 9112 section 2.2")
+            self._scanned = size
+            return -1
+        self._scanned = 0
+        if stop > self._limits.head:
+            raise self._too_large(data)
+        return stop
+
+    def _too_large(self, data: bytes) -> RemoteProtocolError:
+        return RemoteProtocolError(
+            f"the header section is larger than {self._limits.head} bytes",
+            "RFC 9110 section 5.4",
+            431,
+            "too_large_head",
+        )
+
+    def _begin_content(self, framing: int) -> None:
+        self._reading = True
+        self._left = framing
+        if framing == CHUNKED:
+            self._chunks = ChunkedDecoder(self._limits.trailers)
+
+    def _read_content(self, data: bytes, out: list[bytes | End]) -> None:
+        """Append content and perhaps an End; bytes behind the message go to C{rest}."""
+        left = self._left
+        if left >= 0:
+            size = len(data)
+            if size < left:
+                if size:
+                    out.append(data)
+                    self._left = left - size
+                return
+            self._reading = False
+            if size > left:
+                self.rest = data[left:]
+                data = data[:left]
+            if left:
+                out.append(data)
+            out.append(END)
+        elif left == UNTIL_CLOSE:
+            if data:
+                out.append(data)
+        else:
+            chunks = self._chunks
+            assert chunks is not None
+            content = chunks.receive(data)
+            if content:
+                out.append(content)
+            if chunks.done:
+                self._reading = False
+                self._chunks = None
+                self.rest = chunks.rest
+                out.append(End(chunks.trailers) if chunks.trailers else END)
+
+
+def content_length(value: bytes) -> int:
+    """
+    Read a Content-Length (RFC 9110 section 8.6).
+
+    @raise RemoteProtocolError: not digits only, or over 18 of them.
+    """
+    # isdigit() of bytes is ASCII only; int() alone would also take "+5", "0_5" and surrounding space.
+    if not value.isdigit():
+        raise RemoteProtocolError("a Content-Length that is not a number", "RFC 9110 section 8.6")
+    if len(value) > _LENGTH_DIGITS:
+        raise RemoteProtocolError("a Content-Length that is too large", "RFC 9110 section 8.6")
+    return int(value)

@@ -1,0 +1,259 @@
+"""
+HTTP/1 requests: bytes in, events out (RFC 9112 sections 2 to 7).
+
+Strict: whatever two implementations could read in two ways is refused, never repaired. Pipelined requests wait in
+C{rest} until L{RequestParser.next} is called, so that a caller takes them one at a time.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.message.fields import Fields
+from gateway.wire.body import MessageReader, content_length
+from gateway.wire.errors import RemoteProtocolError
+from gateway.wire.events import CHUNKED, END, RequestEvent, RequestHead
+from gateway.wire.limits import DEFAULT_LIMITS, HeadLimits
+from gateway.wire.lines import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    EXPECT,
+    HOP,
+    HOST,
+    KNOWN_LINES,
+    LOOKALIKE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    name_of,
+)
+
+_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) ([\x21-\x7e]+) HTTP/1\.([0-9])")
+_OTHER_VERSION = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e]+ HTTP/[0-9]\.[0-9]")
+_LONG_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{65,}")
+#: Empty lines that may stand before a request line (RFC 9112 section 2.2).
+_LEADING_EMPTY_LINES = 8
+#: Fields that a Connection field may not take away from the message: the request would change its meaning.
+_NOT_NOMINATED = frozenset((b"host", b"content-length", b"transfer-encoding", b"content-type", b"content-encoding"))
+
+
+class RequestParser(MessageReader):
+    """Reads the requests of one client connection."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self, limits: HeadLimits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
+        self._buffer = b""
+
+    @property
+    def partial(self) -> bool:
+        """Some bytes of a head are there, but not all."""
+        return bool(self._buffer)
+
+    def receive(self, data: bytes) -> list[RequestEvent]:
+        """
+        Take bytes from the client and give the events they complete, up to one End.
+
+        Once an End was given, further bytes gather in C{rest} until L{next}.
+
+        @raise RemoteProtocolError: nothing more can be read; see there for what to answer.
+        """
+        out: list[RequestEvent] = []
+        if self._reading:
+            self._read_content(data, out)  # type: ignore[arg-type]
+            return out
+        if self.rest:
+            self.rest += data
+            return out
+        if self._buffer:
+            data = self._buffer + data
+        if data[:2] == b"\r\n":
+            data = self._skip_empty_lines(data)
+        stop = self._find_head(data)
+        if stop < 0:
+            self._judge_open_head(data)
+            self._buffer = data
+            return out
+        self._buffer = b""
+        head = self._head(data[:stop])
+        out.append(head)
+        if not head.framing:
+            out.append(END)
+            if len(data) > stop + 4:
+                self.rest = data[stop + 4 :]
+            return out
+        self._begin_content(head.framing)
+        self._read_content(data[stop + 4 :], out)  # type: ignore[arg-type]
+        return out
+
+    def next(self) -> list[RequestEvent]:
+        """
+        Go on to the next pipelined request.
+
+        @raise RemoteProtocolError: as in L{receive}.
+        """
+        data, self.rest = self.rest, b""
+        return self.receive(data) if data else []
+
+    def _skip_empty_lines(self, data: bytes) -> bytes:
+        kept = data.lstrip(b"\r\n")
+        if len(data) - len(kept) > 2 * _LEADING_EMPTY_LINES or bad_start(data, len(data) - len(kept)):
+            raise RemoteProtocolError("more than empty lines before the request line", "RFC 9112 section 2.2")
+        # What was skipped stays counted, so that empty lines alone can't keep a connection for ever.
+        return kept if kept else data
+
+    def _judge_open_head(self, data: bytes) -> None:
+        """Refuse an unfinished head whose request line is already wrong or too long."""
+        end = data.find(b"\r\n")
+        if end == 0:
+            return
+        if end < 0:
+            if len(data) > self._limits.target + 128:
+                raise self._too_large(data)
+            if data[:1] in (b" ", b"\t"):
+                raise _bad_request_line(data)
+        elif _LINE.fullmatch(data, 0, end) is None:
+            raise _bad_request_line(data[:end])
+
+    def _too_large(self, data: bytes) -> RemoteProtocolError:
+        end = data.find(b"\r\n")
+        if _LONG_METHOD.match(data):
+            return _bad_request_line(data[:100])
+        if end < 0 or end > self._limits.target + 128:
+            return _uri_too_long(self._limits.target)
+        return super()._too_large(data)
+
+    def _head(self, block: bytes) -> RequestHead:
+        lines = block.split(b"\r\n")
+        line = lines.pop(0)
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise _bad_request_line(line)
+        method, target, minor = match.groups()
+        limits = self._limits
+        if len(target) > limits.target:
+            raise _uri_too_long(limits.target)
+        if len(lines) > limits.fields:
+            raise RemoteProtocolError(
+                f"more than {limits.fields} field lines", "RFC 9110 section 5.4", 431, "too_large_head"
+            )
+        special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
+        head = RequestHead(method, target, 0 if minor == b"0" else 1, Fields(lines), special)
+        _read_special(head)
+        if method == b"CONNECT" and head.framing:
+            raise RemoteProtocolError("content in a CONNECT request", "RFC 9110 section 9.3.6")
+        return head
+
+
+def _read_special(head: RequestHead) -> None:
+    """Decide framing and persistence from the known lines, and mark those that end here."""
+    length: int | None = None
+    chunked = False
+    hosts = 0
+    options: list[bytes] | None = None
+    upgrade: bytes | None = None
+    hop: list[bytes] = []
+    for known in head.special:
+        code = known.code
+        if code == HOST:
+            head.host = known.value
+            hosts += 1
+        elif code == CONNECTION:
+            hop.append(known.line)
+            found = [option.strip(b" \t") for option in known.value.lower().split(b",")]
+            options = found if options is None else options + found
+        elif code == CONTENT_LENGTH:
+            hop.append(known.line)
+            if length is not None:
+                raise RemoteProtocolError("more than one Content-Length", "RFC 9112 section 6.3")
+            length = content_length(known.value)
+        elif code == TRANSFER_ENCODING:
+            hop.append(known.line)
+            if chunked:
+                raise RemoteProtocolError("more than one Transfer-Encoding", "RFC 9112 section 6.1")
+            if known.value.lower() != b"chunked":
+                raise _bad_coding(known.value)
+            chunked = True
+        elif code == HOP or code == LOOKALIKE or code == PROXY_AUTHORIZATION:
+            hop.append(known.line)
+        elif code == TE:
+            hop.append(known.line)
+            head.accepts_trailers = b"trailers" in known.value.lower()
+        elif code == UPGRADE:
+            hop.append(known.line)
+            upgrade = known.value if upgrade is None else upgrade + b", " + known.value
+        elif code == EXPECT:
+            if known.value.lower() == b"100-continue":
+                # Meaningless from an HTTP/1.0 client, which knows no interim response (RFC 9110 section 10.1.1).
+                head.expects_continue = head.minor > 0
+            else:
+                head.unmet_expectation = True
+    if hosts > 1:
+        raise RemoteProtocolError("more than one Host field", "RFC 9112 section 3.2")
+    if not hosts and head.minor:
+        raise RemoteProtocolError("no Host field", "RFC 9112 section 3.2")
+    if options is not None:
+        _read_options(head, options, hop)
+        if upgrade is not None and b"upgrade" in options and head.minor:
+            head.upgrade = upgrade
+    if hop:
+        head.hop = set(hop)
+    if chunked:
+        if length is not None:
+            raise RemoteProtocolError("both Content-Length and Transfer-Encoding", "RFC 9112 section 6.1")
+        if not head.minor:
+            raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0", "RFC 9112 section 6.1")
+        head.framing = CHUNKED
+    elif length is not None:
+        head.framing = head.declared = length
+
+
+def _read_options(head: RequestHead, options: list[bytes], hop: list[bytes]) -> None:
+    nominated = [option for option in options if option not in _USUAL_OPTIONS]
+    if b"close" in options:
+        head.persistent = False
+    elif b"keep-alive" in options and not head.minor:
+        head.keep_alive = True
+    if nominated:
+        for option in nominated:
+            if option in _NOT_NOMINATED:
+                raise RemoteProtocolError("Connection names a field of the message", "RFC 9110 section 7.6.1")
+        hop.extend(line for line in head.fields.lines if name_of(line) in nominated)
+
+
+_USUAL_OPTIONS = frozenset((b"", b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"))
+
+
+def bad_start(data: bytes, size: int) -> bool:
+    """Tell whether the first C{size} bytes are not whole CRLFs; a last lone CR at the end of input may become one."""
+    lead = data[:size]
+    pairs = lead.replace(b"\r\n", b"")
+    return bool(pairs) and not (pairs == b"\r" and size == len(data))
+
+
+def _bad_request_line(line: bytes) -> RemoteProtocolError:
+    if _LONG_METHOD.match(line):
+        return RemoteProtocolError("a method that nobody knows", "RFC 9112 section 3", 501, "not_implemented")
+    if _OTHER_VERSION.fullmatch(line):
+        return RemoteProtocolError("an HTTP version other than 1.x", "RFC 9110 section 2.5", 505, "version")
+    return RemoteProtocolError("a bad request line", "RFC 9112 section 3")
+
+
+def _uri_too_long(limit: int) -> RemoteProtocolError:
+    return RemoteProtocolError(
+        f"the request target is longer than {limit} bytes", "RFC 9112 section 3", 414, "uri_too_long"
+    )
+
+
+def _bad_coding(value: bytes) -> RemoteProtocolError:
+    codings = [coding.strip(b" \t") for coding in value.lower().split(b",")]
+    if codings[-1] == b"chunked" and all(coding in _CODINGS for coding in codings[:-1]) and codings[:-1]:
+        return RemoteProtocolError(
+            "a transfer coding that is not implemented", "RFC 9112 section 6.1", 501, "not_implemented"
+        )
+    return RemoteProtocolError("a bad Transfer-Encoding", "RFC 9112 section 6.1")
+
+
+_CODINGS = frozenset((b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"))

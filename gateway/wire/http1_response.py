@@ -1,0 +1,196 @@
+"""
+HTTP/1 responses: bytes in, events out (RFC 9112 sections 4 to 8).
+
+Strict like the request side: a response whose end could be seen in two ways is an upstream's fault and never passed on.
+Whatever is behind a complete response was not asked for and shows in C{rest}.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.message.fields import Fields
+from gateway.wire.body import MessageReader, content_length
+from gateway.wire.errors import RemoteProtocolError
+from gateway.wire.events import CHUNKED, END, UNTIL_CLOSE, ResponseEvent, ResponseHead
+from gateway.wire.limits import DEFAULT_LIMITS, HeadLimits
+from gateway.wire.lines import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    DATE,
+    HOP,
+    KNOWN_LINES,
+    LOOKALIKE,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    name_of,
+)
+
+_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_START = b"HTTP/1."
+
+
+class ResponseParser(MessageReader):
+    """Reads the responses on one upstream connection, one L{expect} for each."""
+
+    __slots__ = ("_awaiting", "_buffer", "_interim", "_method", "started")
+
+    def __init__(self, limits: HeadLimits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
+        self._buffer = b""
+        self._method = b""
+        self._awaiting = False
+        self._interim = 0
+        self.started = False
+
+    def expect(self, method: bytes) -> None:
+        """
+        Make ready for the response to a request with this method; there must be no C{rest}.
+        """
+        self._method = method
+        self._awaiting = True
+        self._interim = 0
+        self.started = False
+
+    def receive(self, data: bytes) -> list[ResponseEvent]:
+        """
+        Take bytes from the upstream and give the events they complete.
+
+        Interim responses are L{ResponseHead}s below 200. After a 101, and after a final head that answers CONNECT, no
+        End comes: what follows is in C{rest}.
+
+        @raise RemoteProtocolError: nothing more can be read.
+        """
+        out: list[ResponseEvent] = []
+        if self._reading:
+            self._read_content(data, out)  # type: ignore[arg-type]
+            return out
+        if not self._awaiting:
+            self.rest += data
+            return out
+        self.started = True
+        if self._buffer:
+            data = self._buffer + data
+        while self._awaiting:
+            stop = self._find_head(data)
+            if stop < 0:
+                if data[:7] != _START[: len(data)]:
+                    raise RemoteProtocolError("an answer that is not HTTP/1", "RFC 9112 section 4")
+                self._buffer = data
+                return out
+            self._buffer = b""
+            head = self._head(data[:stop])
+            out.append(head)
+            data = data[stop + 4 :]
+            if head.status < 200 and head.status != 101:
+                self._interim += 1
+                if self._interim > self._limits.interim:
+                    raise RemoteProtocolError("too many interim responses", "RFC 9110 section 15.2")
+                continue
+            self._awaiting = False
+            if head.status == 101 or (self._method == b"CONNECT" and head.status < 300):
+                self.rest = data
+            elif head.framing:
+                self._begin_content(head.framing)
+                self._read_content(data, out)  # type: ignore[arg-type]
+            else:
+                out.append(END)
+                self.rest = data
+            return out
+        return out
+
+    def closed(self) -> list[ResponseEvent]:
+        """
+        Learn that the upstream closed its side.
+
+        @return: C{[END]} if that completes a response that runs until the close, else nothing.
+        @raise RemoteProtocolError: it cuts a message off, so what was passed on is incomplete (RFC 9112 section 8).
+        """
+        if self._reading and self._left == UNTIL_CLOSE:
+            self._reading = False
+            return [END]
+        if self._reading:
+            raise RemoteProtocolError("the connection ended in the middle of a response", "RFC 9112 section 8")
+        if self._awaiting and self.started:
+            raise RemoteProtocolError("the connection ended in the middle of a response head", "RFC 9112 section 8")
+        return []
+
+    def _head(self, block: bytes) -> ResponseHead:
+        lines = block.split(b"\r\n")
+        match = _LINE.fullmatch(lines.pop(0))
+        if match is None:
+            raise RemoteProtocolError("a bad status line", "RFC 9112 section 4")
+        if len(lines) > self._limits.fields:
+            raise RemoteProtocolError(f"more than {self._limits.fields} field lines", "RFC 9110 section 5.4")
+        minor, status, reason = match.groups()
+        head = ResponseHead(int(status), reason or b"", 0 if minor == b"0" else 1, Fields(lines))
+        self._read_special(head, lines)
+        return head
+
+    def _read_special(self, head: ResponseHead, lines: list[bytes]) -> None:
+        length: int | None = None
+        chunked = False
+        options: list[bytes] | None = None
+        upgrade: bytes | None = None
+        hop: list[bytes] = []
+        for known in map(KNOWN_LINES.__getitem__, lines):
+            if known is None:
+                continue
+            code = known.code
+            if code == DATE:
+                head.dated = True
+            elif code == CONTENT_LENGTH:
+                hop.append(known.line)
+                if length is not None:
+                    raise RemoteProtocolError("more than one Content-Length", "RFC 9112 section 6.3")
+                length = content_length(known.value)
+            elif code == CONNECTION:
+                hop.append(known.line)
+                found = [option.strip(b" \t") for option in known.value.lower().split(b",")]
+                options = found if options is None else options + found
+            elif code == TRANSFER_ENCODING:
+                hop.append(known.line)
+                if chunked or known.value.lower() != b"chunked":
+                    raise RemoteProtocolError("a bad Transfer-Encoding", "RFC 9112 section 6.1")
+                chunked = True
+            elif code == HOP or code == LOOKALIKE or code == TE:
+                hop.append(known.line)
+            elif code == UPGRADE:
+                hop.append(known.line)
+                upgrade = known.value
+        if options is not None:
+            if b"close" in options:
+                head.persistent = False
+            elif not head.minor and b"keep-alive" in options:
+                head.persistent = True
+            nominated = [option for option in options if option not in _USUAL_OPTIONS]
+            if nominated:
+                hop.extend(line for line in lines if name_of(line) in nominated and name_of(line) not in _MESSAGE)
+            if upgrade is not None and b"upgrade" in options:
+                head.upgrade = upgrade
+        if hop:
+            head.hop = set(hop)
+        if chunked:
+            if length is not None:
+                raise RemoteProtocolError("both Content-Length and Transfer-Encoding", "RFC 9112 section 6.3")
+            if not head.minor:
+                raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0", "RFC 9112 section 6.1")
+        status = head.status
+        if status < 200 or status == 204:
+            return
+        head.declared = length
+        if status == 304 or self._method == b"HEAD" or (self._method == b"CONNECT" and status < 300):
+            return
+        if chunked:
+            head.framing = CHUNKED
+        elif length is not None:
+            head.framing = length
+        else:
+            head.framing = UNTIL_CLOSE
+            head.persistent = False
+
+
+_USUAL_OPTIONS = frozenset((b"", b"close", b"keep-alive", b"upgrade", b"te"))
+#: What a Connection field of a response can't take away: its loss would change what the content means.
+_MESSAGE = frozenset((b"content-type", b"content-encoding", b"content-range", b"set-cookie", b"cache-control", b"date"))

@@ -1,0 +1,178 @@
+"""
+Field lines: validated once, remembered, and told apart (RFC 9110 section 5, RFC 9112 section 5).
+
+Clients send the same lines again and again, so what a line means is kept in a bounded dictionary keyed by its bytes:
+one look-up in place of a regular expression for each line. Lines with credentials are never kept.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.message.forwarding import FORWARDING_FIELDS
+from gateway.wire.errors import RemoteProtocolError
+
+# What a known line is. Plain numbers: they are compared several times a request.
+HOST: Final = 1
+CONTENT_LENGTH: Final = 2
+TRANSFER_ENCODING: Final = 3
+CONNECTION: Final = 4
+HOP: Final = 5
+TE: Final = 6
+UPGRADE: Final = 7
+EXPECT: Final = 8
+VIA: Final = 9
+MAX_FORWARDS: Final = 10
+PROXY_AUTHORIZATION: Final = 11
+FORWARDING: Final = 12
+REQUEST_ID: Final = 13
+DATE: Final = 14
+LOOKALIKE: Final = 15
+COOKIE: Final = 16
+PROXY_AUTHENTICATE: Final = 17
+
+_KNOWN: dict[bytes, int] = {
+    b"host": HOST,
+    b"content-length": CONTENT_LENGTH,
+    b"transfer-encoding": TRANSFER_ENCODING,
+    b"connection": CONNECTION,
+    b"keep-alive": HOP,
+    b"proxy-connection": HOP,
+    b"http2-settings": HOP,
+    b"te": TE,
+    b"upgrade": UPGRADE,
+    b"expect": EXPECT,
+    b"via": VIA,
+    b"max-forwards": MAX_FORWARDS,
+    b"proxy-authorization": PROXY_AUTHORIZATION,
+    b"proxy-authenticate": PROXY_AUTHENTICATE,
+    b"x-request-id": REQUEST_ID,
+    b"date": DATE,
+    b"cookie": COOKIE,
+    **dict.fromkeys(FORWARDING_FIELDS, FORWARDING),
+}
+
+#: Names that, spelt with other punctuation, an origin of the CGI kind takes for the real field: both become
+#: HTTP_TRANSFER_ENCODING in its environment. Such lines are dropped.
+_GUARDED = frozenset(
+    re.sub(rb"[^a-z0-9]", b"", name)
+    for name in (
+        *_KNOWN,
+        b"authorization",
+        b"content-type",
+        b"content-encoding",
+        b"x-remote-user",
+        b"x-http-method-override",
+        b"trailer",
+        b"range",
+    )
+)
+
+#: Fields that frame or route a message, or that decide who asks: never taken from a trailer (RFC 9110 section 6.5.1).
+NOT_IN_TRAILERS = frozenset(
+    (
+        *_KNOWN,
+        b"authorization",
+        b"www-authenticate",
+        b"set-cookie",
+        b"content-encoding",
+        b"content-type",
+        b"content-range",
+        b"trailer",
+        b"range",
+        b"cache-control",
+        b"age",
+        b"expires",
+        b"location",
+        b"retry-after",
+        b"vary",
+        b"warning",
+    )
+) - {b"date", b"via", b"x-request-id"}
+
+_SECRET = frozenset((b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"))
+
+_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+_ODD_NAME = re.compile(rb"[^A-Za-z0-9\-]")
+_NOT_ALNUM = re.compile(rb"[^a-z0-9]")
+
+#: How many lines are kept, and how long a line may be to be kept: at most about 4 MiB in all.
+KEPT_LINES = 8192
+KEPT_LENGTH = 384
+
+
+class FieldLine:
+    """
+    A line with a meaning of its own.
+
+    @ivar code: one of this module's numbers.
+    @ivar name: in lower case.
+    @ivar value: without surrounding white space.
+    @ivar line: the whole line as received.
+    """
+
+    __slots__ = ("code", "line", "name", "value")
+
+    def __init__(self, code: int, name: bytes, value: bytes, line: bytes) -> None:
+        self.code = code
+        self.name = name
+        self.value = value
+        self.line = line
+
+
+class KnownLines(dict[bytes, FieldLine | None]):
+    """
+    Field line to L{FieldLine}, or to C{None} for a valid line of no special meaning.
+
+    Looking up a line that is not valid raises L{RemoteProtocolError}; such a line is not kept.
+    """
+
+    def __missing__(self, line: bytes) -> FieldLine | None:
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise _explain(line)
+        name = match[1].lower()
+        code = _KNOWN.get(name, 0)
+        if not code and _ODD_NAME.search(name) and _NOT_ALNUM.sub(b"", name) in _GUARDED:
+            code = LOOKALIKE
+        made = FieldLine(code, name, match[2].rstrip(b" \t"), line) if code else None
+        if len(line) <= KEPT_LENGTH and name not in _SECRET:
+            if len(self) >= KEPT_LINES:
+                self.clear()
+            self[line] = made
+        return made
+
+
+#: The process's lines, for requests and responses alike.
+KNOWN_LINES = KnownLines()
+
+
+def name_of(line: bytes) -> bytes:
+    """Give the lower-case name of a valid line."""
+    return line[: line.index(b":")].lower()
+
+
+def bad_line_end(data: bytes | bytearray, start: int, end: int) -> bool:
+    """Tell whether there is a CR or LF in C{data[start:end]} that is not part of a CRLF; a last CR is not judged."""
+    return _BARE.search(data, start, end) is not None
+
+
+_BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
+
+
+def _explain(line: bytes) -> RemoteProtocolError:
+    if line[:1] in (b" ", b"\t"):
+        return RemoteProtocolError("a folded field line", "RFC 9112 section 5.2")
+    name, colon, value = line.partition(b":")
+    if not colon:
+        return RemoteProtocolError("a field line without a colon", "RFC 9112 section 5")
+    if not name:
+        return RemoteProtocolError("a field line without a name", "RFC 9110 section 5.1")
+    if name[-1:] in (b" ", b"\t"):
+        return RemoteProtocolError("white space before the colon of a field line", "RFC 9112 section 5.1")
+    if b"\r" in line or b"\n" in line:
+        return RemoteProtocolError("a bare CR or LF in a field line", "RFC 9112 section 2.2")
+    if _LINE.fullmatch(name + b":") is None:
+        return RemoteProtocolError("a field name that is not a token", "RFC 9110 section 5.1")
+    return RemoteProtocolError("a control character in a field value", "RFC 9110 section 5.5")
