@@ -1,0 +1,192 @@
+"""
+Content as plugins see it: filters on what streams by, needs for the whole, scan jobs and their results.
+
+Here are the shapes only. Pipes, holds and temp space are the core's: a plugin can neither wait within a stream
+nor hold it.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+
+from gateway.api.transaction import Identity
+from gateway.api.verdicts import Block
+
+
+class Side(enum.Enum):
+    """Whose content: what the client sends or what it gets."""
+
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
+class ContentRefused(Exception):
+    """
+    Raised by a L{BodyFilter}: not one more byte of this content may pass.
+
+    On the request's side the upstream connection is aborted, so that it never sees a complete message, and the
+    client gets the block's page if no answer has begun. On the response's side the client's connection is cut
+    short of a complete message, as its head is out already. It is no error of the plugin.
+
+    @ivar block: the verdict.
+    """
+
+    def __init__(self, block: Block) -> None:
+        super().__init__(block.why)
+        self.block = block
+
+
+class BodyFilter:
+    """
+    Look at content, or change it, as it streams by; one object for one message.
+
+    Called in the reactor's thread for every piece, so keep it short; it can't wait. Framing is the core's: it
+    declares the length anew, or none, as the filters demand.
+
+    @cvar changes_length: what comes out may be longer or shorter than what goes in, so the declared length can't be
+        passed on. Set it to C{False} in a filter that gives every byte on.
+    """
+
+    changes_length: ClassVar[bool] = True
+
+    def data(self, chunk: bytes) -> bytes:
+        """
+        Take a piece and give what goes on in its place.
+
+        @param chunk: never empty, of any length; where one piece ends says nothing.
+        @return: C{b""} while there is nothing to pass on yet.
+        @raise ContentRefused: nothing more may pass.
+        """
+        return chunk
+
+    def end(self) -> bytes:
+        """
+        Take the end of the content and give what is still owed.
+
+        Not called for a message that breaks off.
+
+        @raise ContentRefused: the message must not become complete.
+        """
+        return b""
+
+
+@runtime_checkable
+class ContentSink(Protocol):
+    """Where a copy of a response's content goes; in the reactor's thread, from the core."""
+
+    def write(self, chunk: bytes) -> None:
+        """Take a piece, after all response filters."""
+
+    def finish(self) -> None:
+        """The content is complete; called once, and nothing after it."""
+
+    def abort(self) -> None:
+        """The message broke off: what was taken is worth nothing; called once, and nothing after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """How much of some content a plugin must have in hand before any of it may pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(Need):
+    """
+    All of it, held by the core until the plugin's L{scan_content<gateway.api.Plugin.scan_content>} answered.
+
+    @ivar max_bytes: what is longer is dealt with by the configured rule for oversized content.
+    """
+
+    max_bytes: int
+
+
+#: Nothing has to be held.
+NONE = Need()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanJob:
+    """
+    One piece of whole content to judge; nothing of it changes, so it may cross into a thread.
+
+    @ivar content: the content, if it is small enough to be in memory; else C{path} names it.
+    @ivar path: a file to read, never to change or keep; C{None} if C{content} has it.
+    @ivar size: length in bytes.
+    @ivar media_type: as declared, in lower case and without parameters; may be a lie.
+    @ivar sha256: of the content, in hexadecimal.
+    @ivar url: the target URI of the transaction.
+    @ivar side: whose content it is.
+    @ivar identity: who is asking, if known.
+    @ivar notes: more about it by name.
+    """
+
+    content: bytes
+    path: Path | None
+    size: int
+    media_type: str
+    sha256: str
+    url: str
+    side: Side = Side.RESPONSE
+    identity: Identity | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        content: bytes,
+        *,
+        media_type: str = "application/octet-stream",
+        url: str = "http://example.com/",
+        side: Side = Side.RESPONSE,
+        identity: Identity | None = None,
+    ) -> ScanJob:
+        """Make one from bytes in memory."""
+        digest = hashlib.sha256(content).hexdigest()
+        return cls(content, None, len(content), media_type, digest, url, side, identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """
+    Every byte was looked at and nothing was found.
+
+    @ivar engine: who looked, and with which patterns.
+    """
+
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Infected:
+    """
+    Something bad was found.
+
+    @ivar name: of what was found.
+    @ivar engine: who found it.
+    """
+
+    name: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unscannable:
+    """
+    It could not be looked at whole, so nobody may call it clean.
+
+    @ivar reason: a short token: C{encrypted}, C{malformed}, C{too_large}, C{limit}, C{engine_error}, C{capacity}.
+    @ivar why: one sentence for people.
+    @ivar engine: who tried.
+    """
+
+    reason: str
+    why: str = ""
+    engine: str = ""
+
+
+ScanResult: TypeAlias = Clean | Infected | Unscannable

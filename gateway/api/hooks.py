@@ -1,0 +1,502 @@
+"""
+The plugin's base class, which is also the list of all hooks: pluggy's specification and mypy's supertype in one.
+
+A plugin subclasses L{Plugin}, overrides the hooks it wants and marks each with L{hookimpl}. The text of each hook
+below is its reference; C{docs/hooks.md} is made from it. C{Maybe[X]} means C{X} from a plain function, or from an
+C{async def}, or by a Deferred.
+
+Hooks never grow parameters; the objects they are given grow attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar
+
+from gateway.api.answers import (
+    AdminPage,
+    Challenge,
+    ClientHello,
+    Intercept,
+    Route,
+    Server,
+    Stored,
+    Tunnel,
+    Validator,
+)
+from gateway.api.content import (
+    NONE,
+    BodyFilter,
+    Clean,
+    ContentSink,
+    Infected,
+    Need,
+    ScanJob,
+    ScanResult,
+    Side,
+    Unscannable,
+)
+from gateway.api.marks import SPEC_MARK, HookSpec, hookspec
+from gateway.api.transaction import Client, Identity, Response, Transaction
+from gateway.api.verdicts import Allow, Block, Respond, Verdict
+
+if TYPE_CHECKING:
+    from gateway.api.events import Event
+    from gateway.api.services import Services
+
+T = TypeVar("T")
+Maybe: TypeAlias = T | Awaitable[T]
+
+#: Major and minor version of everything in L{gateway.api}. A minor adds; only a major takes away.
+API_VERSION: Final = (1, 0)
+
+#: Hooks that are specified but that this version never calls; a plugin that implements one is refused at start,
+#: for a hook that is silently left out is worse than none.
+NOT_CALLED_YET: Final = frozenset(
+    (
+        "admin_pages",
+        "cache_lookup",
+        "cache_store",
+        "client_hello",
+        "content_need",
+        "counters",
+        "scan_content",
+    )
+)
+
+_NO_OPINION = type(None)
+
+
+@dataclass(frozen=True, slots=True)
+class NoSettings:
+    """The settings of a plugin that has none."""
+
+
+class Plugin:
+    """
+    What every plugin subclasses.
+
+    @cvar name: its name in C{[plugins] enabled} and of its table C{[plugins.name]}; the same as its entry point's.
+    @cvar requires_api: the least L{API_VERSION} it works with.
+    @cvar Settings: the class of its settings.
+    @ivar settings: its settings; they never change. A reload makes a new plugin object.
+    @ivar services: what the gateway offers it.
+    """
+
+    name: ClassVar[str] = ""
+    requires_api: ClassVar[tuple[int, int]] = (1, 0)
+    Settings: ClassVar[type] = NoSettings
+
+    # The type of the settings is the subclass's own matter, as is that of its Settings.
+    def __init__(self, settings: Any, services: Services) -> None:
+        self.settings = settings
+        self.services = services
+
+    def start(self) -> Maybe[None]:
+        """
+        Open what is needed, before the first hook is called and in the configured order.
+
+        What it raises keeps the gateway from starting, and those started already are stopped.
+        """
+        return None
+
+    def stop(self) -> Maybe[None]:
+        """Close what L{start} opened, after the last hook; also after L{start} failed. May be called twice."""
+        return None
+
+    @hookspec(HookSpec("first", "closed", (Block, _NO_OPINION), "the connection is dropped"))
+    def client_connected(self, client: Client) -> Maybe[Block | None]:
+        """
+        Judge a client by its address.
+
+        When: a connection was accepted, and its PROXY protocol header read if one is due; before anything else is
+        read. Once per connection.
+
+        Answers:
+          - L{Block}: the connection is closed without an answer; later plugins are not asked.
+          - C{None}: no opinion, the next plugin is asked; if nobody blocks, the connection is served.
+
+        Reactor thread; budget 5 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "first", "closed", (Intercept, Tunnel, Block, _NO_OPINION), "the connection is dropped"
+        )
+    )
+    def client_hello(
+        self, client: Client, hello: ClientHello
+    ) -> Maybe[Intercept | Tunnel | Block | None]:
+        """
+        Decide whether a TLS connection is decrypted.
+
+        When: the client's first handshake message is complete and nothing was answered. Once per TLS connection
+        through the gateway.
+
+        Answers:
+          - L{Intercept}: the gateway shows a certificate of its own and sees the requests within.
+          - L{Tunnel}: the bytes pass unread.
+          - L{Block}: the connection is refused.
+          - C{None}: no opinion, the next plugin is asked; if nobody has one, the mode's setting decides.
+
+        Reactor thread; budget 5 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "identity",
+            "closed",
+            (Identity, Challenge, _NO_OPINION),
+            "the plugin_error page, 503",
+            True,
+            10.0,
+        )
+    )
+    def authenticate(self, txn: Transaction) -> Maybe[Identity | Challenge | None]:
+        """
+        Find out who is asking.
+
+        When: a request's head is complete and its target known; before every other decision. Once per transaction;
+        what belongs to the connection is kept in C{txn.client.store}.
+
+        Answers:
+          - L{Identity}: this is who; later plugins are not asked.
+          - L{Challenge}: the client should prove who it is. The next plugins are asked all the same; if none of them
+            knows the identity, all challenges are sent in one 407 (one 401 in reverse mode).
+          - C{None}: no opinion; if nobody has one, the transaction goes on without an identity.
+
+        Reactor thread; budget 10 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "first", "closed", (Allow, Block, Respond, _NO_OPINION), "the plugin_error page, 503"
+        )
+    )
+    def request_headers(self, txn: Transaction) -> Maybe[Verdict | None]:
+        """
+        Judge a request by its head; C{txn.request.fields} may be changed.
+
+        When: the client is identified; before any content is read and before C{100 Continue} is sent. Once per
+        transaction, CONNECT included.
+
+        Answers:
+          - L{Allow}: later plugins are not asked; the later phases, such as scanning, still run.
+          - L{Block}: the request is refused with the named page and never sent on.
+          - L{Respond}: this response is sent in the origin's place.
+          - C{None}: no opinion, the next plugin is asked; if nobody has one, the request goes on.
+
+        Reactor thread; budget 5 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "all", "closed", (BodyFilter, _NO_OPINION), "the plugin_error page, 503", False, 0.0
+        )
+    )
+    def request_filters(self, txn: Transaction) -> BodyFilter | None:
+        """
+        Put a filter into the way of the request's content.
+
+        When: the request was admitted and has content; before any of it goes to the upstream. Once per transaction;
+        not for tunnels.
+
+        Answers:
+          - L{BodyFilter}: gets every piece. Filters are chained in the configured order: the first plugin's filter
+            takes what the client sent, the last one's gives what the upstream gets.
+          - C{None}: no filter.
+
+        Reactor thread; the answer can't wait. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "first",
+            "open",
+            (Stored, Validator, _NO_OPINION),
+            "as if nothing were stored",
+            True,
+            1.0,
+        )
+    )
+    def cache_lookup(self, txn: Transaction) -> Maybe[Stored | Validator | None]:
+        """
+        Look for a stored response.
+
+        When: the request was admitted and is about to be routed. Once per transaction; not for CONNECT.
+
+        Answers:
+          - L{Stored}: it is sent, after C{response_headers} judged it; no upstream is asked.
+          - L{Validator}: the request is forwarded with these fields set.
+          - C{None}: no opinion, the next plugin is asked; if nobody has anything, the request is forwarded.
+
+        Reactor thread; budget 1 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "first", "closed", (Route, _NO_OPINION), "the plugin_error page, 502", True, 5.0, 502
+        )
+    )
+    def select_upstream(self, txn: Transaction) -> Maybe[Route | None]:
+        """
+        Say where a request goes.
+
+        When: nothing stored answers the request; before a connection is taken or made. Once per transaction, CONNECT
+        included; not again when the core tries another origin.
+
+        Answers:
+          - L{Route}: it goes there. The destination guard still holds.
+          - C{None}: no opinion, the next plugin is asked; if nobody has one, the configured parent or site decides,
+            else it goes to its target directly.
+
+        Reactor thread; budget 5 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(HookSpec("first", "closed", (Block, _NO_OPINION), "the plugin_error page, 503"))
+    def upstream_connected(self, txn: Transaction, server: Server) -> Maybe[Block | None]:
+        """
+        Judge the address that a request really goes to; the name was judged before and may have been rebound.
+
+        When: a new connection for this transaction is made and nothing was sent on it. Once per connection made; not
+        when a kept one is used.
+
+        Answers:
+          - L{Block}: the connection is closed unused and the request refused.
+          - C{None}: no opinion, the next plugin is asked; if nobody blocks, the request is sent.
+
+        Reactor thread; budget 5 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "first", "closed", (Allow, Block, Respond, _NO_OPINION), "the plugin_error page, 503"
+        )
+    )
+    def response_headers(self, txn: Transaction) -> Maybe[Verdict | None]:
+        """
+        Judge a response by its head, C{txn.response}; its fields may be changed.
+
+        When: the head of the final response is complete; before anything of it is sent to the client. Once per
+        transaction; not for 1xx responses and tunnels.
+
+        Answers:
+          - L{Allow}: later plugins are not asked; the later phases, such as scanning, still run.
+          - L{Block}: the upstream's response is dropped and the named page sent.
+          - L{Respond}: this response is sent in its place.
+          - C{None}: no opinion, the next plugin is asked; if nobody has one, the response goes on.
+
+        Reactor thread; budget 5 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "all", "closed", (BodyFilter, _NO_OPINION), "the plugin_error page, 503", False, 0.0
+        )
+    )
+    def response_filters(self, txn: Transaction) -> BodyFilter | None:
+        """
+        Put a filter into the way of the response's content.
+
+        When: the response's head was judged and it has content; before its head is sent. Once per transaction; not
+        for tunnels.
+
+        Answers:
+          - L{BodyFilter}: gets every piece. Filters are chained in the configured order: the first plugin's filter
+            takes what the upstream sent, the last one's gives what the client gets.
+          - C{None}: no filter.
+
+        Reactor thread; the answer can't wait. Since 1.0.
+        """
+        return None
+
+    @hookspec(HookSpec("union", "closed", (Need,), "the plugin_error page, 503", False, 0.0))
+    def content_need(self, txn: Transaction, side: Side) -> Need:
+        """
+        Say how much of some content must be in hand before any of it passes.
+
+        When: the head of that side was judged and it has content. Once per transaction and side; not for tunnels.
+
+        Answers:
+          - C{NONE}, which is a L{Need}: it may stream.
+          - L{Whole<Need>}: it is held and given to C{scan_content}. Of several the largest C{max_bytes} counts.
+
+        C{None} is no answer here but an error.
+
+        Reactor thread; the answer can't wait. Since 1.0.
+        """
+        return NONE
+
+    @hookspec(
+        HookSpec(
+            "worst",
+            "closed",
+            (Clean, Infected, Unscannable, _NO_OPINION),
+            "the plugin_error page, 503",
+            True,
+            60.0,
+            threads=True,
+        )
+    )
+    def scan_content(self, job: ScanJob) -> Maybe[ScanResult | None]:
+        """
+        Judge whole content.
+
+        When: content that some plugin needs whole is held. Once per plugin and piece of content; all plugins are
+        asked at the same time, and the worst answer counts.
+
+        Answers:
+          - L{Infected}: the worst. The configured action follows.
+          - L{Unscannable}: it could not be looked at whole; the action configured for its reason follows.
+          - L{Clean}: nothing was found.
+          - C{None}: not this plugin's business.
+
+        Usually marked C{thread="scan"}, as a plain function; budget 60 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "first", "open", (ContentSink, _NO_OPINION), "the response is not stored", False, 0.0
+        )
+    )
+    def cache_store(self, txn: Transaction) -> ContentSink | None:
+        """
+        Take a copy of a response.
+
+        When: the response was judged and is about to be sent to the client. Once per transaction; not for tunnels.
+
+        Answers:
+          - L{ContentSink}: fed beside the client; later plugins are not asked.
+          - C{None}: no opinion, the next plugin is asked; if nobody wants it, it is not stored.
+
+        Reactor thread; the answer can't wait. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "first", "open", (Response, _NO_OPINION), "the built-in page", True, 2.0, closes=False
+        )
+    )
+    def page(self, txn: Transaction, name: str) -> Maybe[Response | None]:
+        """
+        Make the page that the gateway answers with in the origin's place.
+
+        When: a request is refused or failed, and an answer can still be sent. Once per such transaction.
+
+        Answers:
+          - L{Response}: sent as it is; its status should be the one a client understands.
+          - C{None}: no opinion, the next plugin is asked; if nobody has one, the built-in page is sent.
+
+        Reactor thread; budget 2 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
+            "all",
+            "open",
+            (_NO_OPINION,),
+            "logged, the others are still called",
+            False,
+            0.0,
+            closes=False,
+        )
+    )
+    def transaction_complete(self, txn: Transaction) -> None:
+        """
+        Take note of a transaction that ended.
+
+        When: after the last byte, whatever the outcome; C{txn.outcome} says which. Exactly once per transaction,
+        tunnels included. Nothing can be changed any more.
+
+        Answers:
+          - C{None}: always.
+
+        Reactor thread; the answer can't wait. Since 1.0.
+        """
+
+    @hookspec(
+        HookSpec(
+            "all",
+            "open",
+            (_NO_OPINION,),
+            "logged, the others are still called",
+            True,
+            30.0,
+            threads=True,
+            closes=False,
+        )
+    )
+    def event(self, event: Event) -> Maybe[None]:
+        """
+        Tell people of an event: by trap, mail or message.
+
+        When: something happened that operators should hear of. Once per plugin and event, all plugins at the same
+        time; nobody waits for the answer.
+
+        Answers:
+          - C{None}: always.
+
+        Reactor thread, or a pool by C{thread}; budget 30 s. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec("all", "open", (Sequence,), "the plugin has no pages", False, 0.0, closes=False)
+    )
+    def admin_pages(self) -> Sequence[AdminPage]:
+        """
+        Offer pages to the web console.
+
+        When: the console starts, and after a reload. Once per plugin each time.
+
+        Answers:
+          - C{Sequence} of L{AdminPage}: mounted in the plugin's own folder of the console.
+
+        Reactor thread; the answer can't wait. Since 1.0.
+        """
+        return ()
+
+    @hookspec(
+        HookSpec(
+            "all",
+            "open",
+            (Mapping,),
+            "the plugin has no numbers this time",
+            False,
+            0.0,
+            closes=False,
+        )
+    )
+    def counters(self) -> Mapping[str, float]:
+        """
+        Give numbers for the metrics.
+
+        When: metrics are asked for. Once per plugin each time, so count elsewhere and only tell here.
+
+        Answers:
+          - C{Mapping} of names to numbers: each becomes C{gateway_plugin_NAME{plugin="..."}}.
+
+        Reactor thread; the answer can't wait. Since 1.0.
+        """
+        return {}
+
+
+#: The specification of each hook, in the order of the path of a request.
+HOOKS: Final[Mapping[str, HookSpec]] = {
+    name: getattr(function, SPEC_MARK)
+    for name, function in vars(Plugin).items()
+    if hasattr(function, SPEC_MARK)
+}

@@ -1,0 +1,374 @@
+"""
+One request and its response, as plugins and the record see them.
+
+Made by a mode when a request head is complete, owned by the one C{run} made for it, dropped when that ends. Pipes,
+timers and transports are not here: they stay in C{gateway.pipeline}.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from gateway.api.errors import TransactionError
+from gateway.api.verdicts import Verdict
+from gateway.message.fields import Fields
+
+T = TypeVar("T")
+
+
+class Phase(enum.IntEnum):
+    """How far a transaction has come; it only goes forward."""
+
+    RECEIVED = 0
+    IDENTIFIED = 1
+    ADMITTED = 2
+    FORWARDED = 3
+    ANSWERED = 4
+    JUDGED = 5
+    DELIVERING = 6
+    ENDED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The whole response reached the client's transport."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """
+    A verdict ended it.
+
+    @ivar verdict: a L{Block<gateway.api.Block>} or L{Respond<gateway.api.Respond>}.
+    """
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """
+    An error ended it.
+
+    @ivar error: whose fault it was.
+    """
+
+    error: TransactionError
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """
+    A side went away in the middle.
+
+    @ivar by: C{"client"}, C{"upstream"} or C{"gateway"}.
+    @ivar why: for the log.
+    """
+
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnelled:
+    """A CONNECT tunnel or an upgraded connection that ended."""
+
+
+Outcome: TypeAlias = Delivered | Refused | Failed | Aborted | Tunnelled
+
+
+class Key(Generic[T]):
+    """A typed key of a plugin's own state: C{SCORE: Key[int] = Key("reputation.score")}."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"Key({self.name!r})"
+
+
+class Store:
+    """Typed per-object state of plugins."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self) -> None:
+        self._values: dict[Key[Any], Any] = {}
+
+    def __getitem__(self, key: Key[T]) -> T:
+        """
+        Give a value.
+
+        @raise KeyError: it was never set.
+        """
+        value: T = self._values[key]
+        return value
+
+    def __setitem__(self, key: Key[T], value: T) -> None:
+        """Set a value."""
+        self._values[key] = value
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether it was set."""
+        return key in self._values
+
+    def get(self, key: Key[T], default: T | None = None) -> T | None:
+        """Give a value or the default."""
+        return self._values.get(key, default)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """
+    Who is asking.
+
+    @ivar user: the canonical user name.
+    @ivar groups: names of groups, if known.
+    @ivar source: how it was found, such as C{"basic"} or C{"guest"}.
+    """
+
+    user: str
+    groups: frozenset[str] = frozenset()
+    source: str = ""
+
+
+class Client:
+    """
+    The peer of one client connection.
+
+    @ivar address: the client's IP address as text, from the PROXY protocol if a trusted peer sent one.
+    @ivar port: its TCP port.
+    @ivar peer: the address of the TCP peer itself.
+    @ivar mode: C{"forward"}, C{"reverse"}, C{"transparent"} or C{"icap"}.
+    @ivar listener: the address it connected to, for the log.
+    """
+
+    __slots__ = ("_store", "address", "listener", "mode", "peer", "port")
+
+    def __init__(self, address: str, port: int, *, mode: str, listener: str = "", peer: str = "") -> None:
+        self.address = address
+        self.port = port
+        self.mode = mode
+        self.listener = listener
+        self.peer = peer or address
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """Plugin state that lives as long as the connection."""
+        if self._store is None:
+            self._store = Store()
+        return self._store
+
+
+class Request:
+    """
+    A request with its resolved target (RFC 9110 section 7.1).
+
+    @ivar raw_method: as received; methods are case-sensitive.
+    @ivar scheme: C{"http"} or C{"https"}; empty for CONNECT.
+    @ivar host: the target's host in lower case, an IPv6 address without brackets.
+    @ivar port: the target's port.
+    @ivar raw_target: origin-form (path and query), C{b"*"}, or the authority of a CONNECT.
+    @ivar minor: the client's HTTP minor version, 0 or 1.
+    @ivar fields: what the client sent; a plugin may change it until the request is forwarded.
+    @ivar length: declared length of the content in bytes; 0 without content, C{None} if it is not declared (chunked).
+    """
+
+    __slots__ = ("fields", "host", "length", "minor", "port", "raw_method", "raw_target", "scheme")
+
+    def __init__(
+        self,
+        raw_method: bytes,
+        scheme: str,
+        host: str,
+        port: int,
+        raw_target: bytes,
+        minor: int,
+        fields: Fields,
+        length: int | None,
+    ) -> None:
+        self.raw_method = raw_method
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.raw_target = raw_target
+        self.minor = minor
+        self.fields = fields
+        self.length = length
+
+    @property
+    def method(self) -> str:
+        """The method as text."""
+        return self.raw_method.decode("ascii")
+
+    @property
+    def path(self) -> str:
+        """The path without the query, as sent (still percent-encoded)."""
+        return self.raw_target.partition(b"?")[0].decode("latin-1")
+
+    @property
+    def query(self) -> str:
+        """The query without its question mark; empty if there is none."""
+        return self.raw_target.partition(b"?")[2].decode("latin-1")
+
+    @property
+    def authority(self) -> str:
+        """Host and, where it is not the scheme's default, port; an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        if (self.scheme, self.port) in (("http", 80), ("https", 443)):
+            return host
+        return f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The target URI; for CONNECT just C{host:port}."""
+        if not self.scheme:
+            return self.authority
+        target = self.raw_target.decode("latin-1")
+        return f"{self.scheme}://{self.authority}{'' if target == '*' else target}"
+
+
+class Response:
+    """
+    A response: the upstream's head, or one made here with whole content.
+
+    @ivar status: 100-999.
+    @ivar reason: the reason phrase as received; not to be relied on.
+    @ivar fields: a plugin may change it until it is delivered.
+    @ivar length: declared length in bytes, C{None} if not declared.
+    @ivar content: whole content of a response made here, else empty.
+    """
+
+    __slots__ = ("content", "fields", "length", "reason", "status")
+
+    def __init__(
+        self,
+        status: int,
+        fields: Fields | None = None,
+        content: bytes = b"",
+        *,
+        reason: bytes = b"",
+        length: int | None = None,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.fields = Fields() if fields is None else fields
+        self.content = content
+        self.length = length
+
+
+class Timings:
+    """
+    Seconds on the monotonic clock, 0.0 where it was not reached.
+
+    @ivar wall: when the request head was complete, seconds since the epoch.
+    @ivar begun: the same moment on the monotonic clock.
+    @ivar resolved: the upstream's name was resolved (0.0: nothing had to be).
+    @ivar connected: the upstream connection was made (0.0: a kept one was used).
+    @ivar first_byte: the final response's head was complete.
+    @ivar ended: the transaction ended.
+    """
+
+    __slots__ = ("begun", "connected", "ended", "first_byte", "resolved", "wall")
+
+    def __init__(self, wall: float, begun: float) -> None:
+        self.wall = wall
+        self.begun = begun
+        self.resolved = 0.0
+        self.connected = 0.0
+        self.first_byte = 0.0
+        self.ended = 0.0
+
+
+class Transaction:
+    """
+    One request, its response and what was decided.
+
+    @ivar id: unique in this process and, by its random prefix, practically everywhere; printed on pages and in the log.
+    @ivar request: what the client asked for.
+    @ivar response: C{None} until an answer is there.
+    @ivar client: the client connection's peer.
+    @ivar identity: who is asking, if known.
+    @ivar verdict: the verdict that decided, if any.
+    @ivar phase: how far it has come.
+    @ivar outcome: set once, at the end.
+    @ivar timings: when what happened.
+    @ivar upstream: where it went, C{"address:port"}; empty if nowhere.
+    @ivar route: how it went: C{"direct"}, C{"parent"}, C{"origin"}, C{"none"}.
+    @ivar bytes_in: bytes of content (or tunnel bytes) received from the client.
+    @ivar bytes_out: bytes sent to the client, heads included.
+    @ivar head_out: how many of those were heads.
+    @ivar status: the status sent to the client, 0 while none was.
+    @ivar site: the configured site of a reverse-proxied request, by its first host; else empty.
+    @ivar upload_limit: how many bytes of content the configuration lets this request have; 0: no limit. Set before any
+        hook is called, enforced by the upload-limit plugin.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_notes",
+        "_store",
+        "bytes_in",
+        "bytes_out",
+        "client",
+        "head_out",
+        "id",
+        "identity",
+        "outcome",
+        "phase",
+        "request",
+        "response",
+        "route",
+        "site",
+        "status",
+        "timings",
+        "upload_limit",
+        "upstream",
+        "verdict",
+    )
+
+    def __init__(self, id: str, request: Request, client: Client, timings: Timings) -> None:
+        self.id = id
+        self.request = request
+        self.client = client
+        self.timings = timings
+        self.response: Response | None = None
+        self.identity: Identity | None = None
+        self.verdict: Verdict | None = None
+        self.phase = Phase.RECEIVED
+        self.outcome: Outcome | None = None
+        self.upstream = ""
+        self.route = "none"
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.head_out = 0
+        self.status = 0
+        self.site = ""
+        self.upload_limit = 0
+        self._notes: dict[str, str] | None = None
+        self._store: Store | None = None
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Short texts for the access log, by name."""
+        if self._notes is None:
+            self._notes = {}
+        return self._notes
+
+    @property
+    def store(self) -> Store:
+        """Plugin state that lives as long as the transaction."""
+        if self._store is None:
+            self._store = Store()
+        return self._store
+
+    @property
+    def has_notes(self) -> bool:
+        """Tell whether a note was made, without making the dictionary."""
+        return bool(self._notes)

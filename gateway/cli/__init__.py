@@ -1,0 +1,3 @@
+"""
+The console script C{gateway}: one module for each command, put together in L{gateway.cli.main}.
+"""

@@ -1,0 +1,125 @@
+"""
+Cautions: settings that are valid, do what they say, and are probably not meant.
+
+C{gateway check} shows them, the gateway says them in its first lines; none of them keeps it from starting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.config.addresses import Listen
+from gateway.config.faults import Fault, nearest
+from gateway.config.networks import Network, NetworkSet
+from gateway.config.schema import Config
+
+_LOOPBACK = NetworkSet.of("127.0.0.0/8", "::1")
+
+
+def cautions(config: Config) -> list[Fault]:
+    """List what the person who wrote the configuration should look at again."""
+    return [
+        *_forward(config),
+        *_proxy_protocol(config),
+        *_admin(config),
+        *_plugins(config),
+    ]
+
+
+def _forward(config: Config) -> Iterator[Fault]:
+    if config.forward is None:
+        return
+    forward, fault = config.forward, config.sources.fault
+    open_to_others = [place for place in forward.listen if not place.is_local]
+    if open_to_others:
+        where = ", ".join(map(str, open_to_others))
+        wide = [network for network in forward.allow_from if _is_the_internet(network)]
+        if wide:
+            yield fault(
+                ("forward", "allow_from"),
+                f"{wide[0]} makes an open proxy of {where}: anybody who reaches it can use it",
+                "name your own networks",
+            )
+        elif all(str(network.network_address) in _LOOPBACK for network in forward.allow_from):
+            yield fault(
+                ("forward", "allow_from"),
+                f"{where} can be reached by others, but only this machine may use it",
+                'name the networks of your clients, such as allow_from = ["10.0.0.0/8"]',
+            )
+        for network in forward.allow_destinations:
+            if str(network.network_address) in _LOOPBACK or _is_the_internet(network):
+                yield fault(
+                    ("forward", "allow_destinations"),
+                    f"{network} lets clients reach services of the gateway's own machine",
+                )
+    for index, parent in enumerate(forward.parent):
+        if parent.open_password:
+            yield fault(
+                ("forward", "parent", index),
+                "the password stands in the file for all its readers",
+                'user = "...", password = { file = "..." }',
+            )
+
+
+def _proxy_protocol(config: Config) -> Iterator[Fault]:
+    fault, trusted = config.sources.fault, config.network.trusted_proxies
+    for network in trusted:
+        if network.prefixlen == 0:
+            yield fault(
+                ("network", "trusted_proxies"),
+                f"{network} lets every client claim any address",
+                "name your proxies",
+            )
+    if not trusted:
+        for path, place in _listeners(config):
+            if place.proxy_protocol and place.kind == "tcp":
+                yield fault(
+                    path,
+                    f"{place} closes every connection: no proxy is trusted to send the PROXY "
+                    "protocol",
+                    "name the load balancers in network.trusted_proxies",
+                )
+
+
+def _admin(config: Config) -> Iterator[Fault]:
+    health = config.admin.health
+    if health is not None and not health.is_local:
+        yield config.sources.fault(
+            ("admin", "health"),
+            f"{health} shows health and metrics to everybody who reaches it",
+            "guard it by a firewall",
+        )
+
+
+def _plugins(config: Config) -> Iterator[Fault]:
+    fault, enabled = config.sources.fault, config.plugins.enabled
+    for name in config.plugins.tables:
+        if name not in enabled:
+            near = nearest(name, enabled)
+            yield fault(
+                ("plugins", name),
+                f"has no effect: {name} is not in plugins.enabled",
+                f'did you mean "{near}"?' if near else f'add "{name}" to plugins.enabled',
+            )
+    if "upload_limit" not in enabled and (
+        config.limits.upload or any(site.upload for site in config.site)
+    ):
+        yield fault(
+            ("plugins", "enabled"),
+            "no upload is limited: upload_limit is not among the plugins",
+            'add "upload_limit"',
+        )
+
+
+def _listeners(config: Config) -> Iterator[tuple[tuple[str | int, ...], Listen]]:
+    if config.forward is not None:
+        for index, place in enumerate(config.forward.listen):
+            yield ("forward", "listen", index), place
+    for number, site in enumerate(config.site):
+        for index, place in enumerate(site.listen):
+            yield ("site", number, "listen", index), place
+
+
+def _is_the_internet(network: Network) -> bool:
+    """Tell whether a network is too large to be anybody's own."""
+    return network.prefixlen < (8 if network.version == 4 else 16) and not network.is_private

@@ -1,0 +1,524 @@
+"""
+Every setting of the gateway: its name, kind, default and meaning.
+
+One struct per table of the file. The help texts are the source of docs/settings.md and of the commented gateway.toml.
+A key stands here only once it has an effect; names that belong to a later version are listed in C{later}, so that they
+are not taken for misspelt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+
+from gateway.config.addresses import Listen, Nameserver, Origin, nameserver, origin
+from gateway.config.hosts import site_host
+from gateway.config.kind import Help, Hidden
+from gateway.config.kinds import (
+    Duration,
+    DurationKind,
+    FilePath,
+    ListenKind,
+    Networks,
+    ParentKind,
+    PathKind,
+    Ports,
+    Size,
+    SizeKind,
+    TextKind,
+    WholeKind,
+    log_format,
+    site_path,
+    token,
+    url_path,
+)
+from gateway.config.layers import Sources
+from gateway.config.networks import NetworkSet
+from gateway.config.parents import Parent
+from gateway.config.ports import PortSet
+from gateway.config.units import GIB, KIB
+
+Xff: TypeAlias = Literal["append", "delete", "keep"]
+Balance: TypeAlias = Literal["round_robin", "least_connections", "client_hash"]
+Masked: TypeAlias = Literal["query", "user"]
+
+INHERIT = -1
+"""Stands in C{Site.upload} for "as C{limits.upload}"; never seen after loading."""
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """One table of the file."""
+
+    later: ClassVar[tuple[str, ...]] = ()
+    """Keys of versions to come."""
+
+
+class Gateway(Section, frozen=True, kw_only=True):
+    """What is true of the whole gateway."""
+
+    name: Annotated[
+        str,
+        TextKind("name", token),
+        Help(
+            "How the gateway calls itself in the Via field, by which it also knows its own "
+            "requests when they come back "
+            "in a loop. Every gateway of a chain needs a different one. Empty: one is made at "
+            "every start."
+        ),
+    ] = ""
+    user: Annotated[
+        str,
+        Help(
+            "System user to become when the listeners are open; needs a start as root. Empty: no "
+            "change."
+        ),
+    ] = ""
+    group: Annotated[str, Help("System group to become. Empty: the group of `user`.")] = ""
+
+
+class Forward(Section, frozen=True, kw_only=True):
+    """
+    The forward proxy: what browsers and programs are told to use as their proxy.
+
+    It runs when this table is there, and also when the file has no `[[site]]` either.
+    """
+
+    listen: Annotated[
+        tuple[Annotated[Listen, ListenKind()], ...],
+        Help(
+            "Where clients connect. An empty array switches the forward proxy off.",
+            '["0.0.0.0:8080", { address = "[::1]:8081", proxy_protocol = true }]',
+        ),
+    ] = (Listen("127.0.0.1", 8080),)
+    allow_from: Annotated[
+        Networks,
+        Help(
+            "Clients that may use it; everybody else gets 403. The default serves this machine "
+            "alone: whoever listens on "
+            "other addresses says here for whom. Clients of a unix socket are let in by its file "
+            "permissions.",
+            '["10.0.0.0/8", "192.168.0.0/16", "127.0.0.0/8"]',
+        ),
+    ] = NetworkSet.of("127.0.0.0/8", "::1/128")
+    connect_ports: Annotated[
+        Ports,
+        Help("Ports that CONNECT may open a tunnel to: numbers and ranges.", '[443, "8443-8444"]'),
+    ] = PortSet.of(443)
+    allow_destinations: Annotated[
+        Networks,
+        Help(
+            "Exceptions to the guard: addresses that may be connected to although they are "
+            "loopback, link-local, listeners "
+            "of the gateway or in `deny_destinations`.",
+            '["127.0.0.0/8"]',
+        ),
+    ] = NetworkSet()
+    deny_destinations: Annotated[
+        Networks,
+        Help(
+            "Addresses that may not be connected to, beside those that the guard refuses anyway: "
+            "loopback, link-local and the "
+            "gateway's own listeners. The address really dialled counts, whatever the name "
+            "resolved to before.",
+            '["10.0.0.0/8", "fc00::/7"]',
+        ),
+    ] = NetworkSet()
+    parent: Annotated[
+        tuple[Annotated[Parent, ParentKind()], ...],
+        Help(
+            "Parent proxies; the first one whose `for` holds the host takes the request, others "
+            "go direct.",
+            '[{ url = "http://parent.example.com:3128", for = ["*.example.com"], no_proxy = '
+            '["intra.example.com"] }]',
+        ),
+    ] = ()
+
+
+class Health(Section, frozen=True, kw_only=True):
+    """Active health checks of a site's origins."""
+
+    shorthand: ClassVar[str] = "path"
+
+    path: Annotated[
+        str,
+        TextKind("path", url_path),
+        Help(
+            "Path asked for by GET; 2xx and 3xx mean healthy. Empty: no active checks.", '"/health"'
+        ),
+    ] = ""
+    every: Annotated[Duration, Help("Time between two checks of one origin.")] = 5.0
+    timeout: Annotated[Duration, Help("Time within which a check must be answered.")] = 3.0
+    fall: Annotated[
+        int,
+        WholeKind(1),
+        Help(
+            "Failures in a row, of checks or of requests, after which an origin gets no more "
+            "requests."
+        ),
+    ] = 3
+    rise: Annotated[
+        int, WholeKind(1), Help("Successes in a row after which it gets requests again.")
+    ] = 2
+
+
+class Site(Section, frozen=True, kw_only=True):
+    """
+    The reverse proxy: one `[[site]]` for each group of hosts and path.
+
+    Sites may share a listener; a request whose host no site has is answered with 421.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ("certificate",)
+
+    host: Annotated[
+        tuple[Annotated[str, TextKind("host", site_host)], ...],
+        Help(
+            'Hosts of this site: names, "*.example.com" for everything below a name, "*" for '
+            "every host. An exact name "
+            "wins over a wildcard, a longer wildcard over a shorter one.",
+            '["www.example.com", "*.shop.example.com"]',
+        ),
+    ] = ("*",)
+    path: Annotated[
+        str,
+        TextKind("path", site_path),
+        Help(
+            "The site has the paths that begin with this, whole segments only; the longest one "
+            "wins.",
+            '"/app"',
+        ),
+    ] = "/"
+    listen: Annotated[
+        tuple[Annotated[Listen, ListenKind()], ...],
+        Help("Where clients connect.", '["0.0.0.0:8000"]'),
+    ] = (Listen("127.0.0.1", 8000),)
+    origins: Annotated[
+        tuple[Annotated[Origin, TextKind("URL", origin)], ...],
+        Help("The servers behind this site.", '["http://10.0.1.10:8000", "http://10.0.1.11:8000"]'),
+    ] = ()
+    balance: Annotated[
+        Balance,
+        Help(
+            "How an origin is chosen: in turn, the one with the fewest requests under way, or by "
+            "the client's address, "
+            "so that a client stays with its origin."
+        ),
+    ] = "round_robin"
+    health: Annotated[
+        Health,
+        Help(
+            "Health checks of the origins.",
+            '{ path = "/health", every = "5s", fall = 3, rise = 2 }',
+        ),
+    ] = Health()
+    sticky: Annotated[
+        Literal["none", "cookie"],
+        Help('With "cookie" a client stays with the origin of its first answer.'),
+    ] = "none"
+    sticky_cookie: Annotated[str, TextKind("name", token), Help("Name of that cookie.")] = (
+        "gateway-origin"
+    )
+    upload: Annotated[
+        int,
+        SizeKind(zero="no limit"),
+        Help(
+            "Largest content of a request to this site. Not said: as `limits.upload`.", '"500MiB"'
+        ),
+    ] = INHERIT
+    xff: Annotated[
+        Xff,
+        Help(
+            'What becomes of X-Forwarded-For: "append" the client\'s address, "delete" the '
+            'field, or "keep" it as it came. '
+            'With "append", what a client outside `network.trusted_proxies` wrote there is '
+            "dropped first."
+        ),
+    ] = "append"
+    preserve_host: Annotated[
+        bool, Help("The origin gets the Host that the client sent; with false it gets its own.")
+    ] = True
+    rewrite_location: Annotated[
+        bool,
+        Help(
+            "Location and Content-Location that name the origin are rewritten to the host that "
+            "the client asked."
+        ),
+    ] = False
+    max_connections: Annotated[
+        int,
+        WholeKind(zero="no limit"),
+        Help("Connections open to each origin at once; further requests queue."),
+    ] = 0
+    queue: Annotated[
+        int,
+        WholeKind(),
+        Help("Requests that may wait for a connection to this site's origins; one more gets 503."),
+    ] = 1000
+    queue_wait: Annotated[Duration, Help("Longest wait there; then 503 with Retry-After.")] = 5.0
+    retries: Annotated[
+        int,
+        WholeKind(0, 16),
+        Help(
+            "Other origins tried when one fails, where RFC 9110 section 9.2.2 allows it and "
+            "nothing was sent on."
+        ),
+    ] = 1
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """Bounds for what a client or an origin may send."""
+
+    upload: Annotated[
+        int,
+        SizeKind(zero="no limit"),
+        Help(
+            "Largest content of a request, in every mode; more gets 413. Enforced by the plugin "
+            "`upload_limit`."
+        ),
+    ] = 2 * GIB
+    head: Annotated[
+        Size,
+        Help(
+            "Largest head (first line and fields) of a request, which gets 431, or of a "
+            "response, which makes 502."
+        ),
+    ] = 64 * KIB
+    target: Annotated[Size, Help("Longest target of a request; more gets 414.")] = 16 * KIB
+    fields: Annotated[
+        int, WholeKind(1, 10_000), Help("Most field lines in a head or in trailers.")
+    ] = 200
+    trailers: Annotated[Size, Help("Largest trailer section.")] = 8 * KIB
+    connections: Annotated[
+        int,
+        WholeKind(zero="no limit"),
+        Help("Client connections open at once, over all listeners."),
+    ] = 20_000
+
+
+class Timeouts(Section, frozen=True, kw_only=True):
+    """How long the gateway waits, and for what."""
+
+    connect: Annotated[
+        Duration,
+        Help("Time for a connection to an upstream, all its addresses together; then 504."),
+    ] = 30.0
+    resolve: Annotated[Duration, Help("Time for a name to be resolved; then 504.")] = 10.0
+    request_head: Annotated[
+        Duration, Help("Time for a head to be complete once its first byte is there; then 408.")
+    ] = 30.0
+    client_idle: Annotated[
+        Duration, Help("Time for the next request on a client connection; then it is closed.")
+    ] = 30.0
+    upstream_idle: Annotated[
+        Duration, Help("Time that an unused upstream connection is kept for the next request.")
+    ] = 30.0
+    inactivity: Annotated[
+        Duration,
+        Help(
+            "Time without a byte in either direction that ends a transaction: with 504, or by "
+            "breaking the connection off."
+        ),
+    ] = 180.0
+    tunnel: Annotated[
+        float,
+        DurationKind(zero="no limit"),
+        Help("Time without a byte in either direction that ends a tunnel (CONNECT, WebSocket)."),
+    ] = 3600.0
+    drain: Annotated[
+        Duration,
+        Help(
+            "Time for running transactions to end when the gateway is stopped; then they are "
+            "broken off."
+        ),
+    ] = 300.0
+
+
+class Network(Section, frozen=True, kw_only=True):
+    """Addresses, ports and names."""
+
+    later: ClassVar[tuple[str, ...]] = ("shared_networks",)
+
+    trusted_proxies: Annotated[
+        Networks,
+        Help(
+            "Proxies and load balancers in front of the gateway. A PROXY protocol header, "
+            "X-Forwarded-For and Forwarded are "
+            "believed from them only.",
+            '["10.0.0.5"]',
+        ),
+    ] = NetworkSet()
+    xff: Annotated[
+        Xff,
+        Help(
+            'What the forward proxy does with X-Forwarded-For: "append" the client\'s address, '
+            '"delete" the field, or "keep" '
+            "it as it came. Sites have their own `xff`."
+        ),
+    ] = "delete"
+    forwarded: Annotated[
+        bool,
+        Help(
+            "Sites also tell the client's address, the host and the scheme in Forwarded (RFC 7239)."
+        ),
+    ] = False
+    source_ports: Annotated[
+        Ports,
+        Help(
+            "Ports that connections to upstreams come from. Empty: as the system chooses.",
+            '"20000-60999"',
+        ),
+    ] = PortSet()
+    exclude_ports: Annotated[
+        Ports,
+        Help(
+            "Ports that they never come from, for firewalls that treat some specially; taken out "
+            "of `source_ports`, or of the "
+            "system's own range.",
+            '[27374, "31337-31340"]',
+        ),
+    ] = PortSet()
+    hosts_file: Annotated[
+        FilePath,
+        Help("Names looked up here first, in the format of /etc/hosts.", '"/etc/gateway/hosts"'),
+    ] = ""
+    nameservers: Annotated[
+        tuple[Annotated[Nameserver, TextKind("IP address", nameserver)], ...],
+        Help(
+            "DNS servers to ask. Empty: those of the system.",
+            '["192.0.2.53", "[2001:db8::53]:5353"]',
+        ),
+    ] = ()
+
+
+class Access(Section, frozen=True, kw_only=True):
+    """The access log: one line for every transaction and tunnel."""
+
+    shorthand: ClassVar[str] = "path"
+
+    path: Annotated[
+        str,
+        PathKind(("", "-")),
+        Help(
+            'File; "-" is standard output, empty switches the log off.',
+            '"/var/log/gateway/access.log"',
+        ),
+    ] = "-"
+    format: Annotated[
+        str,
+        TextKind("format", log_format),
+        Help('"squid", "combined" or "json", or "custom " and a format string.', '"json"'),
+    ] = "squid"
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """What is written about the work."""
+
+    access: Annotated[
+        Access,
+        Help(
+            "Where the access log goes, and how.",
+            '{ path = "/var/log/gateway/access.log", format = "json" }',
+        ),
+    ] = Access()
+    mask: Annotated[
+        tuple[Masked, ...],
+        Help(
+            'What the access log leaves out: the "query" of every URL, the "user".',
+            '["query", "user"]',
+        ),
+    ] = ()
+
+
+class Rule(Section, frozen=True, kw_only=True):
+    """The keys that every plugin's table may have beside its own."""
+
+    fail: Annotated[
+        Literal["", "closed", "open"],
+        Help(
+            'What happens to a request when the plugin fails on it: "closed" refuses it, "open" '
+            "lets it go on without the "
+            "plugin. Empty: what the plugin itself declares."
+        ),
+    ] = ""
+    budget: Annotated[
+        float,
+        DurationKind(zero="as the plugin declares"),
+        Help("Time that one call of the plugin may take before it counts as failed."),
+    ] = 0.0
+
+
+class Plugins(Section, frozen=True, kw_only=True):
+    """
+    The plugins and their order.
+
+    `[plugins.NAME]` holds the settings of the plugin NAME; its README lists them.
+    """
+
+    enabled: Annotated[
+        tuple[str, ...],
+        Help(
+            "The plugins that run, in the order in which they are asked; nothing else makes one "
+            "run."
+        ),
+    ] = ("upload_limit",)
+    tables: Annotated[Mapping[str, Mapping[str, Any]], Hidden()] = {}
+    """C{[plugins.x]} as TOML gave it, C{fail} and C{budget} taken out; see L{gateway.config.load.load_plugin_settings}."""
+    rules: Annotated[Mapping[str, Rule], Hidden()] = {}
+    """C{fail} and C{budget} of each plugin that has a table."""
+
+    def rule(self, name: str) -> Rule:
+        """Give what the file says on failure and budget of a plugin."""
+        return self.rules.get(name) or Rule()
+
+
+class Admin(Section, frozen=True, kw_only=True):
+    """How the gateway is watched."""
+
+    health: Annotated[
+        Listen | None,
+        ListenKind(is_optional=True, has_options=False),
+        Help(
+            "Where `/healthz`, `/readyz` and `/metrics` are served. Empty: nowhere.",
+            '"0.0.0.0:8081"',
+        ),
+    ] = Listen("127.0.0.1", 8081)
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """A whole configuration; immutable, so that a running transaction keeps the one it began with."""
+
+    later: ClassVar[tuple[str, ...]] = (
+        "tls",
+        "scan",
+        "transparent",
+        "icap",
+        "rule",
+        "reputation",
+        "smartscan",
+        "console",
+        "cluster",
+    )
+
+    gateway: Annotated[Gateway, Help("The gateway as a whole.")] = Gateway()
+    forward: Annotated[Forward | None, Help("The forward proxy.")] = Forward()
+    """None when no forward proxy runs."""
+    site: Annotated[tuple[Site, ...], Help("The reverse proxy.")] = ()
+    limits: Annotated[Limits, Help("Bounds.")] = Limits()
+    timeouts: Annotated[Timeouts, Help("Waiting times.")] = Timeouts()
+    network: Annotated[Network, Help("Addresses, ports and names.")] = Network()
+    log: Annotated[Log, Help("Logs.")] = Log()
+    plugins: Annotated[Plugins, Help("Plugins.")] = Plugins()
+    admin: Annotated[Admin, Help("Health and metrics.")] = Admin()
+    sources: Annotated[Sources, Hidden()] = Sources()
+    """Where each value stood, for later faults; no part of what the configuration means."""
+
+    @property
+    def reverse_listeners(self) -> tuple[tuple[Listen, tuple[Site, ...]], ...]:
+        """Each listener of the reverse proxy with the sites that share it, in the order of the file."""
+        shared: dict[Listen, list[Site]] = {}
+        for site in self.site:
+            for place in site.listen:
+                shared.setdefault(place, []).append(site)
+        return tuple((place, tuple(sites)) for place, sites in shared.items())
