@@ -1,0 +1,52 @@
+"""
+The site of the health listener: F{/healthz}, F{/readyz} and F{/metrics}, small and quick.
+
+It is asked every few seconds by programs, so it writes no log of its own; and it may be open to a network, so content
+that a request brings is thrown away and a silent connection is closed.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from gateway.admin.health import HealthPage, Readiness, ReadyPage
+from gateway.admin.metrics import MetricsPage, Numbers
+from gateway.admin.page import NothingHere
+
+#: A connection that says nothing for so long is closed.
+IDLE_SECONDS = 15
+
+
+def admin_site(readiness: Readiness, numbers: Numbers, reactor: IReactorTime) -> Site:
+    """
+    Make the factory for the listener at C{admin.health}.
+
+    @param numbers: as L{Recorder.exposition<gateway.record.recorder.Recorder.exposition>} makes it.
+    """
+    root = _Root()
+    root.putChild(b"healthz", HealthPage())
+    root.putChild(b"readyz", ReadyPage(readiness))
+    root.putChild(b"metrics", MetricsPage(numbers))
+    site = Site(root, _Request, timeout=IDLE_SECONDS, reactor=reactor)
+    site.noisy = False
+    return site
+
+
+class _Root(Resource):
+    """The folder of the three."""
+
+    def __init__(self) -> None:
+        Resource.__init__(self)
+
+    def getChild(self, path: bytes, request: IRequest) -> Resource:
+        return NothingHere()
+
+
+class _Request(Request):
+    """A request whose content nobody wants."""
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Drop it, or a stranger could fill the disk with it."""

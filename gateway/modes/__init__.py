@@ -1,0 +1,1 @@
+"""What a client connection means and where a request goes: forward, reverse."""

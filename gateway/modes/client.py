@@ -1,0 +1,475 @@
+"""
+One client connection: reads requests, runs their transactions one after the other, and ends in good order.
+
+Pipelined requests wait unparsed until the response before them is complete, so responses keep their order (RFC 9112
+section 9.3.2). Time limits: for the first byte of a request, for its head, and for progress inside a transaction. After
+a final response with request content still on its way the connection is closed in two steps, so that the client can
+read the response before it sees a reset (RFC 9112 section 9.6).
+"""
+
+from __future__ import annotations
+
+from time import monotonic, time
+from typing import Any
+
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.api.errors import ClientError, TransactionError
+from gateway.api.transaction import Client, Request, Response, Timings, Transaction
+from gateway.message.fields import Fields
+from gateway.message.forwarding import Forwarding
+from gateway.message.target import InvalidTarget
+from gateway.modes.listening import Listening
+from gateway.modes.mode import NOWHERE
+from gateway.modes.writer import ResponseWriter
+from gateway.net.faults import UpstreamTimeout
+from gateway.net.tunnel import Tunnel, TunnelEnd
+from gateway.pipeline.body import BodyPipe, ContentRefused
+from gateway.pipeline.driver import Signal, Task
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.run import ClientGone, TimedOut
+from gateway.wire.errors import RemoteProtocolError
+from gateway.wire.events import End, RequestEvent, RequestHead
+from gateway.wire.http1_request import RequestParser
+from gateway.wire.write import response_head
+
+#: Bytes of pipelined requests that are taken in while a transaction runs.
+PIPELINE_BYTES = 65536
+#: What is read and dropped after a final response, and for how long, before the connection is cut.
+LINGER_BYTES = 1 << 20
+LINGER_SECONDS = 5.0
+
+
+class UnreadRequest(Request):
+    """Stands for a request that could not be read, so that it has its line in the log too."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(b"NONE", "", "", 0, b"", 1, Fields(), 0)
+
+    @property
+    def url(self) -> str:
+        """What the log says in place of a URL."""
+        return "error:invalid-request"
+
+
+@implementer(IHalfCloseableProtocol)
+class ClientConnection:
+    """A client's connection, as the protocol of its transport."""
+
+    __slots__ = (
+        "_advancing",
+        "_deadline",
+        "_exchange",
+        "_gone",
+        "_half_closed",
+        "_lingered",
+        "_listening",
+        "_paused",
+        "_tunnel",
+        "_writer",
+        "allowed",
+        "client",
+        "forwarding",
+        "forwarding_site",
+        "parser",
+        "transport",
+        "upload",
+    )
+
+    _log = Logger()
+
+    def __init__(self, listening: Listening, client: Client) -> None:
+        self._listening = listening
+        self.client = client
+        self.parser = RequestParser(listening.limits)
+        self.transport: Any = None
+        self.upload: BodyPipe | None = None
+        self._writer = ResponseWriter(self)
+        self.allowed: bool | None = None
+        self.forwarding: Forwarding | None = None
+        self.forwarding_site: Any = None
+        self._exchange: Exchange | None = None
+        self._tunnel: Tunnel | None = None
+        self._deadline = listening.deadlines.watch(self._expired)
+        self._advancing = False
+        self._half_closed = False
+        self._gone = False
+        self._paused = False
+        self._lingered = -1
+
+    # What the transport calls.
+
+    def makeConnection(self, transport: Any) -> None:
+        """Take the transport and wait for the first request."""
+        self.transport = transport
+        self._writer.transport = transport
+        self._listening.opened(self)
+        self._deadline.reset(self._listening.client_idle)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes: a request, content of the running one, or what waits behind it."""
+        if self._lingered >= 0:
+            self._lingered += len(data)
+            if self._lingered > LINGER_BYTES:
+                self.transport.abortConnection()
+            return
+        exchange = self._exchange
+        if exchange is None:
+            self._read(data)
+            return
+        deadline = self._deadline
+        deadline.at = self._listening.deadlines.now + self._listening.inactivity
+        parser = self.parser
+        if parser.reading_content:
+            try:
+                events = parser.receive(data)
+            except RemoteProtocolError as error:
+                self._stop_reading()
+                self._interrupt(ClientError(error.detail, status=error.status, page=error.page))
+                return
+            self._feed(events)
+        else:
+            parser.receive(data)
+            if len(parser.rest) > PIPELINE_BYTES and not self._paused:
+                self._paused = True
+                self.transport.pauseProducing()
+
+    def readConnectionLost(self) -> None:
+        """
+        The client sends no more. It is still owed the answer to a complete request (RFC 9112 section 9.6).
+        """
+        self._half_closed = True
+        if self._exchange is None:
+            self.transport.loseConnection()
+        elif self.parser.reading_content:
+            self._interrupt(ClientGone("the request was cut off"))
+
+    def writeConnectionLost(self) -> None:
+        """Our own half of a two-step close."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection is gone; the transaction that runs ends with it."""
+        self._gone = True
+        self._deadline.cancel()
+        self._listening.closed(self)
+        exchange = self._exchange
+        self._writer.forget()
+        if exchange is not None:
+            self._interrupt(ClientGone("the client closed or reset the connection"))
+
+    # What the upload's pipe calls (its source is this connection).
+
+    def pause(self) -> None:
+        """Read no more for now: the upstream does not take it."""
+        if not self._gone and not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._gone and self._paused:
+            self._paused = False
+            if not self._half_closed:
+                self.transport.resumeProducing()
+
+    # What the service calls.
+
+    @property
+    def running(self) -> bool:
+        """A transaction or tunnel is under way."""
+        return self._exchange is not None
+
+    def drain(self) -> None:
+        """End soon: at once without a transaction, else after it."""
+        self._writer.persistent = False
+        if self._exchange is None and self._lingered < 0 and not self.parser.partial:
+            self._close()
+
+    def abort(self) -> None:
+        """End now."""
+        if self._tunnel is not None:
+            self._tunnel.close()
+        elif not self._gone:
+            self.transport.abortConnection()
+
+    # Reading requests.
+
+    def _read(self, data: bytes) -> None:
+        try:
+            events = self.parser.receive(data)
+        except RemoteProtocolError as error:
+            self._refuse_unread(ClientError(error.detail, status=error.status, page=error.page))
+            return
+        self._deadline.reset(self._listening.inactivity if events else self._listening.request_head)
+        if events:
+            self._begin(events)
+
+    def _begin(self, events: list[RequestEvent]) -> None:
+        """Make a transaction of a head and run it."""
+        head = events[0]
+        assert type(head) is RequestHead
+        listening = self._listening
+        timings = Timings(time(), monotonic())
+        mode = listening.mode
+        failure: TransactionError | None = None
+        try:
+            request = mode.request(head)
+        except InvalidTarget as error:
+            request = UnreadRequest()
+            failure = ClientError(error.detail, status=error.status, page=error.page)
+        client = listening.client_of(head, self.client)
+        txn = Transaction(listening.next_id(), request, client, timings)
+        txn.upload_limit = listening.upload_limit
+        upstream: Any = NOWHERE
+        local: Response | None = None
+        if failure is None:
+            try:
+                upstream = mode.upstream(txn, head, self)
+            except TransactionError as error:
+                failure = error
+            if type(upstream) is Response:
+                local, upstream = upstream, NOWHERE
+        persistent = (head.persistent if head.minor else head.keep_alive and mode.keeps_http10) and not listening.draining
+        writer = self._writer
+        upload = None
+        if head.framing:
+            upload = self.upload = BodyPipe(self)
+        writer.begin(txn, head, persistent)
+        exchange = self._exchange = Exchange(txn, head, upload, writer, upstream)
+        pipeline = listening.pipeline
+        if failure is not None:
+            coroutine = pipeline.fail(exchange, failure)
+        elif local is not None:
+            coroutine = pipeline.respond(exchange, local)
+        else:
+            coroutine = pipeline.run(exchange)
+        exchange.task = Task(coroutine, self._finished)
+        if upload is not None:
+            self._feed(events[1:])
+        exchange.task.start()
+        if upload is not None:
+            upload.flush()
+
+    def _feed(self, events: list[RequestEvent]) -> None:
+        """Hand content to the upload's pipe."""
+        upload = self.upload
+        if upload is None:
+            return
+        try:
+            for event in events:
+                if type(event) is bytes:
+                    upload.write(event)
+                else:
+                    assert type(event) is End
+                    self.upload = None
+                    upload.end(event.trailers)
+                    return
+            upload.flush()
+        except ContentRefused as refused:
+            self.upload = None
+            exchange = self._exchange
+            if exchange is not None:
+                exchange.cut(refused)
+
+    def _refuse_unread(self, error: ClientError) -> None:
+        """Answer bytes that are no request, and close."""
+        self._stop_reading()
+        head = RequestHead(b"NONE", b"", 1, Fields(), [])
+        listening = self._listening
+        txn = Transaction(listening.next_id(), UnreadRequest(), self.client, Timings(time(), monotonic()))
+        self._writer.begin(txn, head, persistent=False)
+        exchange = self._exchange = Exchange(txn, head, None, self._writer, NOWHERE)  # type: ignore[arg-type]
+        exchange.task = Task(listening.pipeline.fail(exchange, error), self._finished)
+        exchange.task.start()
+
+    def _stop_reading(self) -> None:
+        """Take nothing more for requests: what comes is dropped until the close."""
+        self._writer.persistent = False
+        self.upload = None
+        self._lingered = 0
+
+    # Between transactions.
+
+    def _finished(self) -> None:
+        """The running transaction ended; go on with the next request or close."""
+        self._exchange = None
+        self.upload = None
+        if self._gone or self._tunnel is not None:
+            self._tunnel = None
+            return
+        writer = self._writer
+        parser = self.parser
+        if not writer.complete:
+            self._break_off()
+        elif parser.reading_content or self._lingered >= 0:
+            self._linger()
+        elif not writer.persistent or (self._half_closed and not parser.rest):
+            if parser.rest:
+                self._linger()
+            else:
+                self._close()
+        else:
+            self._deadline.reset(self._listening.client_idle)
+            if parser.rest:
+                self._advance()
+            if self._paused:
+                self.resume()
+
+    def _advance(self) -> None:
+        """Take the pipelined requests, in a loop and not by recursion."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._exchange is None and not self._gone and self._lingered < 0 and self.parser.rest:
+                if getattr(self.transport, "queued", 0) > PIPELINE_BYTES:
+                    # The client does not read its answers: go on when it does.
+                    self.transport.registerProducer(_Resume(self), True)
+                    self.pause()
+                    return
+                try:
+                    events = self.parser.next()
+                except RemoteProtocolError as error:
+                    self._refuse_unread(ClientError(error.detail, status=error.status, page=error.page))
+                    return
+                self._deadline.reset(self._listening.inactivity if events else self._listening.request_head)
+                if not events:
+                    return
+                self._begin(events)
+        finally:
+            self._advancing = False
+
+    def _drained(self) -> None:
+        """The client has read its answers: go on with what it asked meanwhile."""
+        self.transport.unregisterProducer()
+        self._advance()
+        if self._exchange is None:
+            self.resume()
+
+    def _close(self) -> None:
+        self._deadline.reset(LINGER_SECONDS)
+        self._lingered = max(self._lingered, 0)
+        self.transport.loseConnection()
+
+    def _linger(self) -> None:
+        """Say that nothing more comes, and read on for a while."""
+        self._lingered = max(self._lingered, 0)
+        self._deadline.reset(LINGER_SECONDS)
+        if self._half_closed:
+            self.transport.loseConnection()
+            return
+        if self._paused:
+            self.resume()
+        self.transport.loseWriteConnection()
+
+    def _break_off(self) -> None:
+        """Let the client see that its response is not whole."""
+        self._lingered = 0
+        if self._writer.framed:
+            self._deadline.reset(LINGER_SECONDS)
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()
+
+    # Time.
+
+    def _expired(self) -> None:
+        """A time limit ran out; which one follows from what goes on."""
+        exchange = self._exchange
+        if self._lingered >= 0 and exchange is None:
+            self.transport.abortConnection()
+        elif exchange is None:
+            if self.parser.partial:
+                self._refuse_unread(
+                    ClientError("the request head did not arrive in time", status=408, page="request_timeout")
+                )
+            else:
+                self._close()
+        else:
+            self._stalled(exchange)
+
+    def _stalled(self, exchange: Exchange) -> None:
+        """Nothing moved for too long inside a transaction: say whose turn it was."""
+        if exchange.download is not None and not exchange.download.ended and exchange.download.paused:
+            self._interrupt(ClientGone("the client took no more of the response"))
+            self.transport.abortConnection()
+        elif self.upload is not None and not self.upload.paused:
+            self._stop_reading()
+            self._interrupt(
+                TimedOut(ClientError("the request's content did not arrive in time", status=408, page="request_timeout"))
+            )
+        else:
+            self._interrupt(TimedOut(UpstreamTimeout("the server was silent for too long")))
+
+    def touch(self) -> None:
+        """Something moved."""
+        self._deadline.at = self._listening.deadlines.now + self._listening.inactivity
+
+    def _interrupt(self, error: BaseException) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.task is not None:
+            exchange.task.interrupt(error)
+
+    # Tunnels.
+
+    def tunnel(self, hop: Any, rest: bytes, lines: list[bytes] | None) -> Signal[TransactionError | None]:
+        """Become a tunnel; see L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
+        listening = self._listening
+        exchange = self._exchange
+        assert exchange is not None
+        txn = exchange.txn
+        if lines is None:
+            head = b"HTTP/1.1 200 Connection established\r\n\r\n"
+        else:
+            head = response_head(101, b"", lines)
+        ended: Signal[TransactionError | None] = Signal()
+
+        def finished(end: TunnelEnd) -> None:
+            txn.bytes_in += end.up
+            txn.bytes_out += end.down
+            txn.notes["tunnel"] = end.reason
+            self._gone = True
+            self._writer.forget()
+            listening.closed(self)
+            ended.fire(None)
+
+        early, self.parser.rest = self.parser.rest, b""
+        self._deadline.cancel()
+        self._writer.answerable = False
+        self.transport.write(head)
+        txn.bytes_out += len(head)
+        self._tunnel = tunnel = Tunnel(
+            self.transport,
+            hop.transport,
+            deadlines=listening.deadlines,
+            inactivity=listening.tunnel_inactivity,
+            finished=finished,
+        )
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+        tunnel.start(early, rest)
+        return ended
+
+
+class _Resume:
+    """A producer whose only work is to be told that the transport's queue is empty."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    def pauseProducing(self) -> None:
+        """Nothing is produced."""
+
+    def resumeProducing(self) -> None:
+        """The queue is empty."""
+        self._connection._drained()
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+

@@ -1,0 +1,281 @@
+"""
+The forward proxy: absolute-form requests and CONNECT (RFC 9112 section 3.2, RFC 9110 section 9.3.6).
+
+Direct, or through a parent by rule. What the guard thinks of the address is asked when it is dialled.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Container, Sequence
+from time import monotonic
+from typing import Any
+
+from gateway.api.answers import Route
+from gateway.api.errors import ClientError, TransactionError, UpstreamError
+from gateway.api.transaction import Request, Response, Transaction
+from gateway.config.parents import Parent
+from gateway.message.forwarding import Forwarding, Policy
+from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
+from gateway.message.via import Via
+from gateway.modes import onward
+from gateway.net.dial import Dialer, Trace
+from gateway.net.upstream import Pool, UpstreamConnection
+from gateway.pipeline.driver import Signal
+from gateway.wire.events import RequestHead, ResponseHead
+from gateway.wire.write import request_head
+
+
+class ForwardMode:
+    """What all connections of the forward listeners share."""
+
+    name = "forward"
+    keeps_http10 = False
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        pool: Pool,
+        via: Via,
+        *,
+        allow_from: Container[str],
+        connect_ports: Container[int],
+        parents: Sequence[Parent] = (),
+        xff: Policy = "delete",
+        trusted: Container[str] = (),
+        connect_seconds: float = 30.0,
+    ) -> None:
+        self.dialer = dialer
+        self.pool = pool
+        self.via = via
+        self.allow_from = allow_from
+        self.connect_ports = connect_ports
+        self.parents = parents
+        self.xff: Policy = xff
+        self.trusted = trusted
+        self.connect_seconds = connect_seconds
+
+    def request(self, head: RequestHead) -> Request:
+        """Resolve the target; origin-form has none here."""
+        method = head.method
+        target = head.target
+        if method == b"CONNECT":
+            host, port = parse_authority(target, None)
+            return Request(method, "", host, port, target, head.minor, head.fields, 0)
+        if head.host is not None:
+            # Not used, for the target says it all, but what could be misread by the next hop goes no further.
+            parse_authority(head.host, 80)
+        if target == b"*":
+            if method != b"OPTIONS" or head.host is None:
+                raise InvalidTarget("only OPTIONS has the target *")
+            host, port = parse_authority(head.host, 80)
+            return Request(method, "http", host, port, target, head.minor, head.fields, head.declared or 0)
+        if target[:1] == b"/":
+            raise InvalidTarget("a proxy needs the whole URL in the request line", page="not_a_proxy_request")
+        scheme, host, port, path = parse_absolute(target, method)
+        length = None if head.framing < 0 else head.framing
+        return Request(method, scheme, host, port, path, head.minor, head.fields, length)
+
+    def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> ForwardUpstream | Response:
+        """Let it through, or say why not."""
+        if connection.allowed is None:
+            connection.allowed = connection.client.address in self.allow_from or not connection.client.address
+        if not connection.allowed:
+            raise TransactionError("this client may not use the proxy", status=403, page="not_allowed")
+        request = txn.request
+        if not request.scheme:
+            if request.port not in self.connect_ports:
+                raise TransactionError(
+                    f"CONNECT to port {request.port} is not allowed", status=403, page="port_not_allowed"
+                )
+        elif request.scheme != "http":
+            raise ClientError("https targets are asked for by CONNECT", status=501, page="not_implemented")
+        answer = onward.check(head, self.via)
+        if answer is not None:
+            return answer
+        if self.xff != "delete" and connection.forwarding is None:
+            address = connection.client.address
+            connection.forwarding = Forwarding(self.xff, address, "http", trusted=address in self.trusted)
+        parent = None
+        for candidate in self.parents:
+            if candidate.takes(request.host):
+                parent = candidate
+                break
+        return ForwardUpstream(self, head, parent, connection.forwarding)
+
+
+class ForwardUpstream:
+    """Where one request of the forward proxy goes."""
+
+    __slots__ = ("_forwarding", "_head", "_mode", "_parent", "_route", "route", "tunnels")
+
+    def __init__(
+        self, mode: ForwardMode, head: RequestHead, parent: Parent | None, forwarding: Forwarding | None
+    ) -> None:
+        self._mode = mode
+        self._head = head
+        self._parent = parent
+        self._forwarding = forwarding
+        self._route: tuple[str, int] | None = None
+        self.tunnels = head.method == b"CONNECT"
+        self.route = "direct" if parent is None else "parent"
+
+    def reroute(self, txn: Transaction, route: Route) -> None:
+        """Go where a plugin says; a parent it names has no credentials of ours."""
+        self.route = route.kind
+        self._parent = None
+        self._route = None
+        if route.kind == "parent":
+            self._parent = Parent(route.host, route.port)
+        elif route.kind == "origin":
+            self._route = (route.host, route.port)
+
+    def take(self, txn: Transaction) -> UpstreamConnection | None:
+        """Give a kept connection."""
+        return self._mode.pool.take(self._key(txn))
+
+    async def dial(self, txn: Transaction) -> UpstreamConnection:
+        """Connect, to the parent or to the target itself."""
+        mode = self._mode
+        key = self._key(txn)
+        trace = Trace()
+        begun = monotonic()
+        clock = mode.dialer.reactor.seconds()
+        try:
+            hop: UpstreamConnection = await mode.dialer.dial(  # type: ignore[assignment]
+                key[0],
+                key[1],
+                mode.pool.factory(key),  # type: ignore[arg-type]
+                timeout=mode.connect_seconds,
+                guarded=self._parent is None,
+                trace=trace,
+            )
+        except TransactionError:
+            if trace.address:
+                txn.upstream = _where(trace.address, key[1])
+            raise
+        finally:
+            if trace.resolved_at is not None:
+                txn.timings.resolved = begun + trace.resolved_at - clock
+            if trace.connected_at is not None:
+                txn.timings.connected = begun + trace.connected_at - clock
+        hop.address = _where(trace.address, key[1])
+        if self.tunnels and self._parent is not None:
+            await self._through_parent(txn, hop)
+        return hop
+
+    def head(self, txn: Transaction, hop: UpstreamConnection, chunked: bool | None) -> bytes:
+        """Write the request head: origin-form to an origin, absolute-form to a parent."""
+        request = txn.request
+        head = self._head
+        host = format_authority("http", request.host, request.port)
+        more: tuple[bytes, ...] = ()
+        forwarding = self._forwarding
+        if forwarding is not None:
+            received = [known for known in head.special if known.code == onward.FORWARDING]
+            more = forwarding.lines(host, received)
+        target = request.raw_target
+        if self._parent is not None:
+            target = b"http://" + host + (b"" if target == b"*" else target)
+            more = (*more, *_credentials(self._parent))
+        return request_head(
+            request.raw_method,
+            target,
+            onward.lines(
+                txn,
+                head,
+                host,
+                self._mode.via,
+                chunked,
+                keeps_forwarding=forwarding is not None and not forwarding.drops,
+                more=more,
+            ),
+        )
+
+    def another(self, txn: Transaction, error: TransactionError) -> bool:
+        """There is only one way."""
+        return False
+
+    def answered(self, txn: Transaction, head: ResponseHead) -> list[bytes] | None:
+        """
+        Nothing to add.
+
+        @raise UpstreamError: the parent wants credentials that we don't have; the client can't know them.
+        """
+        if head.status == 407 and self._parent is not None:
+            raise UpstreamError("the parent proxy refused our credentials", page="parent_refused")
+        return None
+
+    def over(self, txn: Transaction) -> None:
+        """Nothing to give back."""
+
+    def _key(self, txn: Transaction) -> tuple[str, int]:
+        if self._parent is not None:
+            return self._parent.host, self._parent.port
+        if self._route is not None:
+            return self._route
+        return txn.request.host, txn.request.port
+
+    async def _through_parent(self, txn: Transaction, hop: UpstreamConnection) -> None:
+        """
+        Ask the parent for a tunnel.
+
+        @raise UpstreamError: it refuses.
+        """
+        assert self._parent is not None
+        target = txn.request.authority.encode("ascii")
+        asking = _Asking()
+        fields = [b"Host: " + target, self._mode.via.lines[self._head.minor], *_credentials(self._parent)]
+        hop.send(b"CONNECT", request_head(b"CONNECT", target, fields), None, asking)
+        hop.flush()
+        try:
+            head = await asking.head
+        except BaseException:
+            hop.abort()
+            raise
+        if head.status >= 300:
+            hop.abort()
+            status = 504 if head.status == 504 else 502
+            raise UpstreamError(
+                f"the parent proxy refused the tunnel with status {head.status}", status=status, page="parent_refused"
+            )
+
+
+class _Asking:
+    """Waits for a parent's answer to a CONNECT."""
+
+    def __init__(self) -> None:
+        self.head: Signal[ResponseHead] = Signal()
+
+    def interim(self, head: ResponseHead) -> None:
+        """Of no interest."""
+
+    def answered(self, head: ResponseHead) -> None:
+        """The answer."""
+        self.head.fire(head)
+
+    def content(self, data: bytes) -> None:
+        """Content of a refusal; dropped."""
+
+    def ended(self, trailers: tuple[bytes, ...]) -> None:
+        """End of a refusal."""
+
+    def lost(self, error: UpstreamError) -> None:
+        """No answer."""
+        self.head.fail(error)
+
+    def settled(self) -> None:
+        """Nothing is gathered."""
+
+
+def _credentials(parent: Parent) -> tuple[bytes, ...]:
+    if not parent.user:
+        return ()
+    pair = f"{parent.user}:{parent.password.reveal()}".encode()
+    return (b"Proxy-Authorization: Basic " + b64encode(pair),)
+
+
+def _where(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+

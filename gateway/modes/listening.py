@@ -1,0 +1,190 @@
+"""
+What the client connections of one listener share, and the factory that makes them.
+
+Everything here comes from one snapshot of the configuration, but for the connections themselves. A connection is
+refused at once when there are too many, and a request when its client may not use the listener.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gateway.api.transaction import Client
+from gateway.message.forwarding import client_address
+from gateway.modes.mode import Mode
+from gateway.net.deadlines import Deadlines
+from gateway.pipeline.run import Pipeline
+from gateway.wire.events import RequestHead
+from gateway.wire.limits import HeadLimits
+from gateway.wire.lines import FORWARDING
+
+
+class Traffic(Protocol):
+    """Who counts connections."""
+
+    def connection_opened(self, mode: str) -> None:
+        """One more."""
+
+    def connection_closed(self, mode: str) -> None:
+        """One less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """
+    Time limits of client connections, in seconds.
+
+    @ivar request_head: for a head to be complete, from its first byte on.
+    @ivar client_idle: without a request.
+    @ivar inactivity: without progress inside a transaction.
+    @ivar tunnel: without a byte in a tunnel.
+    """
+
+    request_head: float = 30.0
+    client_idle: float = 30.0
+    inactivity: float = 180.0
+    tunnel: float = 3600.0
+
+
+class Ids:
+    """Transaction ids: a random prefix for the process, then a number."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._count = 0
+
+    def __call__(self) -> str:
+        """Give the next one."""
+        self._count += 1
+        return f"{self._prefix}{self._count:08x}"
+
+
+@implementer(IProtocolFactory)
+class Listening:
+    """
+    One listener's side of all its connections.
+
+    @ivar draining: no connection outlives its transaction, and no new request is kept waiting.
+    @ivar connections: all that are open.
+    @ivar refused: connections that were turned away because there were too many.
+    """
+
+    _log = Logger()
+    noisy = False
+
+    def __init__(
+        self,
+        name: str,
+        mode: Mode,
+        pipeline: Pipeline,
+        *,
+        deadlines: Deadlines,
+        next_id: Callable[[], str],
+        limits: HeadLimits,
+        times: Times,
+        upload_limit: int,
+        trusted: Container[str],
+        traffic: Traffic,
+        proxy_protocol: bool = False,
+        room: Callable[[], bool] = lambda: True,
+        max_connections: int = 0,
+    ) -> None:
+        self.name = name
+        self.mode = mode
+        self.pipeline = pipeline
+        self.deadlines = deadlines
+        self.next_id = next_id
+        self.limits = limits
+        self.request_head = times.request_head
+        self.client_idle = times.client_idle
+        self.inactivity = times.inactivity
+        self.tunnel_inactivity = times.tunnel
+        self.upload_limit = upload_limit
+        self.trusted = trusted
+        self.proxy_protocol = proxy_protocol
+        self.draining = False
+        self.connections: set[Any] = set()
+        self.refused = 0
+        self._traffic = traffic
+        self._room = room
+        self._max_connections = max_connections
+
+    # IProtocolFactory
+
+    def buildProtocol(self, addr: IAddress) -> Any:
+        """Make the connection's protocol, or C{None} to turn it away."""
+        # Here and not above: a connection knows its listening, so the modules would import each other.
+        from gateway.modes.client import ClientConnection
+        from gateway.modes.preface import ProxiedConnection
+
+        if not self._room() or (self._max_connections and len(self.connections) >= self._max_connections):
+            self.refused += 1
+            if self.refused & (self.refused - 1) == 0:
+                self._log.warn("{name}: too many connections, {count} turned away", name=self.name, count=self.refused)
+            return None
+        address = getattr(addr, "host", "")
+        if address.startswith("::ffff:"):
+            address = address[7:]
+        client = Client(address, getattr(addr, "port", 0), mode=self.mode.name, listener=self.name)
+        if self.proxy_protocol:
+            return ProxiedConnection(self, client)
+        return ClientConnection(self, client)
+
+    def doStart(self) -> None:
+        """The port listens."""
+
+    def doStop(self) -> None:
+        """The port is closed."""
+
+    # For connections.
+
+    def opened(self, connection: Any) -> None:
+        """One more."""
+        self.connections.add(connection)
+        self._traffic.connection_opened(self.mode.name)
+
+    def closed(self, connection: Any) -> None:
+        """One less."""
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self._traffic.connection_closed(self.mode.name)
+
+    def client_of(self, head: RequestHead, client: Client) -> Client:
+        """
+        Give who sent this request: the peer, or whom a trusted peer names (L3).
+
+        The peer stands in C{client.peer} either way.
+        """
+        if client.address not in self.trusted:
+            return client
+        xff: list[bytes] = []
+        forwarded: list[bytes] = []
+        for known in head.special:
+            if known.code == FORWARDING:
+                if known.name == b"x-forwarded-for":
+                    xff.append(known.value)
+                elif known.name == b"forwarded":
+                    forwarded.append(known.value)
+        if not xff and not forwarded:
+            return client
+        address = client_address(xff, forwarded, client.address, self.trusted)
+        if address == client.address:
+            return client
+        return Client(address, 0, mode=client.mode, listener=client.listener, peer=client.address)
+
+    def drain(self) -> None:
+        """Let every connection end after what it does now."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.drain()
+
+    def abort(self) -> None:
+        """End every connection now."""
+        for connection in list(self.connections):
+            connection.abort()

@@ -1,0 +1,55 @@
+"""
+What a mode has to know: what a request means, and where it goes.
+
+A mode makes the api's Request out of a head, and for a transaction the Upstream that the pipeline asks for
+connections. The client connection around it is the same for all modes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from gateway.api.transaction import Request, Response, Transaction
+from gateway.pipeline.ports import Upstream
+from gateway.wire.events import RequestHead
+
+
+class Mode(Protocol):
+    """
+    One mode on one listener.
+
+    @ivar name: C{"forward"} or C{"reverse"}.
+    @ivar keeps_http10: an HTTP/1.0 client may keep its connection; not through a proxy (RFC 9112 section 9.3).
+    """
+
+    name: str
+    keeps_http10: bool
+
+    def request(self, head: RequestHead) -> Request:
+        """
+        Resolve the target.
+
+        @raise gateway.message.target.InvalidTarget: it means nothing here; nothing is logged of it but that.
+        """
+
+    def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> Upstream | Response:
+        """
+        Choose where it goes, or answer it here.
+
+        @param connection: the client connection, for what is found out once for all its requests.
+        @raise gateway.api.errors.TransactionError: nowhere, with the reason.
+        """
+
+
+class Nowhere:
+    """The upstream of a transaction that is answered here."""
+
+    route = "none"
+    tunnels = False
+
+    def over(self, txn: Transaction) -> None:
+        """Nothing to give back."""
+
+
+#: The one instance; it has no state.
+NOWHERE = Nowhere()

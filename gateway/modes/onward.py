@@ -1,0 +1,124 @@
+"""
+The request as the next hop gets it: what forward and reverse mode have in common.
+
+Fields of the connection end here (RFC 9110 section 7.6.1), Via gets our entry, framing is written anew, and TRACE and
+OPTIONS count their Max-Forwards down (section 7.6.2).
+"""
+
+from __future__ import annotations
+
+from gateway.api.errors import ClientError, TransactionError
+from gateway.api.transaction import Response, Transaction
+from gateway.message.fields import Fields
+from gateway.message.via import Via
+from gateway.wire.events import RequestHead
+from gateway.wire.lines import FORWARDING, MAX_FORWARDS, VIA, FieldLine, name_of
+
+#: Protocols that a connection may be upgraded to. An upgrade to h2c would open a way round everything here.
+UPGRADES = frozenset((b"websocket",))
+
+#: What a TRACE must not reflect (RFC 9110 section 9.3.8).
+_NOT_TRACED = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
+_NO_OPTIONS = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH, CONNECT"
+
+
+def check(head: RequestHead, via: Via) -> Response | None:
+    """
+    Judge what both modes refuse, and answer what ends here.
+
+    @return: the answer of the final recipient, C{None} if the request goes on.
+    @raise TransactionError: it is refused.
+    """
+    if head.unmet_expectation:
+        raise ClientError("an expectation other than 100-continue", status=417, page="expectation_failed")
+    upgrade = head.upgrade
+    if upgrade is not None and (head.framing or head.method != b"GET" or upgrade.lower() not in UPGRADES):
+        # A server may ignore Upgrade; so may we (RFC 9110 section 7.8).
+        head.upgrade = None
+    for known in head.special:
+        if known.code == VIA:
+            values = [line.value for line in head.special if line.code == VIA]
+            if via.seen(values):
+                raise TransactionError("the request came back to this gateway", status=508, page="loop")
+            break
+    if head.method == b"TRACE" and head.framing:
+        raise ClientError("content in a TRACE request (RFC 9110 section 9.3.8)")
+    if head.method in (b"TRACE", b"OPTIONS"):
+        return _last_hop(head)
+    return None
+
+
+def lines(
+    txn: Transaction,
+    head: RequestHead,
+    host: bytes,
+    via: Via,
+    chunked: bool | None,
+    *,
+    keeps_forwarding: bool,
+    more: tuple[bytes, ...] = (),
+) -> list[bytes]:
+    """
+    Give the field lines to send on.
+
+    @param host: value of Host; equal to what the client sent, its line stays where it is.
+    @param chunked: how content is framed; C{None}: there is none.
+    @param keeps_forwarding: X-Forwarded-For and its kin stay as received.
+    @param more: lines of the mode's own.
+    """
+    drop = head.hop
+    dropped: list[bytes] = []
+    for known in head.special:
+        if known.code == FORWARDING and not keeps_forwarding:
+            dropped.append(known.line)
+        elif known.code == MAX_FORWARDS and head.method in (b"TRACE", b"OPTIONS"):
+            dropped.append(known.line)
+            more = (*more, b"Max-Forwards: %d" % (int(known.value) - 1))
+    if head.host == host:
+        out: list[bytes] = []
+    else:
+        out = [b"Host: " + host]
+        if head.host is not None:
+            dropped.extend(line for line in txn.request.fields.lines if name_of(line) == b"host")
+    kept = txn.request.fields.lines
+    if dropped:
+        drop = drop.union(dropped) if drop is not None else set(dropped)
+    if drop is None:
+        out += kept
+    else:
+        out += [line for line in kept if line not in drop]
+    out.append(via.lines[head.minor])
+    out += more
+    if chunked is None:
+        if head.declared is not None:
+            out.append(b"Content-Length: 0")
+    elif chunked:
+        out.append(b"Transfer-Encoding: chunked")
+    else:
+        out.append(b"Content-Length: %d" % head.framing)
+    if head.upgrade is not None:
+        out.append(b"Upgrade: " + head.upgrade)
+        out.append(b"Connection: Upgrade, TE" if head.accepts_trailers else b"Connection: Upgrade")
+        if head.accepts_trailers:
+            out.append(b"TE: trailers")
+    elif head.accepts_trailers:
+        out.append(b"TE: trailers")
+        out.append(b"Connection: TE")
+    return out
+
+
+def _last_hop(head: RequestHead) -> Response | None:
+    """Answer TRACE and OPTIONS whose Max-Forwards is used up."""
+    found: FieldLine | None = None
+    for known in head.special:
+        if known.code == MAX_FORWARDS:
+            if found is not None or not known.value.isdigit() or len(known.value) > 9:
+                raise ClientError("a bad Max-Forwards (RFC 9110 section 7.6.2)")
+            found = known
+    if found is None or int(found.value):
+        return None
+    if head.method == b"OPTIONS":
+        return Response(200, Fields([b"Allow: " + _NO_OPTIONS]))
+    kept = [line for line in head.fields.lines if name_of(line) not in _NOT_TRACED]
+    content = b"TRACE %b HTTP/1.%d\r\n%b\r\n\r\n" % (head.target, head.minor, b"\r\n".join(kept))
+    return Response(200, Fields([b"Content-Type: message/http", b"Cache-Control: no-store"]), content)

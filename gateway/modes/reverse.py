@@ -1,0 +1,301 @@
+"""
+The reverse proxy: requests by host and path to a site's origins.
+
+Which origin is the site's pool's business, and so are limits and health. A request that failed goes to another origin
+only while nothing was sent on (RFC 9110 section 9.2.2).
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gateway.api.answers import Route
+from gateway.api.errors import ClientError, TransactionError, UpstreamError
+from gateway.api.transaction import Failed, Request, Response, Transaction
+from gateway.config.schema import Site
+from gateway.message.forwarding import Forwarding
+from gateway.message.location import OriginReferences
+from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority, valid_origin_form
+from gateway.message.via import Via
+from gateway.modes import onward
+from gateway.modes.balance import Pool as Origins
+from gateway.modes.origins import OriginState
+from gateway.modes.sites import HostTable
+from gateway.modes.sticky import StickyCookie
+from gateway.net.dial import Dialer, Trace
+from gateway.net.upstream import Pool, UpstreamConnection
+from gateway.wire.events import RequestHead, ResponseHead
+from gateway.wire.lines import COOKIE, FORWARDING, REQUEST_ID
+from gateway.wire.write import request_head
+
+
+class RunningSite:
+    """
+    A configured site with what runs for it.
+
+    @ivar site: the configuration.
+    @ivar origins: its pool.
+    @ivar cookie: the sticky cookie; C{None} without.
+    @ivar references: what Location rewriting looks for; C{None} without.
+    """
+
+    __slots__ = ("cookie", "host", "listen", "name", "origins", "path", "references", "site", "upload")
+
+    def __init__(self, site: Site, origins: Origins, key: bytes, upload: int) -> None:
+        self.site = site
+        self.host = site.host
+        self.path = site.path
+        self.listen = site.listen
+        self.name = site.host[0]
+        self.origins = origins
+        self.upload = upload
+        self.cookie = None
+        if site.sticky == "cookie":
+            addresses = [str(origin) for origin in site.origins]
+            self.cookie = StickyCookie(site.sticky_cookie, addresses, key, path=site.path)
+        self.references = None
+        if site.rewrite_location:
+            self.references = OriginReferences((o.scheme, o.host, o.port) for o in site.origins)
+
+
+class ReverseMode:
+    """What all connections of one reverse listener share."""
+
+    name = "reverse"
+    keeps_http10 = True
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        pool: Pool,
+        via: Via,
+        sites: HostTable[RunningSite],
+        *,
+        trusted: Any = (),
+        forwarded: bool = False,
+        connect_seconds: float = 30.0,
+    ) -> None:
+        self.dialer = dialer
+        self.pool = pool
+        self.via = via
+        self.sites = sites
+        self.trusted = trusted
+        self.forwarded = forwarded
+        self.connect_seconds = connect_seconds
+
+    def request(self, head: RequestHead) -> Request:
+        """Resolve the target: the authority of an absolute-form wins over Host (RFC 9112 section 3.2.2)."""
+        target = head.target
+        length = None if head.framing < 0 else head.framing
+        host, port = ("", 80) if head.host is None or not head.host else parse_authority(head.host, 80)
+        if target[0] == 0x2F:
+            if not valid_origin_form(target):
+                raise InvalidTarget("the target holds a character that no URI has")
+            return Request(head.method, "http", host, port, target, head.minor, head.fields, length)
+        if head.method == b"CONNECT":
+            raise InvalidTarget("this is no proxy", status=405, page="method_not_allowed")
+        if target == b"*":
+            if head.method != b"OPTIONS":
+                raise InvalidTarget("only OPTIONS has the target *")
+            return Request(head.method, "http", host, port, target, head.minor, head.fields, length)
+        scheme, host, port, path = parse_absolute(target, head.method)
+        return Request(head.method, scheme, host, port, path, head.minor, head.fields, length)
+
+    def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> ReverseUpstream | Response:
+        """Find the site."""
+        request = txn.request
+        site = self.sites.find(request.host, request.raw_target)
+        if site is None:
+            if self.sites.knows(request.host):
+                raise ClientError("no site has this path", status=404, page="no_site")
+            raise ClientError("no site has this host", status=421, page="misdirected")
+        txn.site = site.name
+        txn.upload_limit = site.upload
+        answer = onward.check(head, self.via)
+        if answer is not None:
+            return answer
+        forwarding = connection.forwarding
+        if forwarding is None or connection.forwarding_site is not site:
+            address = connection.client.address
+            forwarding = Forwarding(site.site.xff, address, "http", trusted=address in self.trusted)
+            connection.forwarding = forwarding
+            connection.forwarding_site = site
+        return ReverseUpstream(self, site, head, forwarding)
+
+
+class ReverseUpstream:
+    """Where one request of a site goes."""
+
+    __slots__ = ("_excluded", "_forwarding", "_head", "_left", "_mode", "_origin", "_site", "_sticky", "_waiting", "route", "tunnels")
+
+    def __init__(self, mode: ReverseMode, site: RunningSite, head: RequestHead, forwarding: Forwarding) -> None:
+        self._mode = mode
+        self._site = site
+        self._head = head
+        self._forwarding = forwarding
+        self._origin: OriginState | None = None
+        self._waiting: Deferred[OriginState] | None = None
+        self._excluded: list[OriginState] | None = None
+        self._left = site.site.retries
+        self._sticky: str | None = None
+        self.tunnels = False
+        self.route = "origin"
+
+    def reroute(self, txn: Transaction, route: Route) -> None:
+        """
+        Go where a plugin says.
+
+        @raise ClientError: a site's requests go to the site's origins.
+        """
+        raise ClientError("a site's requests can't be sent elsewhere", status=500, page="gateway_error")
+
+    def take(self, txn: Transaction) -> UpstreamConnection | None:
+        """Choose an origin and give a kept connection to it."""
+        if self._origin is None:
+            cookie = self._site.cookie
+            if cookie is not None:
+                values = [known.value for known in self._head.special if known.code == COOKIE]
+                self._sticky = cookie.read(values) if values else None
+            chosen = self._site.origins.acquire(txn.client.address, self._excluded or (), self._sticky)
+            if isinstance(chosen, Deferred):
+                self._waiting = chosen
+                return None
+            self._origin = chosen
+        return self._mode.pool.take(self._origin.address)
+
+    async def dial(self, txn: Transaction) -> UpstreamConnection:
+        """Wait for room if need be, then connect."""
+        mode = self._mode
+        if self._origin is None:
+            if self._waiting is None:
+                self.take(txn)
+            if self._waiting is not None:
+                waiting, self._waiting = self._waiting, None
+                self._origin = await waiting
+                kept = mode.pool.take(self._origin.address)
+                if kept is not None:
+                    return kept
+        state = self._origin
+        assert state is not None
+        origin = state.origin
+        trace = Trace()
+        begun = monotonic()
+        clock = mode.dialer.reactor.seconds()
+        txn.upstream = f"{origin.host}:{origin.port}"
+        hop: UpstreamConnection = await mode.dialer.dial(  # type: ignore[assignment]
+            origin.host,
+            origin.port,
+            mode.pool.factory(state.address),  # type: ignore[arg-type]
+            timeout=mode.connect_seconds,
+            guarded=False,
+            trace=trace,
+        )
+        if trace.resolved_at is not None:
+            txn.timings.resolved = begun + trace.resolved_at - clock
+        if trace.connected_at is not None:
+            txn.timings.connected = begun + trace.connected_at - clock
+        address = f"[{trace.address}]" if ":" in trace.address else trace.address
+        hop.address = f"{address}:{origin.port}"
+        return hop
+
+    def head(self, txn: Transaction, hop: UpstreamConnection, chunked: bool | None) -> bytes:
+        """Write the request head."""
+        head = self._head
+        request = txn.request
+        site = self._site
+        assert self._origin is not None
+        origin = self._origin.origin
+        public = head.host or b""
+        if head.target[0] != 0x2F and head.target != b"*":
+            public = format_authority(request.scheme, request.host, request.port)
+        if site.site.preserve_host and public:
+            host = public
+        else:
+            host = format_authority(origin.scheme, origin.host, origin.port)
+        received = ()
+        stripped: bytes | None = None
+        for known in head.special:
+            code = known.code
+            if code == FORWARDING:
+                received = (*received, known)  # type: ignore[assignment]
+            elif code == REQUEST_ID:
+                txn.request.fields.remove("x-request-id")
+            elif code == COOKIE and site.cookie is not None:
+                stripped = site.cookie.strip(known.line)
+                if stripped is not known.line:
+                    lines = txn.request.fields.lines
+                    at = lines.index(known.line)
+                    lines[at : at + 1] = [] if stripped is None else [stripped]
+        forwarding = self._forwarding
+        more = forwarding.lines(public, received)
+        return request_head(
+            request.raw_method,
+            request.raw_target,
+            onward.lines(
+                txn,
+                head,
+                host,
+                self._mode.via,
+                chunked,
+                keeps_forwarding=not forwarding.drops,
+                more=(*more, b"X-Request-Id: " + txn.id.encode("ascii")),
+            ),
+        )
+
+    def another(self, txn: Transaction, error: TransactionError) -> bool:
+        """Count the failure and choose another origin, as often as the site allows."""
+        state = self._origin
+        if state is None:
+            return False
+        site = self._site
+        self._origin = None
+        site.origins.failed(state, error.page)
+        site.origins.release(state)
+        if self._left <= 0 or len(site.origins.origins) < 2:
+            return False
+        self._left -= 1
+        if self._excluded is None:
+            self._excluded = []
+        self._excluded.append(state)
+        return len(self._excluded) < len(site.origins.origins)
+
+    def answered(self, txn: Transaction, head: ResponseHead) -> list[bytes] | None:
+        """Note that the origin works; bind the client to it; rewrite what names it, where the site says so."""
+        state = self._origin
+        assert state is not None
+        site = self._site
+        if state.failures:
+            site.origins.succeeded(state)
+        if site.references is not None:
+            self._rewrite(txn, site.references)
+        if site.cookie is not None and self._sticky != state.id:
+            return [site.cookie.set_line(state.address, secure=False)]
+        return None
+
+    def over(self, txn: Transaction) -> None:
+        """Give the origin back, and count a failure of its own."""
+        if self._waiting is not None:
+            self._waiting.addErrback(lambda _: None)
+            self._waiting.cancel()
+            self._waiting = None
+        state, self._origin = self._origin, None
+        if state is not None:
+            outcome = txn.outcome
+            if type(outcome) is Failed and isinstance(outcome.error, UpstreamError):
+                self._site.origins.failed(state, outcome.error.page)
+            self._site.origins.release(state)
+
+    def _rewrite(self, txn: Transaction, references: OriginReferences) -> None:
+        assert txn.response is not None
+        fields = txn.response.fields
+        public = b"http://" + (self._head.host or b"")
+        for name in ("location", "content-location", "refresh"):
+            value = fields.get(name)
+            if value is not None:
+                raw = value.encode("latin-1")
+                made = references.rewrite_refresh(raw, public) if name == "refresh" else references.rewrite(raw, public)
+                if made is not raw and made != raw:
+                    fields.set(name.title(), made.decode("latin-1"))

@@ -1,0 +1,153 @@
+"""
+The client's side of a response: framing towards the client, and one send for each batch (RFC 9112 section 6).
+
+One L{ResponseWriter} serves a client connection for all its life and is set to each transaction in turn. A message that
+can't be completed is never made to look complete: with a length or chunks the connection is closed short of the end,
+without either it is reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Protocol
+
+from gateway.api.errors import TransactionError
+from gateway.api.transaction import Response, Transaction
+from gateway.wire.events import RequestHead
+from gateway.wire.write import LAST_CHUNK, chunk, last_chunk, response_head
+
+
+class Tunnels(Protocol):
+    """A connection that can become a tunnel."""
+
+    def tunnel(self, hop: Any, rest: bytes, lines: list[bytes] | None) -> Awaitable[TransactionError | None]:
+        """See L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
+
+
+class ResponseWriter:
+    """
+    Writes the responses of one client connection.
+
+    @ivar answerable: the running transaction has no final response yet.
+    @ivar complete: its response was handed to the transport whole.
+    @ivar persistent: the connection may carry another request after this response.
+    @ivar framed: the client can see by itself where the response ends, and so whether it is cut off.
+    """
+
+    __slots__ = ("_chunked", "_connection", "_head_only", "_minor", "_out", "_streaming", "answerable", "complete", "framed", "persistent", "transport", "txn")
+
+    def __init__(self, connection: Tunnels) -> None:
+        self._connection: Tunnels | None = connection
+        self.transport: Any = None
+        self.txn: Transaction | None = None
+        self._out: list[bytes] = []
+        self._minor = 1
+        self._head_only = False
+        self._chunked = False
+        self._streaming = False
+        self.answerable = False
+        self.complete = False
+        self.persistent = False
+        self.framed = True
+
+    def begin(self, txn: Transaction, asked: RequestHead, persistent: bool) -> None:
+        """Get ready for a transaction's response."""
+        self.txn = txn
+        self._minor = asked.minor
+        self._head_only = asked.method == b"HEAD"
+        self.answerable = True
+        self.complete = False
+        self.persistent = persistent
+        self.framed = True
+
+    def interim(self, status: int, reason: bytes, lines: list[bytes]) -> None:
+        """Send a 1xx response at once: somebody waits for it."""
+        self._out.append(response_head(status, reason, lines))
+        self.flush()
+
+    def start(self, status: int, reason: bytes, lines: list[bytes], length: int | None, bodiless: bool) -> None:
+        """Take the final head; see L{Downstream<gateway.pipeline.ports.Downstream>}. C{lines} becomes ours."""
+        self.answerable = False
+        self._chunked = False
+        if length is not None:
+            lines.append(b"Content-Length: %d" % length)
+        elif not bodiless:
+            if self._minor:
+                self._chunked = True
+                lines.append(b"Transfer-Encoding: chunked")
+            else:
+                self.framed = False
+                self.persistent = False
+        if not self.persistent:
+            lines.append(b"Connection: close")
+        elif not self._minor:
+            lines.append(b"Connection: keep-alive")
+        self._out.append(response_head(status, reason, lines))
+
+    def write(self, data: bytes) -> None:
+        """Take content."""
+        self._out.append(chunk(data) if self._chunked else data)
+
+    def flush(self) -> None:
+        """Send what was gathered, in one call."""
+        out = self._out
+        if out:
+            self._out = []
+            if self.txn is not None:
+                self.txn.bytes_out += sum(map(len, out))
+            if len(out) == 1:
+                self.transport.write(out[0])
+            else:
+                self.transport.writeSequence(out)
+
+    def end(self, trailers: tuple[bytes, ...]) -> None:
+        """Take the end of a complete response."""
+        if self._chunked:
+            self._out.append(last_chunk(trailers) if trailers else LAST_CHUNK)
+        self.complete = True
+        self.flush()
+        self._unstream()
+
+    def fail(self, error: BaseException) -> None:
+        """The response will never be complete; the connection's end tells the client (RFC 9112 section 8)."""
+        self.persistent = False
+        self.answerable = False
+        if self.framed:
+            self.flush()
+        else:
+            self._out.clear()
+        self._unstream()
+
+    def answer(self, response: Response) -> None:
+        """Send a whole response made here."""
+        content = response.content
+        bodiless = response.status in (204, 304)
+        length = None if response.status == 204 else len(content)
+        self.start(response.status, response.reason, list(response.fields.lines), length, bodiless)
+        if content and not self._head_only and not bodiless:
+            self._out.append(content)
+        self.complete = True
+        self.flush()
+
+    def stream(self, producer: Any) -> None:
+        """Let a producer be paused while the client does not read."""
+        if not self._streaming:
+            self._streaming = True
+            self.transport.registerProducer(producer, True)
+
+    def forget(self) -> None:
+        """The transport is gone or given away."""
+        self._out.clear()
+        self._streaming = False
+        self._connection = None
+        self.txn = None
+
+    def tunnel(self, hop: Any, rest: bytes, lines: list[bytes] | None) -> Awaitable[TransactionError | None]:
+        """Become a tunnel; that is the connection's doing."""
+        assert self._connection is not None
+        return self._connection.tunnel(hop, rest, lines)
+
+    def _unstream(self) -> None:
+        if self._streaming:
+            self._streaming = False
+            self.transport.unregisterProducer()

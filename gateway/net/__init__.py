@@ -1,0 +1,1 @@
+"""Sockets: reactor, transport, listener, upstream pools, tunnel, resolver."""

@@ -1,0 +1,144 @@
+"""
+Many time limits on one coarse timer.
+
+C{callLater} and its cancellation cost 1.8 us a pair; a connection needs several a request. Here setting a limit anew
+is two attribute stores: the entry stays where it is and is looked at again when its old moment comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+
+class Deadline:
+    """
+    One time limit; made by L{Deadlines.watch}.
+
+    @ivar at: the moment it fires, on the clock of its L{Deadlines}; infinite while it is off.
+    """
+
+    __slots__ = ("_deadlines", "_slot", "at", "expired")
+
+    def __init__(self, deadlines: Deadlines, expired: Callable[[], None]) -> None:
+        self._deadlines = deadlines
+        self._slot = -1
+        self.at = inf
+        self.expired = expired
+
+    def reset(self, seconds: float) -> None:
+        """
+        Let it fire this many seconds from now, whether it was on or off.
+
+        It fires at most one tick early and two late; a L{Deadlines.tick} is a quarter of a second by default.
+        """
+        deadlines = self._deadlines
+        if deadlines.asleep:
+            deadlines.wake()
+        self.at = at = deadlines.now + seconds
+        slot = int(at / deadlines.tick) + 1
+        if self._slot < 0 or slot < self._slot:
+            deadlines.place(self, slot)
+
+    def off(self) -> None:
+        """Keep it from firing; L{reset} turns it on again. Cheap: the entry goes away when its moment comes."""
+        self.at = inf
+
+    def cancel(self) -> None:
+        """Turn it off and forget it at once; for the end of what it watches. More than once is harmless."""
+        self.at = inf
+        if self._slot >= 0:
+            self._deadlines.drop(self)
+        self.expired = _nothing
+
+
+class Deadlines:
+    """
+    The coarse timer.
+
+    @ivar now: the clock's time at the last tick; at most one tick old while it is not asleep.
+    @ivar tick: seconds between looks.
+    @ivar asleep: nothing is watched, so no timer runs and C{now} is stale.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, tick: float = 0.25) -> None:
+        self._clock = clock
+        self.tick = tick
+        self.now = float(clock.seconds())
+        self._slots: dict[int, dict[Deadline, None]] = {}
+        self._done = int(self.now / tick)
+        self._call: IDelayedCall | None = None
+        self.asleep = True
+
+    def wake(self) -> None:
+        """Start the timer. For L{Deadline} only."""
+        self.asleep = False
+        self.now = float(self._clock.seconds())
+        self._done = int(self.now / self.tick)
+        self._call = self._clock.callLater(self.tick, self._turn)
+
+    def watch(self, expired: Callable[[], None], seconds: float | None = None) -> Deadline:
+        """
+        Make a limit.
+
+        @param expired: called when it fires; what it raises is logged and harms nobody else.
+        @param seconds: turn it on at once with this many; C{None}: it starts off.
+        """
+        made = Deadline(self, expired)
+        if seconds is not None:
+            made.reset(seconds)
+        return made
+
+    def place(self, deadline: Deadline, slot: int) -> None:
+        """Put an entry into a slot, out of its old one. For L{Deadline} only."""
+        if deadline._slot >= 0:
+            self.drop(deadline)
+        slot = max(slot, self._done + 1)
+        deadline._slot = slot
+        self._slots.setdefault(slot, {})[deadline] = None
+
+    def drop(self, deadline: Deadline) -> None:
+        """Take an entry out of its slot. For L{Deadline} only."""
+        entries = self._slots.get(deadline._slot)
+        if entries is not None:
+            entries.pop(deadline, None)
+            if not entries:
+                del self._slots[deadline._slot]
+        deadline._slot = -1
+
+    def __len__(self) -> int:
+        """Give how many entries are held, those turned off but not yet dropped included."""
+        return sum(map(len, self._slots.values()))
+
+    def _turn(self) -> None:
+        self.now = now = float(self._clock.seconds())
+        last = int(now / self.tick)
+        if last - self._done > len(self._slots):
+            due = sorted(slot for slot in self._slots if slot <= last)
+        else:
+            due = [slot for slot in range(self._done + 1, last + 1) if slot in self._slots]
+        self._done = last
+        for slot in due:
+            for deadline in self._slots.pop(slot, ()):
+                deadline._slot = -1
+                if deadline.at <= now:
+                    deadline.at = inf
+                    try:
+                        deadline.expired()
+                    except Exception:
+                        self._log.failure("a time limit's callback failed")
+                elif deadline.at != inf:
+                    self.place(deadline, int(deadline.at / self.tick) + 1)
+        if self._slots:
+            self._call = self._clock.callLater(self.tick, self._turn)
+        else:
+            self.asleep = True
+
+
+def _nothing() -> None:
+    """Stand in for the callback of a cancelled entry, so that it keeps nothing alive."""

@@ -1,0 +1,345 @@
+"""
+Connections to the next hop: from a host name to a connected protocol.
+
+One address is tried at once; several are tried as RFC 8305 says ("happy eyeballs"): families mixed, the next one a
+quarter of a second after the last or as soon as that failed, the first to connect wins and the others are closed. The
+guard judges each address when its turn comes, so nothing can change between the judgement and the connection.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from itertools import chain, zip_longest
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IProtocol
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.python.failure import Failure
+
+from gateway.api.errors import TransactionError
+from gateway.net.faults import (
+    ConnectTimeout,
+    DestinationForbidden,
+    NameTimeout,
+    Unreachable,
+    connect_fault,
+    most_telling,
+)
+from gateway.net.guard import Guard
+from gateway.net.own_addresses import has_source_address
+from gateway.net.source_ports import SourcePorts
+from gateway.net.stock_attempt import StockAttempt
+from gateway.net.transport import Attempt
+
+#: Seconds between two attempts (RFC 8305 section 5).
+ATTEMPT_DELAY = 0.25
+
+#: How long IPv6 comes second after it was found to have no route from here, in seconds.
+_NO_ROUTE_REMEMBERED = 60.0
+
+
+class Resolves(Protocol):
+    """What the dialler needs of a L{Resolver<gateway.net.resolver.Resolver>}."""
+
+    def resolve(self, name: str) -> tuple[str, ...] | Deferred[tuple[str, ...]]:
+        """Give the addresses of a host, or raise or fail with a L{TransactionError}."""
+
+
+class Trace:
+    """
+    What became of a dial, for timings and log; filled in while it goes on, also when it fails.
+
+    @ivar resolved_at: when the addresses were known, on the reactor's clock; C{None} if they never were.
+    @ivar connected_at: when a connection stood; C{None} if none did.
+    @ivar address: the address tried last, at the end the one connected to; empty if none was tried.
+    @ivar attempts: how many connections were begun.
+    """
+
+    __slots__ = ("address", "attempts", "connected_at", "resolved_at")
+
+    def __init__(self) -> None:
+        self.resolved_at: float | None = None
+        self.connected_at: float | None = None
+        self.address = ""
+        self.attempts = 0
+
+
+class Dialer:
+    """
+    Makes connections.
+
+    @ivar guard: judges every address of a guarded dial; may be replaced at any time.
+    @ivar source_ports: chooses source ports; C{None} leaves them to the system.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        resolver: Resolves,
+        guard: Guard | None = None,
+        source_ports: SourcePorts | None = None,
+    ) -> None:
+        """
+        Take what every dial needs.
+
+        @param reactor: our own transport is used on a real one, C{connectTCP} on one in memory, which claims to
+            be an L{IReactorFDSet<twisted.internet.interfaces.IReactorFDSet>} too.
+        """
+        self.guard = guard
+        self.source_ports = source_ports
+        self.reactor = reactor
+        self.resolver = resolver
+        self.ipv6_second_until = float("-inf")
+        self.attempt: type[Attempt | StockAttempt] = (
+            Attempt if isinstance(reactor, PosixReactorBase) else StockAttempt
+        )
+
+    def dial(
+        self,
+        host: str,
+        port: int,
+        factory: Callable[[], IProtocol],
+        *,
+        timeout: float,
+        guarded: bool = True,
+        trace: Trace | None = None,
+    ) -> Deferred[IProtocol]:
+        """
+        Connect to a host.
+
+        @param host: a name or a literal address.
+        @param factory: makes the protocol, once, when a connection stands.
+        @param timeout: seconds for all of it, the look-up included.
+        @param guarded: whether the guard judges; not for next hops that the configuration itself names.
+        @param trace: filled in as things happen.
+        @return: fires with the protocol after its C{connectionMade}; fails with a L{NetworkFault
+            <gateway.net.faults.NetworkFault>} or L{DestinationForbidden}. Cancelling it ends every attempt.
+        """
+        dial = _Dial(self, host, port, factory, self.guard if guarded else None, trace)
+        return dial.begin(timeout)
+
+    def in_order(self, addresses: tuple[str, ...]) -> Sequence[str]:
+        """
+        Mix the families, IPv6 first unless there was no route for it lately (RFC 8305 section 4).
+
+        Within a family the order is kept.
+        """
+        if len(addresses) == 1:
+            return addresses
+        six = [address for address in addresses if ":" in address]
+        four = [address for address in addresses if ":" not in address]
+        if not six or not four:
+            return addresses
+        pairs = (six, four) if self.reactor.seconds() >= self.ipv6_second_until else (four, six)
+        return [address for address in chain.from_iterable(zip_longest(*pairs)) if address]
+
+    def no_route(self, address: str) -> None:
+        """Remember that the kernel knew no way to an address."""
+        if ":" in address:
+            self.ipv6_second_until = self.reactor.seconds() + _NO_ROUTE_REMEMBERED
+
+
+class _Dial:
+    """One call of L{Dialer.dial}."""
+
+    __slots__ = (
+        "_at_once",
+        "_dialer",
+        "_factory",
+        "_faults",
+        "_guard",
+        "_host",
+        "_limit",
+        "_next",
+        "_port",
+        "_resolving",
+        "_result",
+        "_running",
+        "_starting",
+        "_trace",
+        "_waiting",
+    )
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        host: str,
+        port: int,
+        factory: Callable[[], IProtocol],
+        guard: Guard | None,
+        trace: Trace | None,
+    ) -> None:
+        self._dialer = dialer
+        self._host = host
+        self._port = port
+        self._factory = factory
+        self._guard = guard
+        self._trace = trace
+        self._faults: list[TransactionError] = []
+        self._limit: IDelayedCall | None = None
+        self._next: IDelayedCall | None = None
+        self._resolving: Deferred[None] | None = None
+        # None when it is over: fired, cancelled or about to be.
+        self._result: Deferred[IProtocol] | None = Deferred(self._cancelled)
+        self._running: list[Attempt | StockAttempt] = []
+        self._waiting: list[str] = []
+        self._starting = False
+        self._at_once: OSError | None = None
+
+    def begin(self, timeout: float) -> Deferred[IProtocol]:
+        """Look the name up and go on from there."""
+        result = self._result
+        assert result is not None
+        self._limit = self._dialer.reactor.callLater(timeout, self._out_of_time)
+        try:
+            found = self._dialer.resolver.resolve(self._host)
+            if isinstance(found, tuple):
+                self._resolved(found)
+                return result
+        except Exception:
+            self._end(Failure())
+            return result
+        resolving = self._resolving = found.addCallback(self._resolved)
+        resolving.addErrback(self._end)
+        return result
+
+    def _resolved(self, addresses: tuple[str, ...]) -> None:
+        self._resolving = None
+        if self._trace is not None:
+            self._trace.resolved_at = self._dialer.reactor.seconds()
+        # Taken from the end.
+        self._waiting = list(self._dialer.in_order(addresses))
+        self._waiting.reverse()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin the next attempt that is not over before it began."""
+        self._next = None
+        while self._waiting:
+            address = self._waiting.pop()
+            if self._guard is not None:
+                rule = self._guard.check(address, self._port)
+                if rule is not None:
+                    self._faults.append(
+                        DestinationForbidden(rule, f"{self._host}: not allowed ({rule})")
+                    )
+                    continue
+            error = self._begin_attempt(address)
+            if self._result is None:
+                return
+            if error is None:
+                if self._waiting:
+                    self._next = self._dialer.reactor.callLater(ATTEMPT_DELAY, self._go_on)
+                return
+            self._note(address, error)
+        if not self._running:
+            self._end(Failure(most_telling(self._faults)))
+
+    def _begin_attempt(self, address: str) -> OSError | None:
+        """Try an address, with several source ports where they are ours to choose; give what failed at once."""
+        dialer, trace, ports = self._dialer, self._trace, self._dialer.source_ports
+        if trace is not None:
+            trace.address = address
+            trace.attempts += 1
+        more = 0 if ports is None else ports.retries
+        while True:
+            attempt = dialer.attempt(
+                dialer.reactor,
+                address,
+                self._port,
+                prepare=None if ports is None else ports.prepare,
+                connected=self._connected,
+                failed=self._failed,
+            )
+            self._at_once = None
+            self._starting = True
+            attempt.start()
+            self._starting = False
+            error = self._at_once
+            if error is None:
+                if self._result is not None:
+                    self._running.append(attempt)
+                return None
+            if error.errno != errno.EADDRNOTAVAIL or not more:
+                return error
+            more -= 1
+
+    def _failed(self, attempt: Attempt | StockAttempt, error: OSError) -> None:
+        if self._starting:
+            self._at_once = error
+            return
+        self._running.remove(attempt)
+        self._note(attempt.address, error)
+        if self._next is not None:
+            self._next.cancel()
+        self._go_on()
+
+    def _note(self, address: str, error: OSError) -> None:
+        fault: TransactionError = connect_fault(error, address, self._port)
+        if error.errno == errno.EADDRNOTAVAIL and not has_source_address(address):
+            fault = Unreachable(f"{address}: this machine has no address to reach it from")
+        if isinstance(fault, Unreachable) and error.errno != errno.EHOSTUNREACH:
+            self._dialer.no_route(address)
+        self._faults.append(fault)
+
+    def _connected(self, attempt: Attempt | StockAttempt) -> None:
+        if attempt in self._running:
+            self._running.remove(attempt)
+        result = self._stop()
+        if self._trace is not None:
+            self._trace.address = attempt.address
+            self._trace.connected_at = self._dialer.reactor.seconds()
+        protocol: IProtocol | None = None
+        try:
+            protocol = self._factory()
+            transport = attempt.transport(protocol)
+        except Exception:
+            failure = Failure()
+            attempt.cancel()
+            if getattr(protocol, "transport", None) is not None:
+                protocol.transport.abortConnection()  # type: ignore[union-attr]
+            result.errback(failure)
+            return
+        if result.called:
+            # Cancelled from within connectionMade: the connection has no owner.
+            transport.abortConnection()
+        else:
+            result.callback(protocol)
+
+    def _out_of_time(self) -> None:
+        self._limit = None
+        where = f"{self._host}:{self._port}"
+        if self._resolving is not None:
+            self._end(Failure(NameTimeout(f"{where}: the name was not found in time")))
+        else:
+            self._end(Failure(ConnectTimeout(f"{where}: no answer to the connection attempt")))
+
+    def _cancelled(self, result: Deferred[IProtocol]) -> None:
+        if self._result is not None:
+            self._stop()
+
+    def _end(self, failure: Failure) -> None:
+        # A look-up that we cancel fails when it is over already.
+        if self._result is not None:
+            self._stop().errback(failure)
+
+    def _stop(self) -> Deferred[IProtocol]:
+        """End the look-up, the timers and every attempt; give the result, which is still to fire."""
+        result, self._result = self._result, None
+        assert result is not None
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        running, self._running = self._running, []
+        for attempt in running:
+            attempt.cancel()
+        self._waiting = []
+        if self._resolving is not None:
+            resolving, self._resolving = self._resolving, None
+            resolving.cancel()
+        return result

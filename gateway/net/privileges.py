@@ -1,0 +1,55 @@
+"""
+Least privilege: what the process gives up once its sockets are open, and the descriptors it may have.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import resource
+
+
+class PrivilegeError(Exception):
+    """The configured user or group can't be taken on; the text says why and what to do."""
+
+
+def become(user: str, group: str) -> None:
+    """
+    Become a user and a group for good; does nothing if both are empty.
+
+    @raise PrivilegeError: there is no such account, or the process may not.
+    """
+    if not user and not group:
+        return
+    try:
+        account = pwd.getpwnam(user) if user else None
+        gid = grp.getgrnam(group).gr_gid if group else account.pw_gid if account else os.getgid()
+    except KeyError as error:
+        raise PrivilegeError(f"gateway.user, gateway.group: {error.args[0]}") from None
+    if account is not None and os.geteuid() == account.pw_uid and os.getegid() == gid:
+        return
+    try:
+        if account is not None:
+            os.initgroups(user, gid)
+        else:
+            os.setgroups([gid])
+        os.setgid(gid)
+        if account is not None:
+            os.setuid(account.pw_uid)
+    except PermissionError:
+        raise PrivilegeError(
+            "gateway.user, gateway.group: only root can become another user; start as root or leave both empty"
+        ) from None
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the limit of open descriptors as far as it goes without privileges, and give it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            return soft
+        return hard
+    return soft

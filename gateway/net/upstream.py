@@ -1,0 +1,412 @@
+"""
+Connections to the next hop, and the pools that keep them (RFC 9112 section 9.3).
+
+An L{UpstreamConnection} carries one exchange at a time. It owns framing towards the upstream and reading from it; who
+asked gets heads, content and the end by plain calls on an L{Answering}. When an exchange ends cleanly the connection
+goes back to its pool before that end is told, so whoever is told may take it again at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.net.deadlines import Deadline, Deadlines
+from gateway.net.faults import UpstreamClosed, UpstreamProtocolError
+from gateway.wire.errors import RemoteProtocolError
+from gateway.wire.events import END, End, ResponseHead
+from gateway.wire.http1_response import ResponseParser
+from gateway.wire.limits import HeadLimits
+from gateway.wire.write import LAST_CHUNK, chunk, last_chunk
+
+#: One read from an upstream: at 64 KiB a response of 100 KB costs half as much again.
+READ_BYTES = 262144
+
+
+class Answering(Protocol):
+    """Who sent the request, and so gets the answer."""
+
+    def interim(self, head: ResponseHead) -> None:
+        """Take a 1xx response other than 101; any number, before L{answered}."""
+
+    def answered(self, head: ResponseHead) -> None:
+        """Take the final response's head, or a 101; once."""
+
+    def content(self, data: bytes) -> None:
+        """Take content."""
+
+    def ended(self, trailers: tuple[bytes, ...]) -> None:
+        """Take the end of a complete response; nothing follows, and the connection is no longer yours."""
+
+    def lost(self, error: UpstreamClosed | UpstreamProtocolError) -> None:
+        """Learn that it broke off, before or in the middle of the answer; nothing follows."""
+
+    def settled(self) -> None:
+        """Learn that all of one read was given, so that what was gathered can be sent."""
+
+
+@implementer(IHalfCloseableProtocol)
+class UpstreamConnection:
+    """
+    One connection to a next hop.
+
+    @ivar key: what it is kept under.
+    @ivar address: C{"address:port"} really connected to, for the log.
+    @ivar used: exchanges begun on it; over 1 it was kept alive and may have died unseen.
+    @ivar minor: HTTP minor version of the last answer.
+    """
+
+    __slots__ = (
+        "_answered",
+        "_answering",
+        "_bulk",
+        "_chunked",
+        "_deadline",
+        "_lost",
+        "_out",
+        "_parser",
+        "_persistent",
+        "_pool",
+        "_request_ended",
+        "_writing",
+        "address",
+        "key",
+        "minor",
+        "transport",
+        "used",
+    )
+
+    def __init__(self, key: Any, pool: Pool, limits: HeadLimits) -> None:
+        self.key = key
+        self.address = ""
+        self.used = 0
+        self.minor = 1
+        self.transport: Any = None
+        self._pool = pool
+        self._parser = ResponseParser(limits)
+        self._answering: Answering | None = None
+        self._answered = False
+        self._chunked = False
+        self._out: list[bytes] = []
+        self._request_ended = True
+        self._persistent = True
+        self._lost = False
+        self._writing: Any = None
+        self._bulk = False
+        self._deadline: Deadline | None = None
+
+    # What the asking side calls.
+
+    def send(self, method: bytes, head: bytes, chunked: bool | None, answering: Answering) -> None:
+        """
+        Begin an exchange; nothing leaves before L{flush} or L{end}.
+
+        @param chunked: how content is framed; C{None}: there is none and the request is complete.
+        """
+        self.used += 1
+        self._answering = answering
+        self._answered = False
+        self._persistent = True
+        self._chunked = bool(chunked)
+        self._request_ended = chunked is None
+        self._parser.expect(method)
+        self._out.append(head)
+
+    def write(self, data: bytes) -> None:
+        """Take content of the request."""
+        if self._chunked:
+            data = chunk(data)
+        self._out.append(data)
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        out = self._out
+        if out:
+            if len(out) == 1:
+                self.transport.write(out[0])
+            else:
+                self.transport.writeSequence(out)
+            self._out = []
+
+    def end(self, trailers: tuple[bytes, ...]) -> None:
+        """Take the end of the request."""
+        if self._chunked:
+            self._out.append(last_chunk(trailers) if trailers else LAST_CHUNK)
+        self._request_ended = True
+        self.flush()
+        self.uploaded()
+
+    def fail(self, error: BaseException) -> None:
+        """The request will never be complete: the upstream must see that, so the connection is reset."""
+        self.abort()
+
+    def stream(self, producer: Any) -> None:
+        """Let a push producer feed the request; it is paused while the upstream does not read."""
+        if not self._lost and self._writing is None:
+            self._writing = producer
+            self.transport.registerProducer(producer, True)
+
+    def uploaded(self) -> None:
+        """The request's producer has done its work."""
+        if self._writing is not None:
+            self._writing = None
+            self.transport.unregisterProducer()
+
+    @property
+    def request_ended(self) -> bool:
+        """All of the request was handed to the transport."""
+        return self._request_ended
+
+    def pause(self) -> None:
+        """Stop reading: the client does not take more."""
+        if not self._lost:
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._lost:
+            self.transport.resumeProducing()
+
+    def abort(self) -> None:
+        """End the exchange and the connection at once, by reset; the answering side hears no more."""
+        self._answering = None
+        self._out.clear()
+        self._leave()
+        if not self._lost:
+            self.transport.abortConnection()
+
+    def surrender(self) -> bytes:
+        """
+        Give the transport away, after a 101 or a CONNECT's 2xx.
+
+        @return: bytes that came behind the head.
+        """
+        self._answering = None
+        rest, self._parser.rest = self._parser.rest, b""
+        self._leave()
+        return rest
+
+    def close(self) -> None:
+        """Close an idle connection in order."""
+        self._leave()
+        if not self._lost:
+            self.transport.loseConnection()
+
+    # What the pool calls.
+
+    def idle(self, deadlines: Deadlines, seconds: float) -> None:
+        """Begin to wait for the next exchange, for so long."""
+        if self._deadline is None:
+            self._deadline = deadlines.watch(self.close)
+        self._deadline.reset(seconds)
+
+    def busy(self) -> None:
+        """Stop that clock."""
+        if self._deadline is not None:
+            self._deadline.off()
+
+    # What the transport calls.
+
+    def makeConnection(self, transport: Any) -> None:
+        """Take the transport."""
+        self.transport = transport
+        transport.readSize = READ_BYTES
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read answers; anything nobody asked for ends the connection (RFC 9112 section 9.2)."""
+        answering = self._answering
+        if answering is None:
+            self._drop()
+            return
+        try:
+            events = self._parser.receive(data)
+        except RemoteProtocolError as error:
+            self._break(UpstreamProtocolError(error.detail))
+            return
+        for event in events:
+            kind = type(event)
+            if kind is bytes:
+                answering.content(event)  # type: ignore[arg-type]
+            elif kind is ResponseHead:
+                self._head(event, answering)  # type: ignore[arg-type]
+            else:
+                self._end(event, answering)  # type: ignore[arg-type]
+                return
+            if self._answering is not answering:
+                return
+        answering.settled()
+
+    def readConnectionLost(self) -> None:
+        """The upstream closed its side: that may be the end of the answer."""
+        answering = self._answering
+        if answering is None:
+            self._drop()
+            return
+        try:
+            events = self._parser.closed()
+        except RemoteProtocolError as error:
+            self._break(UpstreamClosed(error.detail))
+            return
+        if events:
+            self._persistent = False
+            self._end(END, answering)
+        else:
+            self._break(UpstreamClosed("the server closed the connection without an answer"))
+
+    def writeConnectionLost(self) -> None:
+        """Our own half-close; there is none."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection is gone."""
+        self._lost = True
+        answering, self._answering = self._answering, None
+        self._leave()
+        if answering is None:
+            return
+        if reason.check(ConnectionDone) is not None and self._parser.reading_content:
+            # Transports without half-close tell an orderly end only here.
+            try:
+                events = self._parser.closed()
+            except RemoteProtocolError as error:
+                answering.lost(UpstreamClosed(error.detail))
+                return
+            if events:
+                answering.ended(())
+                return
+        answering.lost(UpstreamClosed("the server closed or reset the connection"))
+
+    def _head(self, head: ResponseHead, answering: Answering) -> None:
+        self.minor = head.minor
+        if head.status < 200 and head.status != 101:
+            answering.interim(head)
+            return
+        self._answered = True
+        self._persistent = head.persistent
+        answering.answered(head)
+
+    def _end(self, end: End, answering: Answering) -> None:
+        # Our own state first: the answering side may send its next request from inside this call.
+        self._answering = None
+        if not self._persistent or not self._request_ended or self._parser.rest or self._lost:
+            self._drop()
+        else:
+            self._pool.keep(self)
+        answering.ended(end.trailers)
+
+    def _break(self, error: UpstreamClosed | UpstreamProtocolError) -> None:
+        answering, self._answering = self._answering, None
+        self._drop()
+        if answering is not None:
+            answering.lost(error)
+
+    def _drop(self) -> None:
+        """Let the connection go; a request that is not complete must not look so, hence a reset."""
+        self._leave()
+        if not self._lost:
+            if self._request_ended:
+                self.transport.loseConnection()
+            else:
+                self.transport.abortConnection()
+
+    def _leave(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self.uploaded_quietly()
+        self._pool.forget(self)
+
+    def uploaded_quietly(self) -> None:
+        """Take a producer off the transport, whether that still lives or not."""
+        if self._writing is not None:
+            self._writing = None
+            if not self._lost:
+                self.transport.unregisterProducer()
+
+
+class Pool:
+    """
+    Kept connections by key, and how many there are of each.
+
+    @ivar idle: how many wait for use now.
+    @ivar open: how many are open, used ones included.
+    @ivar made: how many were ever made.
+    @ivar reused: how many exchanges found a kept one.
+    """
+
+    def __init__(self, deadlines: Deadlines, *, idle_seconds: float = 30.0, per_key: int = 64, limits: HeadLimits) -> None:
+        """
+        Begin empty.
+
+        @param idle_seconds: how long a connection is kept without use (S05).
+        @param per_key: how many are kept for one next hop; more are closed when they fall idle.
+        """
+        self._deadlines = deadlines
+        self._idle_seconds = idle_seconds
+        self._per_key = per_key
+        self._limits = limits
+        self._kept: dict[Any, list[UpstreamConnection]] = {}
+        self._all: set[UpstreamConnection] = set()
+        self.made = 0
+        self.reused = 0
+
+    def __len__(self) -> int:
+        """Give the number of open connections, used ones included."""
+        return len(self._all)
+
+    @property
+    def idle(self) -> int:
+        """How many wait for use now."""
+        return sum(map(len, self._kept.values()))
+
+    def take(self, key: Any) -> UpstreamConnection | None:
+        """Give the one used last, which is the least likely to be closing; C{None} if there is none."""
+        kept = self._kept.get(key)
+        if not kept:
+            return None
+        taken = kept.pop()
+        taken.busy()
+        self.reused += 1
+        return taken
+
+    def new(self, key: Any) -> UpstreamConnection:
+        """Make a connection object for a transport that is being dialled."""
+        made = UpstreamConnection(key, self, self._limits)
+        self._all.add(made)
+        self.made += 1
+        return made
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Take one back whose exchange ended cleanly."""
+        kept = self._kept.get(connection.key)
+        if kept is None:
+            kept = self._kept[connection.key] = []
+        if len(kept) >= self._per_key:
+            connection.close()
+            return
+        kept.append(connection)
+        connection.idle(self._deadlines, self._idle_seconds)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """Let one go that is closing or was given away; more than once is harmless."""
+        self._all.discard(connection)
+        kept = self._kept.get(connection.key)
+        if kept is not None:
+            if connection in kept:
+                kept.remove(connection)
+            if not kept:
+                del self._kept[connection.key]
+
+    def factory(self, key: Any) -> Callable[[], UpstreamConnection]:
+        """Give a maker of connections for a dialler."""
+        return lambda: self.new(key)
+
+    def close(self) -> None:
+        """Close all that are idle."""
+        for kept in list(self._kept.values()):
+            for connection in list(kept):
+                connection.close()

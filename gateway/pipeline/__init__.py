@@ -1,0 +1,1 @@
+"""The path of a transaction: run, dispatch, content pipes, pages."""

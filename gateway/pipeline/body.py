@@ -1,0 +1,243 @@
+"""
+The pipe that content flows through: source, filters, sink; plain calls, no coroutine and no Deferred.
+
+A pipe is born closed. Until a verdict is in, what the source gives is kept, and at high water the source is paused.
+Opened, every chunk goes straight to the sink, whose wish to pause is passed on to the source. A message that breaks off
+ends in C{fail}, never in C{end}, so that a sink can always tell a part from the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.api.content import BodyFilter, ContentRefused
+from gateway.pipeline.driver import Signal
+
+#: Bytes a closed pipe keeps before it pauses its source.
+HIGH_WATER = 65536
+
+
+class Source(Protocol):
+    """Where content comes from."""
+
+    def pause(self) -> None:
+        """Give no more soon; what is on its way may still come."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+
+class Sink(Protocol):
+    """Where content goes; called only while the pipe is open."""
+
+    def write(self, data: bytes) -> None:
+        """Take a chunk; it may be kept back until L{flush} or L{end}."""
+
+    def flush(self) -> None:
+        """Send what was kept back: nothing more comes for now."""
+
+    def end(self, trailers: tuple[bytes, ...]) -> None:
+        """Take the end of a complete message."""
+
+    def fail(self, error: BaseException) -> None:
+        """Learn that the message will never be complete; the peer must be able to see that."""
+
+
+class BodyPipe:
+    """
+    Content of one message on its way.
+
+    @ivar count: bytes the source gave.
+    @ivar ended: the source gave all.
+    @ivar filtered: some filter may change the length.
+    @ivar done: fires once, when the end or the failure went to the sink, or when the pipe was aborted.
+    """
+
+    __slots__ = ("_error", "_filters", "_kept", "_paused", "_sink", "_size", "_source", "_trailers", "count", "done", "ended")
+
+    def __init__(self, source: Source) -> None:
+        self._source: Source | None = source
+        self._sink: Sink | None = None
+        self._filters: Sequence[BodyFilter] = ()
+        self._kept: list[bytes] | None = None
+        self._size = 0
+        self._paused = False
+        self._error: BaseException | None = None
+        self._trailers: tuple[bytes, ...] = ()
+        self.count = 0
+        self.ended = False
+        self.done: Signal[BaseException | None] = Signal()
+
+    @property
+    def filtered(self) -> bool:
+        """Some filter may change the length, so the message needs a new framing."""
+        return bool(self._filters)
+
+    @property
+    def paused(self) -> bool:
+        """The source was asked to give no more: whoever takes the content is the one that is waited for."""
+        return self._paused
+
+    def filter(self, filters: Sequence[BodyFilter]) -> None:
+        """
+        Put filters in, in the order in which content passes them; once, before anything was read or opened.
+
+        @raise gateway.api.content.ContentRefused: what is here already is refused.
+        """
+        self._filters = filters
+        kept, self._kept = self._kept, None
+        self._size = 0
+        for data in kept or ():
+            self._keep(self._through(data))
+        if self.ended:
+            self._keep(self._rest())
+
+    # The source's side.
+
+    def write(self, data: bytes) -> None:
+        """
+        Take a chunk from the source.
+
+        @raise gateway.api.content.ContentRefused: a filter refused it; the caller stops reading this message.
+        """
+        self.count += len(data)
+        if self._filters:
+            data = self._through(data)
+            if not data:
+                return
+        if self._sink is not None:
+            self._sink.write(data)
+        elif self._source is not None:
+            self._keep(data)
+
+    def flush(self) -> None:
+        """Tell the sink that nothing more comes for now."""
+        if self._sink is not None:
+            self._sink.flush()
+
+    def end(self, trailers: tuple[bytes, ...] = ()) -> None:
+        """
+        Take the end of a complete message from the source.
+
+        @raise gateway.api.content.ContentRefused: a filter refused what it still held.
+        """
+        self.ended = True
+        self._trailers = trailers
+        if self._filters:
+            rest = self._rest()
+            if rest:
+                if self._sink is not None:
+                    self._sink.write(rest)
+                else:
+                    self._keep(rest)
+        sink = self._sink
+        if sink is not None:
+            self._finish()
+            sink.end(trailers)
+            self.done.fire(None)
+
+    def fail(self, error: BaseException) -> None:
+        """Learn from the source that the message broke off; after an end or an abort it means nothing."""
+        if self.ended or self._error is not None:
+            return
+        self._error = error
+        sink = self._sink
+        if sink is not None:
+            self._finish()
+            sink.fail(error)
+            self.done.fire(error)
+
+    # The owner's side.
+
+    def open(self, sink: Sink) -> None:
+        """
+        Let content flow: what was kept first, then all that comes.
+
+        The sink is not flushed here; the caller does that when it has nothing more to send along.
+        """
+        kept, self._kept = self._kept, None
+        self._size = 0
+        self._sink = sink
+        for data in kept or ():
+            sink.write(data)
+        if self.ended:
+            self._finish()
+            sink.end(self._trailers)
+            self.done.fire(None)
+        elif self._error is not None:
+            self._finish()
+            sink.fail(self._error)
+            self.done.fire(self._error)
+        elif self._paused:
+            self._paused = False
+            assert self._source is not None
+            self._source.resume()
+
+    def abort(self, error: BaseException) -> None:
+        """
+        Drop everything, kept content too, and pass nothing on any more.
+
+        The source is resumed if it was paused here, so that whoever owns it can drain or close it.
+        """
+        source = self._source
+        self._kept = None
+        if self._error is None:
+            self._error = error
+        if self._sink is None and source is None:
+            return
+        self._finish()
+        if self._paused and source is not None:
+            self._paused = False
+            source.resume()
+        self.done.fire(error)
+
+    # The sink's side (an IPushProducer to a transport).
+
+    def pauseProducing(self) -> None:
+        """Pause the source."""
+        if not self._paused and self._source is not None:
+            self._paused = True
+            self._source.pause()
+
+    def resumeProducing(self) -> None:
+        """Resume the source."""
+        if self._paused and self._source is not None:
+            self._paused = False
+            self._source.resume()
+
+    def stopProducing(self) -> None:
+        """Nothing to do: whoever lost the transport aborts the transaction."""
+
+    def _keep(self, data: bytes) -> None:
+        if not data:
+            return
+        if self._kept is None:
+            self._kept = []
+        self._kept.append(data)
+        self._size += len(data)
+        if self._size >= HIGH_WATER:
+            self.pauseProducing()
+
+    def _finish(self) -> None:
+        self._sink = None
+        self._source = None
+
+    def _through(self, data: bytes) -> bytes:
+        for body_filter in self._filters:
+            if not data:
+                break
+            data = body_filter.data(data)
+        return data
+
+    def _rest(self) -> bytes:
+        """End each filter, giving what it still held to those behind it."""
+        rest = b""
+        for body_filter in self._filters:
+            if rest:
+                rest = body_filter.data(rest)
+            rest += body_filter.end()
+        return rest
+
+
+__all__ = ["HIGH_WATER", "BodyPipe", "ContentRefused", "Sink", "Source"]

@@ -1,0 +1,184 @@
+"""
+The driver of transactions' coroutines.
+
+Twisted's own drives a coroutine through a Deferred for each wait: 15 to 22 us for a transaction of seven steps. A
+transaction waits for two or three moments only, and each is a L{Signal} of its own, so one C{send} resumes it: 2 to 5
+us. Deferreds can be awaited as well, for everything that is not the data path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
+
+
+class Signal(Generic[T]):
+    """
+    A moment that one coroutine waits for.
+
+    Firing before the wait is as good as after; a signal that was awaited can be fired and awaited again.
+    """
+
+    __slots__ = ("_error", "_fired", "_task", "_value")
+
+    def __init__(self) -> None:
+        self._task: Task | None = None
+        self._fired = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def fire(self, value: T) -> None:
+        """Let the waiter go on with this value, from inside this call if it waits already."""
+        task = self._task
+        if task is not None:
+            self._task = None
+            task.step(value)
+        elif not self._fired:
+            self._fired = True
+            self._value = value
+
+    def fail(self, error: BaseException) -> None:
+        """Let the waiter go on with an exception."""
+        task = self._task
+        if task is not None:
+            self._task = None
+            task.throw(error)
+        elif not self._fired:
+            self._fired = True
+            self._error = error
+
+    def __await__(self) -> Generator[Signal[T], Any, T]:
+        """Wait, unless it was fired already."""
+        if not self._fired:
+            return (yield self)
+        self._fired = False
+        value, error = self._value, self._error
+        self._value = self._error = None
+        if error is not None:
+            raise error
+        result: T = value
+        return result
+
+
+class Task:
+    """
+    One running coroutine.
+
+    @ivar ended: it returned or raised.
+    """
+
+    __slots__ = ("_coroutine", "_finished", "_pending", "_running", "_waiting", "ended")
+
+    _log = Logger()
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None) -> None:
+        """
+        Take a coroutine; L{start} begins it.
+
+        @param finished: called once when it has ended, however it did.
+        """
+        self._coroutine = coroutine
+        self._finished = finished
+        self._waiting: Signal[Any] | Deferred[Any] | None = None
+        self._pending: BaseException | None = None
+        self._running = False
+        self.ended = False
+
+    def start(self) -> None:
+        """Run up to the first wait."""
+        self.step(None)
+
+    def step(self, value: Any) -> None:
+        """Resume with a value. For L{Signal} and this class only."""
+        self._waiting = None
+        self._running = True
+        try:
+            waiting = self._coroutine.send(value)
+        except StopIteration:
+            self._end()
+            return
+        except BaseException:
+            self._log.failure("a transaction's coroutine failed")
+            self._end()
+            return
+        self._running = False
+        self._wait(waiting)
+
+    def throw(self, error: BaseException) -> None:
+        """Resume with an exception. For L{Signal} and this class only."""
+        self._waiting = None
+        self._running = True
+        try:
+            waiting = self._coroutine.throw(error)
+        except StopIteration:
+            self._end()
+            return
+        except BaseException as raised:
+            if not isinstance(raised, CancelledError):
+                self._log.failure("a transaction's coroutine failed")
+            self._end()
+            return
+        self._running = False
+        self._wait(waiting)
+
+    def interrupt(self, error: BaseException) -> None:
+        """
+        Break into whatever it waits for with an exception.
+
+        A Deferred that it waits for is cancelled. While it runs (somebody below it calls this) the exception comes at
+        its next wait. After its end nothing happens.
+        """
+        if self.ended:
+            return
+        waiting = self._waiting
+        if self._running or waiting is None:
+            self._pending = error
+        elif isinstance(waiting, Signal):
+            waiting._task = None
+            self.throw(error)
+        else:
+            self._pending = error
+            waiting.cancel()
+
+    def _wait(self, waiting: Any) -> None:
+        pending = self._pending
+        if pending is not None and type(waiting) is Signal:
+            self._pending = None
+            self.throw(pending)
+            return
+        self._waiting = waiting
+        if type(waiting) is Signal:
+            waiting._task = self
+        elif isinstance(waiting, Deferred):
+            waiting.addBoth(self._resumed)
+            if pending is not None:
+                waiting.cancel()
+        else:
+            self.throw(TypeError(f"a transaction can't wait for {type(waiting).__name__}"))
+
+    def _resumed(self, result: Any) -> None:
+        pending = self._pending
+        if pending is not None:
+            self._pending = None
+            self.throw(pending)
+            return
+        if isinstance(result, Failure):
+            assert result.value is not None
+            self.throw(result.value)
+        else:
+            # The Deferred's own iterator hands its result over when it is asked again.
+            self.step(None)
+
+    def _end(self) -> None:
+        self.ended = True
+        self._running = False
+        self._coroutine.close()
+        finished, self._finished = self._finished, None
+        if finished is not None:
+            finished()

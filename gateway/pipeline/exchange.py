@@ -1,0 +1,122 @@
+"""
+One transaction's dealings with its upstream: the answering side of a hop.
+
+Turns the calls of an upstream connection into what the transaction's coroutine waits for (the head) and into what flows
+past it (content). It outlives a hop: when a request is sent again elsewhere, the same exchange answers.
+"""
+
+from __future__ import annotations
+
+from gateway.api.errors import UpstreamError
+from gateway.api.transaction import Transaction
+from gateway.pipeline.body import BodyPipe, ContentRefused
+from gateway.pipeline.driver import Signal, Task
+from gateway.pipeline.ports import Downstream, Hop, Upstream
+from gateway.wire.events import RequestHead, ResponseHead
+
+
+class ContentCut(Exception):
+    """
+    Content was refused while it flowed.
+
+    @ivar refused: by whom and why.
+    """
+
+    def __init__(self, refused: ContentRefused) -> None:
+        super().__init__(str(refused))
+        self.refused = refused
+
+
+class Exchange:
+    """
+    What the pipeline keeps for one running transaction.
+
+    @ivar txn: what plugins and the record see of it.
+    @ivar asked: the request head as it came in.
+    @ivar upload: the request's content; C{None} without.
+    @ivar download: the response's content, once answered.
+    @ivar down: the client's side.
+    @ivar upstream: where it goes.
+    @ivar hop: the connection in use; C{None} before, between and after.
+    @ivar head: fires with the final response's head.
+    @ivar task: runs the transaction.
+    """
+
+    __slots__ = ("asked", "down", "download", "head", "hop", "task", "txn", "upload", "upstream")
+
+    def __init__(
+        self, txn: Transaction, asked: RequestHead, upload: BodyPipe | None, down: Downstream, upstream: Upstream
+    ) -> None:
+        self.txn = txn
+        self.asked = asked
+        self.upload = upload
+        self.down = down
+        self.upstream = upstream
+        self.download: BodyPipe | None = None
+        self.hop: Hop | None = None
+        self.head: Signal[ResponseHead] = Signal()
+        self.task: Task | None = None
+
+    # What the hop calls.
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass a 1xx response on, in order (RFC 9110 section 15.2); HTTP/1.0 knows none."""
+        if self.asked.minor and self.down.answerable:
+            hop = head.hop
+            lines = head.fields.lines
+            self.down.interim(
+                head.status, head.reason, lines if hop is None else [line for line in lines if line not in hop]
+            )
+
+    def answered(self, head: ResponseHead) -> None:
+        """Take the final head; content flows into a closed pipe from now on."""
+        assert self.hop is not None
+        self.download = BodyPipe(self.hop)
+        self.head.fire(head)
+
+    def content(self, data: bytes) -> None:
+        """Take content."""
+        if self.download is not None:
+            try:
+                self.download.write(data)
+            except ContentRefused as refused:
+                self.cut(refused)
+
+    def ended(self, trailers: tuple[bytes, ...]) -> None:
+        """Take the end of the answer."""
+        self.hop = None
+        if self.download is not None:
+            try:
+                self.download.end(trailers)
+            except ContentRefused as refused:
+                self.cut(refused)
+
+    def lost(self, error: UpstreamError) -> None:
+        """Learn that the hop is gone."""
+        self.hop = None
+        if self.download is None:
+            self.head.fail(error)
+        else:
+            self.download.fail(error)
+
+    def settled(self) -> None:
+        """Send on what one read brought."""
+        if self.download is not None:
+            self.download.flush()
+
+    # What the client's side and the transaction call.
+
+    def cut(self, refused: ContentRefused) -> None:
+        """Stop the content of either side because a filter refused it."""
+        if self.task is not None:
+            self.task.interrupt(ContentCut(refused))
+
+    def drop(self, error: BaseException) -> None:
+        """End what is still open towards the upstream, so that it never sees a complete request that was none."""
+        hop, self.hop = self.hop, None
+        if hop is not None:
+            hop.abort()
+        if self.upload is not None:
+            self.upload.abort(error)
+        if self.download is not None:
+            self.download.abort(error)

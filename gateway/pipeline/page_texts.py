@@ -1,0 +1,219 @@
+"""
+The words of the built-in pages: for each name a title, what happened and what to do.
+
+Words only. C{{host}} stands for the host that the client asked for; nothing else of a transaction is named here, no
+address and no version, for a page is read by strangers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PageText:
+    """
+    One page's words.
+
+    @ivar title: a few words, also the page's heading.
+    @ivar what: what happened, one or two sentences.
+    @ivar do: what the reader can do.
+    @ivar shows_detail: whether the reason given by the code or a plugin is shown; not where it may speak of what is
+        behind the gateway.
+    """
+
+    title: str
+    what: str
+    do: str
+    shows_detail: bool = False
+
+
+_TRY_LATER = "Try again in a few minutes. If it stays like this, tell the operators and give them the request id below."
+_TELL = "If you need this, ask the operators of this gateway and give them the request id below."
+_CLIENT_FAULT = "Try again with another program or a newer version of it. If it stays like this, tell whoever maintains it."
+_CHECK_ADDRESS = "Check that the address is spelt right. If it is, the site itself may be at fault: try again later."
+
+#: For names that nobody wrote words for, such as those of plugins: refusals and failures.
+OTHER_REFUSAL = PageText(
+    "Request refused", "This request was refused by a rule of this gateway.", _TELL, True
+)
+OTHER_ERROR = PageText(
+    "Something went wrong", "The gateway could not serve this request.", _TRY_LATER
+)
+
+TEXTS: dict[str, PageText] = {
+    "bad_request": PageText(
+        "Bad request",
+        "The program you use sent a request that does not follow the rules of HTTP, so it was not passed on.",
+        _CLIENT_FAULT,
+        True,
+    ),
+    "bad_scheme": PageText(
+        "This kind of address can't be fetched",
+        "The gateway fetches http and https addresses only.",
+        "Check the beginning of the address.",
+    ),
+    "ambiguous_path": PageText(
+        "The address is ambiguous",
+        "The path of this address can be read in more than one way, so it was not passed on.",
+        "Leave out encoded slashes and dots.",
+        True,
+    ),
+    "too_large_head": PageText(
+        "The request's fields are too large",
+        "The fields of this request, often cookies among them, are larger or more than the gateway takes.",
+        "Delete the cookies of this site and try again.",
+        True,
+    ),
+    "uri_too_long": PageText(
+        "The address is too long",
+        "The address of this request is longer than the gateway takes.",
+        "Use a shorter address; a form with much text should be sent by POST.",
+        True,
+    ),
+    "not_allowed": PageText(
+        "You are not allowed to use this gateway",
+        "Your computer's address is not among those that this gateway serves.",
+        "If it should be, ask the operators: the setting is forward.allow_from.",
+    ),
+    "authenticate": PageText(
+        "Please sign in",
+        "This gateway serves only people who say who they are, and your name and password did not come or did not fit.",
+        "Sign in with the name and password that you were given for this gateway.",
+        True,
+    ),
+    "forbidden_destination": PageText(
+        "This destination is not allowed",
+        "{host} leads to an address that this gateway may not connect to.",
+        _TELL,
+    ),
+    "port_not_allowed": PageText(
+        "This port is not allowed",
+        "Connections to this port of {host} may not be made through this gateway.",
+        "If it is needed, ask the operators: the setting is forward.connect_ports.",
+    ),
+    "loop": PageText(
+        "The request runs in a circle",
+        "This request has come through this gateway before, so passing it on would never end.",
+        "Tell the operators: a parent proxy or an origin leads back to this gateway.",
+    ),
+    "misdirected": PageText(
+        "This site is not served here",
+        "{host} is not a site of this server.",
+        "Check the address. If it is right, its DNS entry may lead to the wrong server.",
+    ),
+    "method_not_allowed": PageText(
+        "This method is not allowed",
+        "Requests of this kind are not taken for this address.",
+        _CLIENT_FAULT,
+        True,
+    ),
+    "expectation_failed": PageText(
+        "An expectation can't be met",
+        "The request expects something of the gateway that it does not know.",
+        _CLIENT_FAULT,
+        True,
+    ),
+    "not_implemented": PageText(
+        "Not implemented",
+        "The request uses a part of HTTP that this gateway does not know, so it was not passed on.",
+        _CLIENT_FAULT,
+        True,
+    ),
+    "version": PageText(
+        "HTTP version not supported",
+        "The request uses a version of HTTP that is not spoken here.",
+        _CLIENT_FAULT,
+    ),
+    "request_timeout": PageText(
+        "The request took too long",
+        "The request did not arrive whole in the time that this gateway waits for one.",
+        "Try again. If it stays like this, your connection to this gateway may be bad.",
+    ),
+    "upload_limit": PageText(
+        "The upload is too large",
+        "What you sent is larger than this gateway passes on.",
+        "Send less at a time. If it must be that large, ask the operators to raise the setting limits.upload, or "
+        "upload of the site.",
+        True,
+    ),
+    "name_not_found": PageText(
+        "The site was not found",
+        "There is no site of the name {host}.",
+        "Check that the address is spelt right.",
+    ),
+    "name_timeout": PageText(
+        "The site's name could not be looked up",
+        "The name servers did not answer in time when they were asked for {host}.",
+        _TRY_LATER,
+    ),
+    "name_error": PageText(
+        "The site's name could not be looked up",
+        "The name servers answered with an error when they were asked for {host}.",
+        _TRY_LATER,
+    ),
+    "no_origin": PageText(
+        "The site is out of order",
+        "None of the servers of {host} is in service at the moment.",
+        _TRY_LATER,
+    ),
+    "refused": PageText(
+        "The site does not accept connections",
+        "The server of {host} refused the connection.",
+        _CHECK_ADDRESS,
+    ),
+    "unreachable": PageText(
+        "The site can't be reached",
+        "There is no way to the server of {host} at the moment.",
+        _CHECK_ADDRESS,
+    ),
+    "connect_timeout": PageText(
+        "The site does not answer",
+        "The server of {host} did not take the connection in time.",
+        _CHECK_ADDRESS,
+    ),
+    "upstream_timeout": PageText(
+        "The site takes too long",
+        "The server of {host} took the request but did not answer in time.",
+        "Try again later. What you sent may have been carried out all the same.",
+    ),
+    "upstream_closed": PageText(
+        "The site broke off",
+        "The server of {host} closed the connection before it had answered.",
+        "Try again. What you sent may have been carried out all the same.",
+    ),
+    "upstream_protocol": PageText(
+        "The site's answer can't be understood",
+        "The server of {host} answered with something that does not follow the rules of HTTP, so it was not passed on.",
+        "Try again later. If it stays like this, tell whoever runs the site.",
+    ),
+    "upstream_error": PageText(
+        "The site could not be fetched",
+        "The connection to the server of {host} failed.",
+        _CHECK_ADDRESS,
+    ),
+    "overloaded": PageText(
+        "Too much to do",
+        "There is more to do at the moment than can be served.",
+        "Try again in a moment.",
+    ),
+    "draining": PageText(
+        "Going down for maintenance",
+        "This gateway is about to stop and takes no new requests.",
+        "Try again in a moment.",
+    ),
+    "plugin_error": PageText(
+        "A check could not be made",
+        "A part of this gateway that has to judge this request failed, so the request was refused to be on the safe side.",
+        _TRY_LATER,
+    ),
+    "blocked": PageText(
+        "Blocked", "A rule of this gateway does not allow this request.", _TELL, True
+    ),
+    "gateway_error": PageText(
+        "An error of the gateway",
+        "The gateway itself made a mistake with this request; it was noted.",
+        _TRY_LATER,
+    ),
+    "error": OTHER_ERROR,
+}

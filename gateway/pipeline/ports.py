@@ -1,0 +1,138 @@
+"""
+What the pipeline needs of its neighbours, said as protocols so that it knows neither sockets nor modes.
+
+C{Downstream} is the client's side of one transaction, C{Upstream} a mode's knowledge of where a request goes, C{Hop} one
+connection there, C{Record} what remembers the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gateway.api.answers import Route
+from gateway.api.errors import TransactionError
+from gateway.api.transaction import Response, Transaction
+from gateway.pipeline.body import BodyPipe, Sink
+from gateway.wire.events import ResponseHead
+
+if TYPE_CHECKING:
+    from gateway.pipeline.exchange import Exchange
+
+
+class Hop(Sink, Protocol):
+    """
+    One connection to the next hop, ready for a request.
+
+    @ivar used: exchanges begun on it; over 1 it was kept alive.
+    @ivar address: where it really goes.
+    """
+
+    used: int
+    address: str
+
+    def send(self, method: bytes, head: bytes, chunked: bool | None, answering: Any) -> None:
+        """Begin an exchange; C{chunked} is C{None} without content."""
+
+    def stream(self, producer: BodyPipe) -> None:
+        """Let content that is not complete yet feed it."""
+
+    def pause(self) -> None:
+        """Read no more for now."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    def abort(self) -> None:
+        """End it at once."""
+
+    def surrender(self) -> bytes:
+        """Give its transport away; gives what was read behind the head."""
+
+    @property
+    def request_ended(self) -> bool:
+        """All of the request was handed over."""
+
+
+class Upstream(Protocol):
+    """
+    Where a request goes: made by a mode for one transaction.
+
+    @ivar route: C{"direct"}, C{"parent"} or C{"origin"}, for the log.
+    @ivar tunnels: the request asks for a tunnel to be made (CONNECT), not for an answer.
+    """
+
+    route: str
+    tunnels: bool
+
+    def take(self, txn: Transaction) -> Any | None:
+        """Give a kept connection, or C{None}."""
+
+    def dial(self, txn: Transaction) -> Awaitable[Any]:
+        """
+        Make a connection; sets the transaction's C{timings} and C{upstream}.
+
+        @raise TransactionError: why there is none.
+        """
+
+    def reroute(self, txn: Transaction, route: Route) -> None:
+        """Go where a plugin says."""
+
+    def head(self, txn: Transaction, hop: Any, chunked: bool | None) -> bytes:
+        """
+        Write the request head for the hop that was got.
+
+        @param chunked: how content is framed; C{None}: there is none.
+        """
+
+    def another(self, txn: Transaction, error: TransactionError) -> bool:
+        """Choose another hop after a failure during which nothing was sent on; C{False} if there is none."""
+
+    def answered(self, txn: Transaction, head: ResponseHead) -> list[bytes] | None:
+        """Learn the answer's head; may give field lines to add to it."""
+
+    def over(self, txn: Transaction) -> None:
+        """The transaction ended; called once, whatever happened."""
+
+
+class Downstream(Sink, Protocol):
+    """
+    The client's side of one transaction.
+
+    @ivar answerable: no final response was begun, so one can still be sent.
+    """
+
+    answerable: bool
+
+    def interim(self, status: int, reason: bytes, lines: list[bytes]) -> None:
+        """Pass on a 1xx response."""
+
+    def start(self, status: int, reason: bytes, lines: list[bytes], length: int | None, bodiless: bool) -> None:
+        """
+        Begin the final response; it leaves with the first content, with L{flush} or with L{end}.
+
+        @param lines: end-to-end field lines; framing and connection lines are added here.
+        @param length: bytes of content that follow, C{None} if unknown.
+        @param bodiless: no content follows, whatever the length says (HEAD, 204, 304).
+        """
+
+    def stream(self, producer: BodyPipe) -> None:
+        """Let content that is not complete yet feed it, and be paused while the client does not read."""
+
+    def answer(self, response: Response) -> None:
+        """Send a whole response made here."""
+
+    def tunnel(self, hop: Any, rest: bytes, lines: list[bytes] | None) -> Awaitable[TransactionError | None]:
+        """
+        Become a tunnel to the hop; waits for its end.
+
+        @param rest: bytes the hop sent already.
+        @param lines: field lines of the 101 to send; C{None}: send the 200 to a CONNECT.
+        """
+
+
+class Record(Protocol):
+    """What is kept of a transaction."""
+
+    def transaction(self, txn: Transaction) -> None:
+        """Write it down; called once for each, after its end."""

@@ -1,0 +1,238 @@
+"""
+Thread pools for calls that block, with an end to their queues.
+
+Work is admitted or refused at once, by counting: a queue without a bound only hides that a pool is too slow. A thread
+can't be killed: when nobody waits for its answer any more it stays counted as stuck, and a pool whose threads are all
+stuck takes nothing new, so that its callers fail at once and not one budget later.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.api.events import Event, Severity
+from gateway.api.services import Overloaded
+
+T = TypeVar("T")
+
+
+class FromThread(Protocol):
+    """The part of a reactor that may be called from any thread."""
+
+    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:
+        """Let the reactor call a function in its own thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSize:
+    """
+    How large a pool is.
+
+    @ivar workers: threads, made when they are first needed.
+    @ivar queue_limit: how many calls may wait for a thread.
+    """
+
+    workers: int
+    queue_limit: int
+
+
+#: Pools that exist unless said otherwise.
+SIZES: Mapping[str, PoolSize] = {
+    "scan": PoolSize(4, 64),
+    "directory": PoolSize(4, 64),
+    "disk": PoolSize(2, 256),
+}
+
+
+def daemon(name: str, run: Callable[[], None]) -> None:
+    """Start a thread that does not keep the process from ending."""
+    threading.Thread(target=run, name=name, daemon=True).start()
+
+
+class ThreadPools:
+    """
+    The named pools; what plugins get as C{services.threads}.
+
+    To be used from the reactor's thread only.
+    """
+
+    def __init__(
+        self,
+        reactor: FromThread,
+        tell: Callable[[Event], None],
+        sizes: Mapping[str, PoolSize] = SIZES,
+        spawn: Callable[[str, Callable[[], None]], None] = daemon,
+    ) -> None:
+        """
+        Make the pools; no thread is started yet.
+
+        @param tell: where events go.
+        @param spawn: starts a thread of this name that runs this function.
+        """
+        self.pools = {name: Pool(name, size, reactor, tell, spawn) for name, size in sizes.items()}
+
+    def run(self, pool: str, function: Callable[..., T], /, *args: object) -> Deferred[T]:
+        """
+        Run a function in a thread of a pool.
+
+        @return: fires with what it gives or raises, or with L{Overloaded}; cancelling it gives up the answer, and
+            the call too if it has not begun.
+        @raise KeyError: there is no such pool.
+        """
+        return self.pools[pool].run(function, args)
+
+    def stop(self) -> None:
+        """
+        Let the threads end when they are done with what was admitted; waits for none of them.
+
+        Nothing can be run after that.
+        """
+        for pool in self.pools.values():
+            pool.stop()
+
+
+class Pool:
+    """
+    One pool.
+
+    @ivar admitted: calls that wait or run, stuck ones included.
+    @ivar stuck: calls that run although nobody waits for their answer.
+    @ivar refused: how many calls were not admitted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: PoolSize,
+        reactor: FromThread,
+        tell: Callable[[Event], None],
+        spawn: Callable[[str, Callable[[], None]], None],
+    ) -> None:
+        self.name = name
+        self.size = size
+        self.admitted = 0
+        self.stuck = 0
+        self.refused = 0
+        self._reactor = reactor
+        self._tell = tell
+        self._spawn = spawn
+        self._threads = 0
+        self._stopped = False
+        self._queue: SimpleQueue[_Call | None] = SimpleQueue()
+
+    def run(self, function: Callable[..., T], args: tuple[object, ...]) -> Deferred[T]:
+        """Admit a call, or refuse it at once."""
+        why = self._full()
+        if why:
+            self.refused += 1
+            refused: Deferred[T] = Deferred()
+            refused.errback(Failure(Overloaded(self.name, why)))
+            return refused
+        self.admitted += 1
+        if self._threads < min(self.admitted, self.size.workers):
+            self._threads += 1
+            self._spawn(f"{self.name}-{self._threads}", self._work)
+        call = _Call(self, function, args)
+        self._queue.put(call)
+        return call.answer
+
+    def stop(self) -> None:
+        """End each thread after what is queued."""
+        self._stopped = True
+        for _ in range(self._threads):
+            self._queue.put(None)
+
+    def given_up(self, call: _Call) -> None:
+        """Nobody waits for this call any more. For L{_Call} only."""
+        if not call.begun:
+            call.dropped = True
+            return
+        self.stuck += 1
+        if self.stuck == self.size.workers:
+            self._say(
+                "pool_stuck",
+                Severity.ERROR,
+                f"all {self.stuck} threads of the pool {self.name} are stuck",
+            )
+
+    def ended(self, call: _Call) -> None:
+        """A call is out of its thread. For L{_Call} only."""
+        self.admitted -= 1
+        if call.abandoned and not call.dropped:
+            if self.stuck == self.size.workers:
+                self._say(
+                    "pool_free", Severity.INFO, f"the pool {self.name} has a free thread again"
+                )
+            self.stuck -= 1
+
+    def _full(self) -> str:
+        if self._stopped:
+            return "it was stopped"
+        if self.stuck >= self.size.workers:
+            return "all its threads are stuck"
+        if self.admitted >= self.size.workers + self.size.queue_limit:
+            return f"{self.admitted} calls run or wait already"
+        return ""
+
+    def _work(self) -> None:
+        """In a thread: take calls until told to end."""
+        while (call := self._queue.get()) is not None:
+            self._reactor.callFromThread(call.end, *call.work())
+
+    def _say(self, name: str, severity: Severity, text: str) -> None:
+        self._tell(Event(name, severity, text, self.name, {"stuck": str(self.stuck)}))
+
+
+class _Call:
+    """
+    One call on its way through a pool.
+
+    C{begun} is written in the thread and read in the reactor's. A call that begins in the very moment in which it is
+    given up may run without being counted as stuck; nothing worse comes of it.
+
+    @ivar begun: a thread has it.
+    @ivar dropped: given up before any thread had it.
+    @ivar abandoned: nobody waits for the answer.
+    """
+
+    __slots__ = ("_args", "_function", "_pool", "abandoned", "answer", "begun", "dropped")
+
+    def __init__(self, pool: Pool, function: Callable[..., Any], args: tuple[object, ...]) -> None:
+        self._pool = pool
+        self._function = function
+        self._args = args
+        self.begun = False
+        self.dropped = False
+        self.abandoned = False
+        self.answer: Deferred[Any] = Deferred(self._give_up)
+
+    def work(self) -> tuple[object, bool]:
+        """In a thread: call the function, unless nobody wants its answer; gives the answer and whether it is one."""
+        self.begun = True
+        if self.dropped:
+            return None, True
+        try:
+            return self._function(*self._args), True
+        except BaseException as error:
+            return error, False
+
+    def end(self, value: Any, is_answer: bool) -> None:
+        """In the reactor's thread: hand over the answer."""
+        self._pool.ended(self)
+        if self.abandoned:
+            return
+        if is_answer:
+            self.answer.callback(value)
+        else:
+            self.answer.errback(Failure(value))
+
+    def _give_up(self, answer: Deferred[Any]) -> None:
+        self.abandoned = True
+        self._pool.given_up(self)

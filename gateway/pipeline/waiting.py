@@ -1,0 +1,124 @@
+"""
+Answers that are not there yet: begin them, and wait for them no longer than allowed.
+
+An C{async def} hook that needs no wait is answered on the spot, without a Deferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator
+from types import CoroutineType
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+from gateway.api.services import Clock, DelayedCall
+
+
+def begin(answer: Awaitable[object]) -> object:
+    """
+    Take an awaitable as far as it goes without waiting.
+
+    @return: its value, or a Deferred if it waits.
+    @raise Exception: what it raised.
+    """
+    if isinstance(answer, Deferred):
+        if not answer.called or answer.paused:
+            return answer
+        # A Deferred that has fired gives its value, or raises, at its first step.
+        steps = answer.__await__()
+    else:
+        steps = (answer if isinstance(answer, CoroutineType) else _awaited(answer)).__await__()
+    try:
+        waiting = next(steps)
+    except StopIteration as stop:
+        return stop.value
+    return Deferred.fromCoroutine(_resumed(steps, waiting))
+
+
+def limited(waiting: Deferred[object], seconds: float, clock: Clock) -> Deferred[object]:
+    """
+    Give a Deferred that fires as another does, or with C{TimeoutError} when its time is up.
+
+    The other one is cancelled then, and may still give a value in answer to that. Unlike with
+    L{Deferred.addTimeout} time is up even if it does not heed its cancellation; what it gives later is dropped.
+    Cancelling the Deferred given cancels the other one.
+    """
+    return _Limited(waiting, seconds, clock).answer
+
+
+def forsake(waiting: Deferred[object]) -> None:
+    """Cancel a wait whose answer nobody wants any more."""
+    waiting.cancel()
+    waiting.addErrback(_dropped)
+
+
+class _Limited:
+    __slots__ = ("_call", "_expired", "_seconds", "_waiting", "answer")
+
+    def __init__(self, waiting: Deferred[object], seconds: float, clock: Clock) -> None:
+        self._seconds = seconds
+        self._expired = False
+        self._waiting = waiting
+        self.answer: Deferred[object] = Deferred(self._cancel)
+        self._call: DelayedCall = clock.callLater(seconds, self._expire)
+        waiting.addCallbacks(self._came, self._failed)
+
+    def _came(self, value: object) -> None:
+        if self._call.active():
+            self._call.cancel()
+        if not self.answer.called:
+            self.answer.callback(value)
+
+    def _failed(self, failure: Failure) -> None:
+        if self._call.active():
+            self._call.cancel()
+        if self.answer.called:
+            return
+        if self._expired and failure.check(CancelledError):
+            failure = Failure(self._timeout())
+        self.answer.errback(failure)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._waiting.cancel()
+        if not self.answer.called:
+            self.answer.errback(Failure(self._timeout()))
+
+    def _cancel(self, answer: Deferred[object]) -> None:
+        # Twisted itself fires the answer with CancelledError if this does not.
+        if self._call.active():
+            self._call.cancel()
+        self._waiting.cancel()
+
+    def _timeout(self) -> TimeoutError:
+        return TimeoutError(f"no answer within {self._seconds:g} s")
+
+
+async def _awaited(answer: Awaitable[object]) -> object:
+    """Make a coroutine of any other awaitable: only that can be stepped in all ways."""
+    return await answer
+
+
+def _resumed(
+    steps: Generator[Any, Any, object], waiting: Any
+) -> Generator[Deferred[Any], object, object]:
+    """Go on with steps of which the first was taken already and gave C{waiting}."""
+    while True:
+        try:
+            try:
+                value = yield waiting
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as error:
+                waiting = steps.throw(error)
+            else:
+                waiting = steps.send(value)
+        except StopIteration as stop:
+            return stop.value
+
+
+def _dropped(failure: Failure) -> None:
+    """Say nothing: who asked is gone."""

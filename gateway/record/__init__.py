@@ -1,0 +1,1 @@
+"""What is kept of a transaction: access log and counters."""

@@ -1,0 +1,134 @@
+"""
+What the gateway counts on the data path: plain integers, incremented in place.
+
+Nothing here knows Prometheus; L{gateway.record.exposition} reads these numbers when somebody asks for them. One call
+for each transaction, L{Counters.ended}, does all that is counted of it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.api.transaction import Transaction, Tunnelled
+from gateway.record.outcomes import OUTCOMES, outcome_name
+
+#: Upper bounds of the buckets of durations, in seconds.
+DURATION_BOUNDS: Final = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0,
+)  # fmt: skip
+
+#: Label of a status by its first digit; 0 is for those that got none.
+STATUS_CLASSES: Final = (
+    "none", "1xx", "2xx", "3xx", "4xx", "5xx", "6xx", "7xx", "8xx", "9xx",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """
+    What the connections of one upstream do at a moment.
+
+    @ivar pool: the pool's name: a site's host, C{"direct"}, a parent's address.
+    @ivar idle: kept connections without a request.
+    @ivar busy: connections with a request, those being made included.
+    @ivar waiting: requests that wait for a connection.
+    """
+
+    pool: str
+    idle: int
+    busy: int
+    waiting: int
+
+
+class ModeCounters:
+    """
+    The numbers of one mode.
+
+    @ivar statuses: transactions by the first digit of the status sent.
+    @ivar outcomes: transactions by L{outcome<gateway.record.outcomes.OUTCOMES>}.
+    @ivar buckets: transactions but tunnels by duration, one more than there are L{DURATION_BOUNDS}; not cumulated.
+    @ivar seconds: sum of those durations.
+    @ivar bytes_in: content and tunnel bytes received from clients.
+    @ivar bytes_out: bytes sent to clients.
+    @ivar connections: client connections open now.
+    @ivar accepted: client connections since the start.
+    @ivar tunnels: tunnels open now.
+    """
+
+    __slots__ = (
+        "accepted",
+        "buckets",
+        "bytes_in",
+        "bytes_out",
+        "connections",
+        "outcomes",
+        "seconds",
+        "statuses",
+        "tunnels",
+    )
+
+    def __init__(self) -> None:
+        self.statuses = [0] * len(STATUS_CLASSES)
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
+        self.buckets = [0] * (len(DURATION_BOUNDS) + 1)
+        self.seconds = 0.0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.connections = 0
+        self.accepted = 0
+        self.tunnels = 0
+
+
+class _Modes(dict[str, ModeCounters]):
+    """The counters by mode, made when a mode is first seen."""
+
+    def __missing__(self, mode: str) -> ModeCounters:
+        made = self[mode] = ModeCounters()
+        return made
+
+
+class Counters:
+    """
+    All that is counted in this process.
+
+    @ivar modes: the numbers by mode; a mode that was not seen yet is made by asking for it.
+    @ivar pool_sources: each is called at a scrape and gives the L{PoolUse} of its pools.
+    """
+
+    def __init__(self) -> None:
+        self.modes: dict[str, ModeCounters] = _Modes()
+        self.pool_sources: list[Callable[[], Iterable[PoolUse]]] = []
+
+    def ended(self, txn: Transaction) -> None:
+        """Count a transaction that has ended."""
+        mode = self.modes[txn.client.mode]
+        mode.statuses[txn.status // 100] += 1
+        mode.bytes_in += txn.bytes_in
+        mode.bytes_out += txn.bytes_out
+        mode.outcomes[outcome_name(txn)] += 1
+        if txn.outcome.__class__ is not Tunnelled:
+            timings = txn.timings
+            seconds = timings.ended - timings.begun
+            mode.buckets[bisect_left(DURATION_BOUNDS, seconds)] += 1
+            mode.seconds += seconds
+
+    def connection_opened(self, mode: str) -> None:
+        """Count a client connection that was accepted."""
+        counters = self.modes[mode]
+        counters.accepted += 1
+        counters.connections += 1
+
+    def connection_closed(self, mode: str) -> None:
+        """Count its end."""
+        self.modes[mode].connections -= 1
+
+    def tunnel_opened(self, mode: str) -> None:
+        """Count a tunnel that begins."""
+        self.modes[mode].tunnels += 1
+
+    def tunnel_closed(self, mode: str) -> None:
+        """Count its end."""
+        self.modes[mode].tunnels -= 1

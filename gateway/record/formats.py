@@ -1,0 +1,172 @@
+"""
+The lines of the access log: C{squid}, C{combined}, C{json}; C{custom} is in L{gateway.record.directives}.
+
+Each maker runs once for every transaction on the data path, so it is one f-string of pieces that are memoised or
+nearly free. What a line holds is documented in C{docs/access-log.md}, which a test compares with this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TypeAlias
+
+from gateway.api.transaction import Delivered, Transaction
+from gateway.record.columns import Columns
+from gateway.record.directives import compile_custom
+from gateway.record.escape import Memo, json_bytes, json_string, quoted
+from gateway.record.outcomes import hierarchy, outcome_name, reason, squid_result
+
+#: Makes the line of one transaction, with its line feed: printable ASCII otherwise.
+Format: TypeAlias = Callable[[Transaction], str]
+
+# Looked up, for a width in an f-string costs more than all else of its field.
+_PADDED = [f"{number:6d}" for number in range(1000)]
+_THREE = [f"{number:03d}" for number in range(1000)]
+
+
+def compile_format(text: str, mask: Collection[str] = (), key: bytes | None = None) -> Format:
+    """
+    Make the maker for a value of C{log.access.format}.
+
+    @param text: C{squid}, C{combined}, C{json} or C{custom} and a format string after one space.
+    @param mask: as for L{Columns<gateway.record.columns.Columns>}, and so is C{key}.
+    @raise ValueError: there is no such format, directive or mask; it says what and where.
+    """
+    columns = Columns(mask, key)
+    if text == "squid":
+        return _squid(columns)
+    if text == "combined":
+        return _combined(columns)
+    if text == "json":
+        return _json(columns)
+    kind, _, directives = text.partition(" ")
+    if kind == "custom" and directives.strip():
+        return compile_custom(directives, columns)
+    raise ValueError(f"{text!r} is not squid, combined, json or 'custom %...'")
+
+
+def _squid(columns: Columns) -> Format:
+    """Squid's native format: C{%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt}."""
+    names = columns.names
+    methods = columns.methods
+    url = columns.url
+    media_type = columns.media_type
+
+    def destination(key: tuple[str, str, str]) -> str:
+        mode, route, upstream = key
+        return f"{hierarchy(mode, route)}/{columns.hosts[upstream]}" if upstream else "HIER_NONE/-"
+
+    destinations: Memo[tuple[str, str, str]] = Memo(destination)
+
+    def line(txn: Transaction) -> str:
+        timings = txn.timings
+        spent = timings.ended - timings.begun
+        if spent < 0.0:
+            spent = 0.0
+        ms = int(spent * 1000.0)
+        request = txn.request
+        client = txn.client
+        result = "TCP_MISS" if txn.outcome.__class__ is Delivered else squid_result(txn)
+        return (
+            f"{timings.wall + spent:.3f} {_PADDED[ms] if ms < 1000 else str(ms).rjust(6)} "
+            f"{names[client.address]} {result}/{_THREE[txn.status]} {txn.bytes_out} "
+            f"{methods[request.raw_method]} {url(request)} "
+            f"{'-' if txn.identity is None else columns.user(txn)} "
+            f"{destinations[client.mode, txn.route, txn.upstream]} {media_type(txn)}\n"
+        )
+
+    return line
+
+
+def _combined(columns: Columns) -> Format:
+    """The combined log format of web servers; the first line of a forwarded request has the absolute URI."""
+    names = columns.names
+    methods = columns.methods
+    values: Memo[bytes] = Memo(quoted)
+    user = columns.user
+
+    def line(txn: Transaction) -> str:
+        request = txn.request
+        target = columns.request_target(txn)
+        agent, referer = columns.agent_and_referer(request.fields)
+        return (
+            f"{names[txn.client.address]} - {'-' if txn.identity is None else user(txn)} "
+            f"[{columns.apache_time(txn.timings.wall)}] "
+            f'"{methods[request.raw_method]} {target} HTTP/1.{request.minor}" '
+            f"{_THREE[txn.status]} {columns.content_out(txn) or '-'} "
+            f'"{values[referer]}" "{values[agent]}"\n'
+        )
+
+    return line
+
+
+def _json(columns: Columns) -> Format:
+    """One JSON object, with every key on every line; L{gateway.record.schema.Line} describes it."""
+    names = columns.json_names
+    methods = columns.methods
+    values: Memo[bytes] = Memo(_json_value)
+
+    def line(txn: Transaction) -> str:
+        timings = txn.timings
+        stamp = int(timings.wall * 1000.0 + 0.5)
+        begun = timings.begun
+        resolved = timings.resolved
+        connected = timings.connected
+        first_byte = timings.first_byte
+        spent = timings.ended - begun
+        total = f"{spent * 1000.0:.3f}" if spent > 0.0 else "0.000"
+        request = txn.request
+        client = txn.client
+        user = "null" if txn.identity is None else f'"{columns.user(txn)}"'
+        media = columns.media_type(txn)
+        agent, referer = columns.agent_and_referer(request.fields)
+        if txn.outcome.__class__ is Delivered:
+            ending = '"outcome":"delivered","reason":null,"detail":null'
+        else:
+            token, detail = reason(txn)
+            ending = (
+                f'"outcome":"{outcome_name(txn)}","reason":{names[token]},'
+                f'"detail":{json_string(detail) if detail else "null"}'
+            )
+        # What columns gives is free of quotes and backslashes, so it needs no second escape.
+        return (
+            f'{{"time":"{columns.iso_time(stamp // 1000)}.{_THREE[stamp % 1000]}Z",'
+            f'"id":{_identifier(txn.id)},"client":{names[client.address]},"client_port":{client.port},'
+            f'"user":{user},"mode":{names[client.mode]},"site":{names[txn.site]},'
+            f'"method":{_null_or(methods[request.raw_method])},"url":"{columns.url(request)}",'
+            f'"status":{txn.status},"bytes_in":{txn.bytes_in},"bytes_out":{txn.bytes_out},'
+            f'"duration":{total},"timings":{{'
+            f'"resolve":{_mark(resolved, begun) if resolved else "null"},'
+            f'"connect":{_mark(connected, begun) if connected else "null"},'
+            f'"first_byte":{_mark(first_byte, begun) if first_byte else "null"},'
+            f'"total":{total}}},'
+            f'"upstream":{names[txn.upstream]},"route":{names[txn.route]},{ending},'
+            f'"media_type":{_null_or(media)},'
+            f'"referer":{values[referer]},"user_agent":{values[agent]},'
+            f'"notes":{_notes(txn) if txn.has_notes else "{}"}}}\n'
+        )
+
+    return line
+
+
+def _null_or(column: str) -> str:
+    """Give a column as a JSON string, C{null} for the dash that stands for nothing."""
+    return "null" if column == "-" else f'"{column}"'
+
+
+def _json_value(raw: bytes) -> str:
+    return json_bytes(raw) if raw else "null"
+
+
+def _identifier(text: str) -> str:
+    # Never the same twice, so no memo.
+    return f'"{text}"' if text.isascii() and text.isalnum() else json_string(text)
+
+
+def _mark(moment: float, begun: float) -> str:
+    return f"{(moment - begun) * 1000.0:.3f}" if moment > begun else "0.000"
+
+
+def _notes(txn: Transaction) -> str:
+    inner = ",".join(f"{json_string(name)}:{json_string(text)}" for name, text in txn.notes.items())
+    return f"{{{inner}}}"

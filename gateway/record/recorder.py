@@ -1,0 +1,78 @@
+"""
+What the data plane and the modes report to: the access log and the counters behind one object.
+
+Started first and stopped last, so that nothing that ends while the gateway stops goes unrecorded.
+"""
+
+from __future__ import annotations
+
+import time
+
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.api.transaction import Transaction
+from gateway.config.schema import Log
+from gateway.record.access import AccessLog
+from gateway.record.counters import Counters
+from gateway.record.exposition import Exposition
+from gateway.record.host import ReactorLag
+
+
+class Recorder:
+    """
+    The record of one process.
+
+    @ivar access: C{None} if the log is switched off.
+    @ivar counters: read by the metrics; C{counters.pool_sources} is for the pools to enter themselves.
+    @ivar lag: measured while it runs.
+    """
+
+    def __init__(self, log: Log, counters: Counters, clock: IReactorTime) -> None:
+        """
+        Prepare; nothing is opened before L{start}.
+
+        @raise ValueError: the format of the access log is at fault.
+        """
+        self.counters = counters
+        self.lag = ReactorLag(clock)
+        self.access: AccessLog | None = None
+        if log.access.path:
+            self.access = AccessLog(log.access.path, log.access.format, log.mask, clock)
+        self._started = time.time()
+        self._ended = counters.ended
+        # What is called most is not looked up each time.
+        self.connection_opened = counters.connection_opened
+        self.connection_closed = counters.connection_closed
+        self.tunnel_opened = counters.tunnel_opened
+        self.tunnel_closed = counters.tunnel_closed
+
+    def transaction(self, txn: Transaction) -> None:
+        """
+        Record a transaction or tunnel; to be called exactly once, at its end, whatever that was.
+
+        @param txn: its outcome and C{timings.ended} are set. It is not kept.
+        """
+        self._ended(txn)
+        if self.access is not None:
+            self.access.write(txn)
+
+    def exposition(self) -> Exposition:
+        """Make what answers C{/metrics}."""
+        return Exposition(self.counters, self.access, self.lag, self._started)
+
+    def start(self) -> None:
+        """Open the log and begin to measure; a log that can't be opened does not stop the start."""
+        self.lag.start()
+        if self.access is not None:
+            self.access.start()
+
+    def stop(self) -> None:
+        """Write what waits and close; to be called when no transaction runs any more."""
+        self.lag.stop()
+        if self.access is not None:
+            self.access.stop()
+
+    def reopen(self) -> None:
+        """Go on in a new file of the same path; for the signal after a rotation."""
+        if self.access is not None:
+            self.access.reopen()

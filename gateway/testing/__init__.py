@@ -1,0 +1,1 @@
+"""The public test kit: scripted peers, playbooks and builders."""
