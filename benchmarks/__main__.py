@@ -1,0 +1,169 @@
+"""
+The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | setup}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.compare import Plan, compare
+from benchmarks.origins import remove_tree
+from benchmarks.peers import PEERS, VENVS
+from benchmarks.picture import draw
+from benchmarks.programs import Cores
+from benchmarks.scenarios import SCENARIOS
+
+OUT = Path(__file__).parent / "out"
+# mitmproxy 12 wants Python 3.12.
+VENV_REQUIREMENTS = {"mitmproxy": "mitmproxy>=11,<12", "proxy.py": "proxy.py>=2.4,<3"}
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; the exit code is 0 if it was done, not whether targets were met."""
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    if options.command == "setup":
+        return _setup()
+    cores = Cores.split()
+    # The load runs in this process too.
+    os.sched_setaffinity(0, cores.load)
+    state = Path(tempfile.mkdtemp(prefix="gateway-benchmarks-"))
+    state.chmod(0o755)
+    begun = time.monotonic()
+    try:
+        match options.command:
+            case "soak":
+                from benchmarks.soak import soak
+
+                return soak(state, cores, options.port_base, options.minutes * 60, OUT, say)
+            case "idle":
+                from benchmarks.idle import idle
+
+                return idle(state, cores, options.port_base, options.connections, say)
+            case "bigfiles":
+                from benchmarks.bigfiles import bigfiles
+
+                return bigfiles(state, cores, options.port_base, options.size_mib << 20, say)
+            case _:
+                return _compare(options, state, cores)
+    finally:
+        say(f"{time.monotonic() - begun:.0f} s")
+        if options.keep:
+            say(f"state kept in {state}")
+        else:
+            remove_tree(state)
+
+
+def _compare(options: argparse.Namespace, state: Path, cores: Cores) -> int:
+    wanted = [peer for peer in PEERS if not options.peers or peer.name in options.peers]
+    plan = Plan(
+        scenarios=[
+            entry for entry in SCENARIOS if not options.scenarios or entry.name in options.scenarios
+        ],
+        peers=[peer for peer in wanted if peer.path() is not None],
+        rounds=options.rounds or (1 if options.quick else 3),
+        seconds=options.seconds or (1 if options.quick else 3),
+        connections=options.connections or (500 if options.quick else 2000),
+        port_base=options.port_base,
+        cores=cores,
+        state=state,
+    )
+    if absent := report.missing(wanted):
+        say(absent)
+    if cores.proxy == cores.load:
+        say(
+            "only one core: proxy, load and origin share it, so trust nothing but processor time per unit"
+        )
+    results = compare(plan, say)
+    OUT.mkdir(exist_ok=True)
+    report.write_json(OUT / "results.json", plan, results)
+    (OUT / "results.svg").write_text(draw(results, report.machine()))
+    text = f"{report.tables(results)}\n\n{report.targets(results)}\n"
+    if absent:
+        text += f"\n{absent}\n"
+    (OUT / "results.txt").write_text(text)
+    say(f"\n{text}")
+    say(f"written: {OUT / 'results.txt'}, {OUT / 'results.json'}, {OUT / 'results.svg'}")
+    return 0
+
+
+def _setup() -> int:
+    for name, requirement in VENV_REQUIREMENTS.items():
+        place = VENVS / name
+        say(f"{requirement} -> {place}")
+        venv.create(place, with_pip=True)
+        subprocess.run(
+            [place / "bin" / "python", "-m", "pip", "install", "--quiet", requirement], check=True
+        )
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        arguments = ["compare", *arguments]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Compare this gateway with its peers. Without a command: compare.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    compared = commands.add_parser("compare", help="the comparison, side by side")
+    compared.add_argument(
+        "--scenarios", type=_names([entry.name for entry in SCENARIOS]), help="comma-separated"
+    )
+    compared.add_argument(
+        "--peers", type=_names([peer.name for peer in PEERS]), help="comma-separated"
+    )
+    compared.add_argument("--rounds", type=int, help="3, quick: 1")
+    compared.add_argument("--seconds", type=float, help="of one window: 3, quick: 1")
+    compared.add_argument("--connections", type=int, help="in the idle scenarios: 2000, quick: 500")
+    compared.add_argument(
+        "--quick", action="store_true", help="under two minutes, to see that all works"
+    )
+    soaked = commands.add_parser(
+        "soak", help="mixed load for minutes: memory must not grow, each request logged once"
+    )
+    soaked.add_argument("--minutes", type=float, default=10)
+    held = commands.add_parser("idle", help="hold idle connections and time one more client")
+    held.add_argument("--connections", type=int, default=10_000)
+    big = commands.add_parser(
+        "bigfiles", help="2 GiB both ways, peers that never read, the upload limit to the byte"
+    )
+    big.add_argument("--size-mib", type=int, default=2048)
+    made = commands.add_parser(
+        "setup", help="install mitmproxy and proxy.py into environments of their own"
+    )
+    for command in (compared, soaked, held, big, made):
+        command.add_argument(
+            "--port-base", type=int, default=25000, help="1000 ports from here are used"
+        )
+        command.add_argument("--keep", action="store_true", help="keep configurations and logs")
+    return parser.parse_args(arguments)
+
+
+def _names(known: list[str]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        chosen = text.split(",")
+        for name in chosen:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+        return chosen
+
+    return parse
+
+
+if __name__ == "__main__":
+    sys.exit(main())

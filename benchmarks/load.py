@@ -1,0 +1,270 @@
+"""
+The load: wrk for requests, and our own bounded clients for tunnels and idle connections.
+
+Each function does its work once against an entrance on 127.0.0.1 and tells what it did; who measures the proxy meanwhile is not known here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.programs import find
+
+WRK_SCRIPTS = Path(__file__).parent / "wrk"
+CONNECTIONS = 64
+BULK_TUNNELS = 4
+TUNNEL_BATCH = 16
+HELD_BATCH = 32
+# More would run into the ports of recently closed connections on machines that keep them all.
+MAX_TUNNELS = 8000
+_DISCARD_BYTES = 1 << 20
+
+
+class LoadFailed(Exception):
+    """The load could not be done, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """
+    What the load did.
+
+    @ivar units: requests answered, tunnels used, or MiB moved.
+    @ivar errors: requests or tunnels that failed.
+    @ivar p50_ms: median time of one unit, None where units are not timed.
+    """
+
+    units: float
+    seconds: float
+    errors: int = 0
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+
+
+def requests(
+    port: int, script: str, arguments: Sequence[str], seconds: float, min_bytes: int
+) -> Work:
+    """
+    Run wrk with one of our scripts on kept-alive connections.
+
+    @param min_bytes: the least an answer must weigh, so that a fast error page is not taken for work.
+    @raise LoadFailed: wrk is missing, failed, or got answers that are too short.
+    """
+    wrk = find("wrk")
+    if wrk is None:
+        raise LoadFailed("wrk is not installed: apt-get install wrk")
+    command = [
+        wrk,
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{max(1, round(seconds))}s",
+        "--timeout",
+        "10s",
+        "--latency",
+    ]
+    command += [
+        "-s",
+        str(WRK_SCRIPTS / f"{script}.lua"),
+        f"http://127.0.0.1:{port}/",
+        "--",
+        *arguments,
+    ]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds + 30, check=False
+    )
+    lines = [line for line in answer.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        raise LoadFailed(f"wrk: {answer.stderr.strip() or answer.stdout.strip()}")
+    return parse_wrk(lines[-1], min_bytes)
+
+
+def parse_wrk(line: str, min_bytes: int) -> Work:
+    """Read the line that C{wrk/report.lua} prints."""
+    told = json.loads(line)
+    count = told["requests"]
+    if not count:
+        raise LoadFailed("wrk got no answer at all")
+    if told["bytes"] < count * min_bytes:
+        raise LoadFailed(f"{count} answers weigh only {told['bytes']} bytes")
+    errors = sum(told[name] for name in ("connect", "read", "write", "status", "timeout"))
+    return Work(count, told["seconds"], errors, told["p50_ms"], told["p99_ms"])
+
+
+def open_tunnel(port: int, destination: int | None, timeout: float = 15) -> socket.socket:
+    """
+    Connect and, unless C{destination} is None, ask for a tunnel to that port and read the whole answer.
+
+    @raise LoadFailed: the answer is not 200.
+    """
+    client = socket.create_connection(("127.0.0.1", port), timeout)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if destination is not None:
+        _send_connect(client, destination)
+        _read_connect_answer(client)
+    return client
+
+
+def bulk(port: int, destination: int | None, seconds: float, tunnels: int = BULK_TUNNELS) -> Work:
+    """
+    Pull bytes through a few tunnels as fast as they come.
+
+    MSG_TRUNC lets the kernel throw them away uncopied, so that the client is not what limits the proxy.
+
+    @return: units are MiB.
+    """
+    sockets = []
+    try:
+        for _ in range(tunnels):
+            sockets.append(open_tunnel(port, destination))
+        counts = [0] * tunnels
+        for client in sockets:
+            client.sendall(b"S")
+        begun = time.monotonic()
+        deadline = begun + seconds
+
+        def pull(index: int) -> None:
+            client, sink, total = sockets[index], bytearray(_DISCARD_BYTES), 0
+            with contextlib.suppress(OSError):
+                while time.monotonic() < deadline:
+                    received = client.recv_into(sink, _DISCARD_BYTES, socket.MSG_TRUNC)
+                    if not received:
+                        break
+                    total += received
+            counts[index] = total
+
+        threads = [threading.Thread(target=pull, args=(index,)) for index in range(tunnels)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return Work(sum(counts) / (1 << 20), time.monotonic() - begun, errors=counts.count(0))
+    finally:
+        for client in sockets:
+            client.close()
+
+
+def new_tunnels(port: int, destination: int | None, seconds: float) -> Work:
+    """
+    Open tunnels, send 64 bytes through each and back, close them; in batches, so that several are open at any time.
+
+    A batch walks through its steps in step, which keeps this client simple and the proxy busy with one kind of thing at a time:
+    good enough for processor time per tunnel, no measure of latency.
+    """
+    message = b"e" * 64
+    done = errors = 0
+    begun = time.monotonic()
+    while done + errors < MAX_TUNNELS and time.monotonic() - begun < seconds:
+        with contextlib.ExitStack() as stack:
+            batch = []
+            for _ in range(TUNNEL_BATCH):
+                client = stack.enter_context(socket.create_connection(("127.0.0.1", port), 15))
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                batch.append(client)
+            if destination is not None:
+                for client in batch:
+                    _send_connect(client, destination)
+                for client in batch:
+                    _read_connect_answer(client)
+            for client in batch:
+                client.sendall(message)
+            for client in batch:
+                if _read_exactly(client, len(message)) == message:
+                    done += 1
+                else:
+                    errors += 1
+    return Work(done, time.monotonic() - begun, errors)
+
+
+@contextlib.contextmanager
+def held(port: int, count: int, first_request: bytes | None) -> Iterator[list[socket.socket]]:
+    """
+    Hold many connections open and silent.
+
+    @param first_request: sent on each and its answer read, before silence; None for none.
+    """
+    clients: list[socket.socket] = []
+    try:
+        while len(clients) < count:
+            batch = []
+            for _ in range(min(HELD_BATCH, count - len(clients))):
+                client = socket.create_connection(("127.0.0.1", port), 15)
+                clients.append(client)
+                batch.append(client)
+            if first_request is not None:
+                for client in batch:
+                    client.sendall(first_request)
+                for client in batch:
+                    read_answer(client)
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+def read_answer(client: socket.socket) -> bytes:
+    """
+    Read one answer with a Content-Length and give all of it.
+
+    @raise LoadFailed: it is not whole, or not a 200.
+    """
+    received = b""
+    while b"\r\n\r\n" not in received:
+        data = client.recv(65536)
+        if not data:
+            raise LoadFailed(f"closed after {received[:200]!r}")
+        received += data
+    head, _, content = received.partition(b"\r\n\r\n")
+    length = None
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    if length is None or head.split(b" ", 2)[1] != b"200":
+        raise LoadFailed(f"unexpected answer {head[:200]!r}")
+    rest = _read_exactly(client, length - len(content))
+    if len(content) + len(rest) != length:
+        raise LoadFailed("the answer's content is cut short")
+    return received + rest
+
+
+def reset(client: socket.socket) -> None:
+    """Close with a reset instead of an orderly end."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def _send_connect(client: socket.socket, destination: int) -> None:
+    client.sendall(
+        b"CONNECT 127.0.0.1:%d HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % (destination, destination)
+    )
+
+
+def _read_connect_answer(client: socket.socket) -> None:
+    received = b""
+    # Nothing follows the head before we have sent something, so reading past it cannot happen.
+    while not received.endswith(b"\r\n\r\n"):
+        data = client.recv(4096)
+        if not data:
+            break
+        received += data
+    if received[9:12] != b"200":
+        raise LoadFailed(f"CONNECT was answered {received[:200]!r}")
+
+
+def _read_exactly(client: socket.socket, count: int) -> bytes:
+    received = b""
+    while len(received) < count:
+        data = client.recv(count - len(received))
+        if not data:
+            break
+        received += data
+    return received

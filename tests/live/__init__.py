@@ -1,0 +1,1 @@
+"""Tests on loopback with real sockets and real servers."""

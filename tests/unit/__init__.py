@@ -1,0 +1,1 @@
+"""Tests without sockets; the folders mirror those of the gateway."""

@@ -1,0 +1,1 @@
+"""Tests of health, readiness and metrics."""

@@ -1,0 +1,1 @@
+"""Values of HTTP: targets, forwarding fields, Via, dates, media types."""

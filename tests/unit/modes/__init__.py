@@ -1,0 +1,1 @@
+"""Where a request goes: sites, origins, health, sticky cookies."""

@@ -1,0 +1,81 @@
+"""Tests of how C{tools/conformance.py} reads scores and holds them to their floors: a mistake there lets a loss pass unseen."""
+
+import json
+import tomllib
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tools.conformance import COUNT_OF, FLOORS, JUDGES, SMUGGLE, compare, configuration
+
+
+class ScoreTests(SynchronousTestCase):
+    """Reading the last line of a judge."""
+
+    def test_count(self) -> None:
+        """The judges of faults and clients print how many cases passed."""
+        found = COUNT_OF.search("pass a/b [200]\n== forward: 51/58  1xx 4/4, connect 3/5\n")
+        assert found is not None
+        self.assertEqual(found.groupdict(), {"passed": "51"})
+
+    def test_smuggle(self) -> None:
+        """The judge of smuggling prints passes, what reached the origin wrongly, and what it should have let through."""
+        found = SMUGGLE.search(
+            "  flags: ctl-value 3\n"
+            "== reverse: pass 212/240 soft 20 FAIL 8; AMBIG 1 FLAG 6; valid forwarded 28/30\n"
+        )
+        assert found is not None
+        self.assertEqual(
+            found.groupdict(), {"passed": "212", "ambiguous": "1", "flagged": "6", "valid": "28"}
+        )
+
+    def test_no_score(self) -> None:
+        """A judge that broke off has no score."""
+        self.assertIsNone(COUNT_OF.search("pass a/b [200]\nTraceback\n"))
+
+
+class FloorTests(SynchronousTestCase):
+    """What counts as worse and what as better."""
+
+    def test_equal(self) -> None:
+        """The floor itself is neither."""
+        self.assertEqual(
+            compare({"passed": 5, "flagged": 1}, {"passed": 5, "flagged": 1}), ([], [])
+        )
+
+    def test_fewer_passes_are_worse(self) -> None:
+        """One case fewer than the floor is a loss."""
+        self.assertEqual(compare({"passed": 4}, {"passed": 5}), (["passed 4 (was 5)"], []))
+
+    def test_more_passes_are_better(self) -> None:
+        """One case more raises the floor."""
+        self.assertEqual(compare({"passed": 6}, {"passed": 5}), ([], ["passed 6 (was 5)"]))
+
+    def test_more_flags_are_worse(self) -> None:
+        """What reached the origin wrongly counts the other way round."""
+        self.assertEqual(
+            compare({"ambiguous": 1, "flagged": 0}, {"ambiguous": 0, "flagged": 2}),
+            (["ambiguous 1 (was 0)"], ["flagged 0 (was 2)"]),
+        )
+
+    def test_first_score(self) -> None:
+        """A figure without a floor becomes one."""
+        self.assertEqual(compare({"passed": 1}, {}), ([], ["passed 1"]))
+
+    def test_floors_are_of_known_judges(self) -> None:
+        """The file of floors names judges that are run; another name would hold nothing."""
+        self.assertEqual(
+            set(json.loads(FLOORS.read_text())) - {judge.name for judge in JUDGES}, set()
+        )
+
+
+class ConfigurationTests(SynchronousTestCase):
+    """What a judged gateway is told."""
+
+    def test_site_or_forward_proxy(self) -> None:
+        """Each mode opens its own listener and the one for health, and no other part."""
+        reverse = tomllib.loads(configuration("reverse", 1, 2, 3, None))
+        self.assertEqual(set(reverse), {"site", "log", "admin"})
+        self.assertEqual(reverse["site"][0]["origins"], ["http://127.0.0.1:3"])
+        forward = tomllib.loads(configuration("forward", 1, 2, 0, FLOORS))
+        self.assertEqual(set(forward), {"forward", "network", "log", "admin"})
+        self.assertEqual(forward["network"]["hosts_file"], str(FLOORS))
