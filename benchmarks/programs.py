@@ -48,7 +48,7 @@ class Cores:
 
 
 class Program:
-    """One program that runs until it is stopped; a context manager."""
+    """One program that runs until it is stopped; as a context manager it is killed at the end."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], output: Path) -> None:
         self.name = name
@@ -90,7 +90,7 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.kill()
 
     @property
     def tree(self) -> list[int]:

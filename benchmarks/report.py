@@ -156,9 +156,9 @@ def machine() -> dict[str, str]:
             break
     return {
         "processor": model,
-        "cores": str(os.cpu_count()),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
+        "cores": f"{os.cpu_count()} cores",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": f"Python {platform.python_version()}",
     }
 
 

@@ -8,15 +8,13 @@ import secrets
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from gateway.api.events import Event, Severity
-from gateway.config.addresses import Listen, Origin
+from gateway.config.addresses import Listen
 from gateway.config.schema import Config
 from gateway.message.via import Via
 from gateway.modes.balance import Pool as Origins
 from gateway.modes.forward import ForwardMode
-from gateway.modes.health import HealthChecks
+from gateway.modes.health import HealthChecks, dialing
 from gateway.modes.mode import Mode
 from gateway.modes.origins import OriginState
 from gateway.modes.reverse import ReverseMode, RunningSite
@@ -70,6 +68,7 @@ class Upstreams:
         key = secrets.token_bytes(32)
         self.sites: list[RunningSite] = []
         self.checks: list[HealthChecks] = []
+        connect = dialing(self.dialer, config.timeouts.connect)
         for site in config.site:
             origins = Origins.of(site, reactor, lambda address: origin_id(address, key))
             origins.on_change = self._changed(origins.name)
@@ -78,7 +77,7 @@ class Upstreams:
             if site.health.path:
                 name = site.host[0]
                 host = name if "*" not in name else str(site.origins[0]).partition("://")[2]
-                self.checks.append(HealthChecks(origins, site.health, self._connect, reactor, host=host))
+                self.checks.append(HealthChecks(origins, site.health, connect, reactor, host=host))
 
     def modes(self) -> Iterator[tuple[Listen, Mode]]:
         """Give each listener of clients with its mode."""
@@ -139,12 +138,6 @@ class Upstreams:
             busy = sum(state.open for state in site.origins.origins)
             used.append(PoolUse(f"site {site.name}", 0, busy, site.origins.queue.waiting))
         return used
-
-    def _connect(self, origin: Origin, protocol: Any) -> Deferred[object]:
-        made = self.dialer.dial(
-            origin.host, origin.port, lambda: protocol, timeout=self._config.timeouts.connect, guarded=False
-        )
-        return made  # type: ignore[return-value]
 
     def _changed(self, site: str) -> Callable[[OriginState, str], None]:
         def changed(state: OriginState, why: str) -> None:

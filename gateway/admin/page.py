@@ -9,6 +9,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 _TEXT = b"text/plain; charset=utf-8"
+_PAGES = b"try /healthz, /readyz or /metrics\n"
 
 
 class Page(Resource):
@@ -28,7 +29,9 @@ class Page(Resource):
         request.responseHeaders.removeHeader(b"server")
         request.setHeader(b"cache-control", b"no-store")
         request.setHeader(b"x-content-type-options", b"nosniff")
-        if request.method in (b"GET", b"HEAD"):
+        if request.postpath:
+            status, media_type, content = NOT_FOUND, _TEXT, _PAGES
+        elif request.method in (b"GET", b"HEAD"):
             status, media_type, content = self.answer(request)
         else:
             request.setHeader(b"allow", b"GET, HEAD")
@@ -44,4 +47,4 @@ class NothingHere(Page):
 
     def answer(self, request: IRequest) -> tuple[int, bytes, bytes]:
         """Name the pages there are."""
-        return NOT_FOUND, _TEXT, b"try /healthz, /readyz or /metrics\n"
+        return NOT_FOUND, _TEXT, _PAGES

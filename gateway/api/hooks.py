@@ -56,8 +56,8 @@ API_VERSION: Final = (1, 0)
 NOT_CALLED_YET: Final = frozenset(
     (
         "admin_pages",
-        "cache_lookup",
         "cache_store",
+        "client_connected",
         "client_hello",
         "content_need",
         "counters",

@@ -8,25 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gateway.api.events import Event
 
 T = TypeVar("T")
-
-
-class DelayedCall(Protocol):
-    """A call that is to come."""
-
-    def cancel(self) -> None:
-        """
-        Take it back.
-
-        @raise Exception: it was called or taken back already.
-        """
-
-    def active(self) -> bool:
-        """Tell whether it is still to come."""
 
 
 class Clock(Protocol):
@@ -36,9 +22,13 @@ class Clock(Protocol):
         """Give the time in seconds; only differences mean something."""
 
     def callLater(
-        self, delay: float, callable: Callable[..., object], /, *args: object, **kwargs: object
-    ) -> DelayedCall:
-        """Call a function so many seconds later."""
+        self, delay: float, callable: Callable[..., object], *args: object, **kwargs: object
+    ) -> Any:
+        """
+        Call a function so many seconds later.
+
+        @return: what knows C{cancel()}, to take the call back, and C{active()}, whether it is still to come.
+        """
 
 
 class Log(Protocol):

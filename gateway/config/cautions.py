@@ -1,7 +1,7 @@
 """
 Cautions: settings that are valid, do what they say, and are probably not meant.
 
-C{gateway check} shows them, the gateway says them in its first lines; none of them keeps it from starting.
+C{gateway check} shows them; none of them keeps the gateway from starting.
 """
 
 from __future__ import annotations

@@ -161,7 +161,8 @@ def _read(name: str) -> File | Fault:
         return Fault("is not UTF-8 text", file=name, line=line, mend="save the file as UTF-8")
     try:
         return File(name, text, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Not only TOMLDecodeError: a number of 5,000 digits is a plain ValueError.
         return _syntax_fault(name, text, str(error))
 
 

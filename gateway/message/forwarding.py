@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, Protocol, TypeAlias
 
@@ -47,6 +47,17 @@ FORWARDING_FIELDS = frozenset(
 MAX_HOPS = 32
 
 
+class Addresses(Protocol):
+    """A set of addresses; it may know networks, and may refuse to be asked about anything else."""
+
+    def __contains__(self, address: str, /) -> bool:
+        """
+        Tell whether an address is in it.
+
+        @raise ValueError: that is no address.
+        """
+
+
 class ReceivedField(Protocol):
     """A field line taken apart."""
 
@@ -67,7 +78,7 @@ def client_address(
     xff_values: Sequence[bytes],
     forwarded_values: Sequence[bytes],
     peer: str,
-    trusted: Container[str],
+    trusted: Addresses,
 ) -> str:
     """
     Tell the address of the client that a chain of trusted hops speaks for.
@@ -81,10 +92,10 @@ def client_address(
     @param xff_values: values of X-Forwarded-For, in the order of their lines.
     @param forwarded_values: values of Forwarded, likewise.
     @param peer: address of the peer; may be empty (a unix socket), which no one trusts.
-    @param trusted: a C{ValueError} of its C{in} counts as no.
+    @param trusted: asked as L{trusts} does.
     """
     address = peer
-    if not _trusts(trusted, address):
+    if not trusts(trusted, address):
         return address
     read, values = (_read_xff, xff_values) if xff_values else (_read_forwarded, forwarded_values)
     left = MAX_HOPS
@@ -95,11 +106,19 @@ def client_address(
             if entry is None:
                 return address
             address = entry
-            if not _trusts(trusted, address):
+            if not trusts(trusted, address):
                 return address
         if left <= 0:
             break
     return address
+
+
+def trusts(trusted: Addresses, address: str) -> bool:
+    """Tell whether an address is in a set; one that the set can't be asked about (C{ValueError}) is not."""
+    try:
+        return address in trusted
+    except ValueError:
+        return False
 
 
 class Forwarding:
@@ -109,21 +128,41 @@ class Forwarding:
     @ivar drops: the received lines named in L{FORWARDING_FIELDS} must not go on; L{lines} gives those that do.
     """
 
-    __slots__ = ("_address", "_continues", "_fixed", "_host", "_made", "_writes", "drops", "scheme")
+    __slots__ = (
+        "_address",
+        "_begins",
+        "_continues",
+        "_fixed",
+        "_host",
+        "_made",
+        "_writes",
+        "drops",
+        "scheme",
+    )
 
-    def __init__(self, policy: Policy, address: str, scheme: str, *, trusted: bool) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        address: str,
+        scheme: str,
+        *,
+        trusted: bool,
+        forwarded: bool = True,
+    ) -> None:
         """
         Prepare for a connection.
 
         @param address: the sender's, as the next hop shall read it: the peer's, or the one that its PROXY protocol
             header names. Not what L{client_address} found: that one is in the chain already.
         @param scheme: C{"http"} or C{"https"}, of the client's connection.
-        @param trusted: the peer's own chain is continued; only C{append} looks at it.
+        @param trusted: the peer's own chain is continued; only C{append} looks at it. See L{trusts}.
+        @param forwarded: where no chain came, Forwarded is begun beside X-Forwarded-For.
         """
         self.drops = policy != "keep"
         self.scheme = scheme
         self._writes = policy == "append"
         self._continues = self._writes and trusted
+        self._begins = forwarded
         self._address = address.encode("ascii") or b"unknown"
         self._fixed = (
             b"X-Forwarded-For: " + self._address,
@@ -144,7 +183,8 @@ class Forwarding:
         if received and self._continues:
             return self._continued(host, received)
         if host != self._host or not self._made:
-            self._made = (*self._fixed, *_host_line(host), b"Forwarded: " + self._element(host))
+            made = (*self._fixed, *_host_line(host))
+            self._made = (*made, b"Forwarded: " + self._element(host)) if self._begins else made
             self._host = host
         return self._made
 
@@ -164,7 +204,7 @@ class Forwarding:
         # One line, not one more: many an origin reads only the first or the last of several.
         if chain or not forwarded:
             made.append(b"X-Forwarded-For: " + b", ".join([*filter(None, chain), self._address]))
-        if forwarded or not chain:
+        if forwarded or (self._begins and not chain):
             element = self._element(host)
             made.append(b"Forwarded: " + b", ".join([*filter(None, forwarded), element]))
         if b"x-forwarded-proto" not in names:
@@ -182,6 +222,7 @@ class Forwarding:
         return element + b";proto=" + self.scheme.encode("ascii")
 
 
+_MAX_ENTRY = 128
 _MAX_ELEMENT = 1024
 _MAX_COMMAS = 8
 
@@ -201,13 +242,6 @@ _FOR = re.compile(
 _QUOTED_STRING = re.compile(rb'=("(?:[^"\\]|\\.)*+")', re.DOTALL)
 
 
-def _trusts(trusted: Container[str], address: str) -> bool:
-    try:
-        return address in trusted
-    except ValueError:
-        return False
-
-
 def _host_line(host: bytes) -> tuple[bytes, ...]:
     return (b"X-Forwarded-Host: " + host,) if host else ()
 
@@ -223,10 +257,16 @@ def _read_xff(value: bytes, limit: int) -> list[str | None]:
     return [_address(entry) for entry in entries if entry.strip(b" \t")]
 
 
-@lru_cache(1024)
 def _address(entry: bytes) -> str | None:
     """Read an address, with or without a port; an IPv4-mapped one comes back as what it maps."""
-    found = _XFF.fullmatch(entry.strip(b" \t"))
+    entry = entry.strip(b" \t")
+    # Longer than any, and not to be remembered.
+    return _known_address(entry) if len(entry) <= _MAX_ENTRY else None
+
+
+@lru_cache(1024)
+def _known_address(entry: bytes) -> str | None:
+    found = _XFF.fullmatch(entry)
     if found is None:
         return None
     text = (found["ipv4"] or found["bracketed"] or found["bare"]).decode("ascii")

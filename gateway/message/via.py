@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*\)", re.DOTALL)
-_MAX_NESTING = 8
+_MARK = re.compile(rb"[()\\]")
 
 
 class Via:
@@ -62,12 +61,32 @@ class Via:
 
 def _without_comments(value: bytes) -> bytes:
     """
-    Blank out comments, from the inside out; they may nest, and hold quoted pairs.
+    Blank out comments; they may nest, and hold quoted pairs.
 
-    A parenthesis that is never closed begins no comment: it would hide all entries behind it, ours among them.
+    A parenthesis that is never closed begins no comment: it would hide all entries behind it, ours among them. One pass
+    without backtracking: a field of any length is read in time that grows with it alone.
     """
-    for _ in range(_MAX_NESTING):
-        value, count = _COMMENT.subn(b" ", value)
-        if not count:
-            break
-    return value
+    opened: list[int] = []
+    comments: list[tuple[int, int]] = []
+    escaped = -1
+    for found in _MARK.finditer(value):
+        at = found.start()
+        if at == escaped:
+            continue
+        if found[0] == b"(":
+            opened.append(at)
+        elif found[0] == b")":
+            if opened:
+                begin = opened.pop()
+                while comments and comments[-1][0] > begin:
+                    comments.pop()
+                comments.append((begin, at + 1))
+        elif opened:
+            escaped = at + 1
+    kept: list[bytes] = []
+    end = 0
+    for begin, after in comments:
+        kept.append(value[end:begin])
+        end = after
+    kept.append(value[end:])
+    return b" ".join(kept)

@@ -28,7 +28,7 @@ from gateway.modes.writer import ResponseWriter
 from gateway.net.faults import UpstreamTimeout
 from gateway.net.tunnel import Tunnel, TunnelEnd
 from gateway.pipeline.body import BodyPipe, ContentRefused
-from gateway.pipeline.driver import Signal, Task
+from gateway.pipeline.driver import Signal
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.run import ClientGone, TimedOut
 from gateway.wire.errors import RemoteProtocolError
@@ -70,6 +70,7 @@ class ClientConnection:
         "_lingered",
         "_listening",
         "_paused",
+        "_trusted",
         "_tunnel",
         "_writer",
         "allowed",
@@ -101,6 +102,7 @@ class ClientConnection:
         self._gone = False
         self._paused = False
         self._lingered = -1
+        self._trusted = bool(client.address) and client.address in listening.trusted
 
     # What the transport calls.
 
@@ -217,12 +219,13 @@ class ClientConnection:
         timings = Timings(time(), monotonic())
         mode = listening.mode
         failure: TransactionError | None = None
+        request: Request = head
         try:
-            request = mode.request(head)
+            mode.resolve(head)
         except InvalidTarget as error:
             request = UnreadRequest()
             failure = ClientError(error.detail, status=error.status, page=error.page)
-        client = listening.client_of(head, self.client)
+        client = listening.client_of(head, self.client) if self._trusted else self.client
         txn = Transaction(listening.next_id(), request, client, timings)
         txn.upload_limit = listening.upload_limit
         upstream: Any = NOWHERE
@@ -248,10 +251,9 @@ class ClientConnection:
             coroutine = pipeline.respond(exchange, local)
         else:
             coroutine = pipeline.run(exchange)
-        exchange.task = Task(coroutine, self._finished)
         if upload is not None:
             self._feed(events[1:])
-        exchange.task.start()
+        exchange.start(coroutine, self._finished)
         if upload is not None:
             upload.flush()
 
@@ -284,8 +286,7 @@ class ClientConnection:
         txn = Transaction(listening.next_id(), UnreadRequest(), self.client, Timings(time(), monotonic()))
         self._writer.begin(txn, head, persistent=False)
         exchange = self._exchange = Exchange(txn, head, None, self._writer, NOWHERE)  # type: ignore[arg-type]
-        exchange.task = Task(listening.pipeline.fail(exchange, error), self._finished)
-        exchange.task.start()
+        exchange.start(listening.pipeline.fail(exchange, error), self._finished)
 
     def _stop_reading(self) -> None:
         """Take nothing more for requests: what comes is dropped until the close."""
@@ -412,8 +413,8 @@ class ClientConnection:
 
     def _interrupt(self, error: BaseException) -> None:
         exchange = self._exchange
-        if exchange is not None and exchange.task is not None:
-            exchange.task.interrupt(error)
+        if exchange is not None:
+            exchange.interrupt(error)
 
     # Tunnels.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.api.answers import Route
 from gateway.api.errors import ClientError, TransactionError, UpstreamError
-from gateway.api.transaction import Request, Response, Transaction
+from gateway.api.transaction import Response, Transaction
 from gateway.config.parents import Parent
 from gateway.message.forwarding import Forwarding, Policy
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
@@ -55,31 +55,32 @@ class ForwardMode:
         self.trusted = trusted
         self.connect_seconds = connect_seconds
 
-    def request(self, head: RequestHead) -> Request:
+    def resolve(self, head: RequestHead) -> None:
         """Resolve the target; origin-form has none here."""
-        method = head.method
+        method = head.raw_method
         target = head.target
         if method == b"CONNECT":
-            host, port = parse_authority(target, None)
-            return Request(method, "", host, port, target, head.minor, head.fields, 0)
-        if head.host is not None:
+            head.scheme = ""
+            head.host, head.port = parse_authority(target, None)
+            return
+        if head.host_field is not None:
             # Not used, for the target says it all, but what could be misread by the next hop goes no further.
-            parse_authority(head.host, 80)
+            host, port = parse_authority(head.host_field, 80)
         if target == b"*":
-            if method != b"OPTIONS" or head.host is None:
+            if method != b"OPTIONS" or head.host_field is None:
                 raise InvalidTarget("only OPTIONS has the target *")
-            host, port = parse_authority(head.host, 80)
-            return Request(method, "http", host, port, target, head.minor, head.fields, head.declared or 0)
+            head.host, head.port = host, port
+            return
         if target[:1] == b"/":
             raise InvalidTarget("a proxy needs the whole URL in the request line", page="not_a_proxy_request")
-        scheme, host, port, path = parse_absolute(target, method)
-        length = None if head.framing < 0 else head.framing
-        return Request(method, scheme, host, port, path, head.minor, head.fields, length)
+        head.scheme, head.host, head.port, head.raw_target = parse_absolute(target, method)
 
     def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> ForwardUpstream | Response:
         """Let it through, or say why not."""
         if connection.allowed is None:
-            connection.allowed = connection.client.address in self.allow_from or not connection.client.address
+            address = connection.client.address
+            # Who has no address came through a unix socket and was let in by its permissions.
+            connection.allowed = not address or address in self.allow_from
         if not connection.allowed:
             raise TransactionError("this client may not use the proxy", status=403, page="not_allowed")
         request = txn.request
@@ -117,7 +118,7 @@ class ForwardUpstream:
         self._parent = parent
         self._forwarding = forwarding
         self._route: tuple[str, int] | None = None
-        self.tunnels = head.method == b"CONNECT"
+        self.tunnels = head.raw_method == b"CONNECT"
         self.route = "direct" if parent is None else "parent"
 
     def reroute(self, txn: Transaction, route: Route) -> None:

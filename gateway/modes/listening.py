@@ -157,12 +157,10 @@ class Listening:
 
     def client_of(self, head: RequestHead, client: Client) -> Client:
         """
-        Give who sent this request: the peer, or whom a trusted peer names (L3).
+        Give who sent a request that came from a trusted peer: whom that names, or itself (L3).
 
         The peer stands in C{client.peer} either way.
         """
-        if client.address not in self.trusted:
-            return client
         xff: list[bytes] = []
         forwarded: list[bytes] = []
         for known in head.special:

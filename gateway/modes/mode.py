@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from gateway.api.transaction import Request, Response, Transaction
+from gateway.api.transaction import Response, Transaction
 from gateway.pipeline.ports import Upstream
 from gateway.wire.events import RequestHead
 
@@ -25,9 +25,9 @@ class Mode(Protocol):
     name: str
     keeps_http10: bool
 
-    def request(self, head: RequestHead) -> Request:
+    def resolve(self, head: RequestHead) -> None:
         """
-        Resolve the target.
+        Resolve the target: fill in the head's scheme, host, port and C{raw_target}.
 
         @raise gateway.message.target.InvalidTarget: it means nothing here; nothing is logged of it but that.
         """

@@ -32,7 +32,7 @@ def check(head: RequestHead, via: Via) -> Response | None:
     if head.unmet_expectation:
         raise ClientError("an expectation other than 100-continue", status=417, page="expectation_failed")
     upgrade = head.upgrade
-    if upgrade is not None and (head.framing or head.method != b"GET" or upgrade.lower() not in UPGRADES):
+    if upgrade is not None and (head.framing or head.raw_method != b"GET" or upgrade.lower() not in UPGRADES):
         # A server may ignore Upgrade; so may we (RFC 9110 section 7.8).
         head.upgrade = None
     for known in head.special:
@@ -41,9 +41,9 @@ def check(head: RequestHead, via: Via) -> Response | None:
             if via.seen(values):
                 raise TransactionError("the request came back to this gateway", status=508, page="loop")
             break
-    if head.method == b"TRACE" and head.framing:
+    if head.raw_method == b"TRACE" and head.framing:
         raise ClientError("content in a TRACE request (RFC 9110 section 9.3.8)")
-    if head.method in (b"TRACE", b"OPTIONS"):
+    if head.raw_method in (b"TRACE", b"OPTIONS"):
         return _last_hop(head)
     return None
 
@@ -71,14 +71,14 @@ def lines(
     for known in head.special:
         if known.code == FORWARDING and not keeps_forwarding:
             dropped.append(known.line)
-        elif known.code == MAX_FORWARDS and head.method in (b"TRACE", b"OPTIONS"):
+        elif known.code == MAX_FORWARDS and head.raw_method in (b"TRACE", b"OPTIONS"):
             dropped.append(known.line)
             more = (*more, b"Max-Forwards: %d" % (int(known.value) - 1))
-    if head.host == host:
+    if head.host_field == host:
         out: list[bytes] = []
     else:
         out = [b"Host: " + host]
-        if head.host is not None:
+        if head.host_field is not None:
             dropped.extend(line for line in txn.request.fields.lines if name_of(line) == b"host")
     kept = txn.request.fields.lines
     if dropped:
@@ -117,7 +117,7 @@ def _last_hop(head: RequestHead) -> Response | None:
             found = known
     if found is None or int(found.value):
         return None
-    if head.method == b"OPTIONS":
+    if head.raw_method == b"OPTIONS":
         return Response(200, Fields([b"Allow: " + _NO_OPTIONS]))
     kept = [line for line in head.fields.lines if name_of(line) not in _NOT_TRACED]
     content = b"TRACE %b HTTP/1.%d\r\n%b\r\n\r\n" % (head.target, head.minor, b"\r\n".join(kept))

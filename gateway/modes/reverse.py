@@ -14,11 +14,11 @@ from twisted.internet.defer import Deferred
 
 from gateway.api.answers import Route
 from gateway.api.errors import ClientError, TransactionError, UpstreamError
-from gateway.api.transaction import Failed, Request, Response, Transaction
+from gateway.api.transaction import Failed, Response, Transaction
 from gateway.config.schema import Site
 from gateway.message.forwarding import Forwarding
 from gateway.message.location import OriginReferences
-from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority, valid_origin_form
+from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
 from gateway.message.via import Via
 from gateway.modes import onward
 from gateway.modes.balance import Pool as Origins
@@ -86,23 +86,26 @@ class ReverseMode:
         self.forwarded = forwarded
         self.connect_seconds = connect_seconds
 
-    def request(self, head: RequestHead) -> Request:
+    def resolve(self, head: RequestHead) -> None:
         """Resolve the target: the authority of an absolute-form wins over Host (RFC 9112 section 3.2.2)."""
         target = head.target
-        length = None if head.framing < 0 else head.framing
-        host, port = ("", 80) if head.host is None or not head.host else parse_authority(head.host, 80)
+        field = head.host_field
+        if field:
+            head.host, head.port = parse_authority(field, 80)
+        else:
+            head.port = 80
         if target[0] == 0x2F:
-            if not valid_origin_form(target):
-                raise InvalidTarget("the target holds a character that no URI has")
-            return Request(head.method, "http", host, port, target, head.minor, head.fields, length)
-        if head.method == b"CONNECT":
+            # The parser lets printable ASCII through; of that only the fragment has no place here.
+            if b"#" in target:
+                raise InvalidTarget("a fragment has no place in a request")
+            return
+        if head.raw_method == b"CONNECT":
             raise InvalidTarget("this is no proxy", status=405, page="method_not_allowed")
         if target == b"*":
-            if head.method != b"OPTIONS":
+            if head.raw_method != b"OPTIONS":
                 raise InvalidTarget("only OPTIONS has the target *")
-            return Request(head.method, "http", host, port, target, head.minor, head.fields, length)
-        scheme, host, port, path = parse_absolute(target, head.method)
-        return Request(head.method, scheme, host, port, path, head.minor, head.fields, length)
+            return
+        head.scheme, head.host, head.port, head.raw_target = parse_absolute(target, head.raw_method)
 
     def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> ReverseUpstream | Response:
         """Find the site."""
@@ -208,7 +211,7 @@ class ReverseUpstream:
         site = self._site
         assert self._origin is not None
         origin = self._origin.origin
-        public = head.host or b""
+        public = head.host_field or b""
         if head.target[0] != 0x2F and head.target != b"*":
             public = format_authority(request.scheme, request.host, request.port)
         if site.site.preserve_host and public:
@@ -291,7 +294,7 @@ class ReverseUpstream:
     def _rewrite(self, txn: Transaction, references: OriginReferences) -> None:
         assert txn.response is not None
         fields = txn.response.fields
-        public = b"http://" + (self._head.host or b"")
+        public = b"http://" + (self._head.host_field or b"")
         for name in ("location", "content-location", "refresh"):
             value = fields.get(name)
             if value is not None:

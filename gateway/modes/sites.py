@@ -50,7 +50,7 @@ class SiteTable(Generic[S]):
         """
         Compile.
 
-        @raise ValueError: two sites of one listener have the same host and path.
+        @raise ValueError: two sites of one listener have the same host and path, or a path is none.
         """
         by_listener: dict[str, list[S]] = {}
         for site in sites:
@@ -74,8 +74,15 @@ class HostTable(Generic[S]):
     __slots__ = ("_any", "_exact", "_wildcards")
 
     def __init__(self, sites: Iterable[S]) -> None:
+        """
+        Compile.
+
+        @raise ValueError: two sites have the same host and path, or a path is none.
+        """
         by_host: dict[str, dict[bytes, S]] = {}
         for site in sites:
+            if not site.path.startswith("/"):
+                raise ValueError(f"{site.path!r} does not begin with a slash")
             path = site.path.encode("ascii").rstrip(b"/")
             for host in dict.fromkeys(site.host):
                 paths = by_host.setdefault(host, {})
@@ -147,13 +154,19 @@ class _Paths(Generic[S]):
         return site
 
     def _match(self, path: bytes) -> S | None:
-        segments = path.split(b"/", self._depth + 1)[: self._depth + 1]
-        # "/a/b" is ["", "a", "b"]: all of it, then without its last segment, down to the root.
-        for count in range(len(segments), 0, -1):
-            site = self._sites.get(b"/".join(segments[:count]))
+        if path[:1] != b"/":
+            return None
+        sites = self._sites
+        best = sites.get(b"")
+        end = 0
+        for _ in range(self._depth):
+            end = path.find(b"/", end + 1)
+            site = sites.get(path if end < 0 else path[:end])
             if site is not None:
-                return site
-        return None
+                best = site
+            if end < 0:
+                break
+        return best
 
 
 _AMBIGUOUS = re.compile(rb"[%\\;]|//|/\.")

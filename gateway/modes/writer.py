@@ -54,7 +54,7 @@ class ResponseWriter:
         """Get ready for a transaction's response."""
         self.txn = txn
         self._minor = asked.minor
-        self._head_only = asked.method == b"HEAD"
+        self._head_only = asked.raw_method == b"HEAD"
         self.answerable = True
         self.complete = False
         self.persistent = persistent

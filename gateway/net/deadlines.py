@@ -21,11 +21,13 @@ class Deadline:
     @ivar at: the moment it fires, on the clock of its L{Deadlines}; infinite while it is off.
     """
 
-    __slots__ = ("_deadlines", "_slot", "at", "expired")
+    __slots__ = ("_deadlines", "_due", "_slot", "at", "expired")
 
     def __init__(self, deadlines: Deadlines, expired: Callable[[], None]) -> None:
         self._deadlines = deadlines
         self._slot = -1
+        # Where its slot begins: what is due later than that is seen in time. Infinite while it is in none.
+        self._due = inf
         self.at = inf
         self.expired = expired
 
@@ -39,9 +41,9 @@ class Deadline:
         if deadlines.asleep:
             deadlines.wake()
         self.at = at = deadlines.now + seconds
-        slot = int(at / deadlines.tick) + 1
-        if self._slot < 0 or slot < self._slot:
-            deadlines.place(self, slot)
+        # Nearly always it sits in an earlier slot already and is put on from there.
+        if at < self._due:
+            deadlines.place(self)
 
     def off(self) -> None:
         """Keep it from firing; L{reset} turns it on again. Cheap: the entry goes away when its moment comes."""
@@ -94,12 +96,13 @@ class Deadlines:
             made.reset(seconds)
         return made
 
-    def place(self, deadline: Deadline, slot: int) -> None:
-        """Put an entry into a slot, out of its old one. For L{Deadline} only."""
+    def place(self, deadline: Deadline) -> None:
+        """Put an entry into the slot of its moment, out of its old one. For L{Deadline} only."""
         if deadline._slot >= 0:
             self.drop(deadline)
-        slot = max(slot, self._done + 1)
+        slot = max(int(deadline.at / self.tick) + 1, self._done + 1)
         deadline._slot = slot
+        deadline._due = (slot - 1) * self.tick
         self._slots.setdefault(slot, {})[deadline] = None
 
     def drop(self, deadline: Deadline) -> None:
@@ -110,6 +113,7 @@ class Deadlines:
             if not entries:
                 del self._slots[deadline._slot]
         deadline._slot = -1
+        deadline._due = inf
 
     def __len__(self) -> int:
         """Give how many entries are held, those turned off but not yet dropped included."""
@@ -126,6 +130,7 @@ class Deadlines:
         for slot in due:
             for deadline in self._slots.pop(slot, ()):
                 deadline._slot = -1
+                deadline._due = inf
                 if deadline.at <= now:
                     deadline.at = inf
                     try:
@@ -133,7 +138,7 @@ class Deadlines:
                     except Exception:
                         self._log.failure("a time limit's callback failed")
                 elif deadline.at != inf:
-                    self.place(deadline, int(deadline.at / self.tick) + 1)
+                    self.place(deadline)
         if self._slots:
             self._call = self._clock.callLater(self.tick, self._turn)
         else:

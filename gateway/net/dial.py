@@ -182,7 +182,7 @@ class _Dial:
         self._next: IDelayedCall | None = None
         self._resolving: Deferred[None] | None = None
         # None when it is over: fired, cancelled or about to be.
-        self._result: Deferred[IProtocol] | None = Deferred(self._cancelled)
+        self._result: Deferred[IProtocol] | None = None
         self._running: list[Attempt | StockAttempt] = []
         self._waiting: list[str] = []
         self._starting = False
@@ -190,8 +190,8 @@ class _Dial:
 
     def begin(self, timeout: float) -> Deferred[IProtocol]:
         """Look the name up and go on from there."""
-        result = self._result
-        assert result is not None
+        result: Deferred[IProtocol] = Deferred(self._cancelled)
+        self._result = result
         self._limit = self._dialer.reactor.callLater(timeout, self._out_of_time)
         try:
             found = self._dialer.resolver.resolve(self._host)

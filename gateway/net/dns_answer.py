@@ -82,9 +82,9 @@ def read_answer(message: dns.Message, name: str, kind: int) -> Answer:
     for record in message.answers:
         if record.cls != dns.IN:
             continue
-        owner = _text(cast(dns.Name, record.name))
+        owner = _text(record.name)
         if record.type == dns.CNAME:
-            target = cast(dns.Record_CNAME, record.payload).name
+            target = cast(dns.Name, cast(dns.Record_CNAME, record.payload).name)
             aliases.setdefault(owner, (_text(target), _seconds(record.ttl)))
         elif record.type == kind:
             payload = cast("dns.Record_A | dns.Record_AAAA", record.payload)

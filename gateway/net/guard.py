@@ -10,7 +10,8 @@ configuration adds. Private networks are not refused: reaching them is what a co
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 from gateway.net.own_addresses import is_own_address
 
@@ -18,6 +19,13 @@ from gateway.net.own_addresses import is_own_address
 _REMEMBERED = 4096
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
+class Networks(Protocol):
+    """A set of networks that can be asked for an address: L{NetworkSet<gateway.config.networks.NetworkSet>}."""
+
+    def __contains__(self, address: str, /) -> bool:
+        """Tell whether an address is in one of the networks."""
 
 
 class Guard:
@@ -30,8 +38,8 @@ class Guard:
 
     def __init__(
         self,
-        allow: Container[str] = (),
-        deny: Container[str] = (),
+        allow: Networks = (),
+        deny: Networks = (),
         own: Callable[[], Collection[tuple[str, int]]] = tuple,
     ) -> None:
         """

@@ -13,10 +13,10 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.interfaces import IReactorFDSet, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IReactorFDSet, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.names import dns
@@ -49,10 +49,6 @@ class Asks(Protocol):
         """
 
 
-class _Reactor(IReactorFDSet, IReactorTime):
-    """Both in one, for annotations."""
-
-
 class NameServers:
     """
     The name servers of this machine.
@@ -64,7 +60,7 @@ class NameServers:
 
     def __init__(
         self,
-        reactor: _Reactor,
+        reactor: Any,
         servers: Sequence[tuple[str, int]] = (),
         *,
         resolv_conf: str = "/etc/resolv.conf",
@@ -73,6 +69,7 @@ class NameServers:
         """
         Nothing is sent before L{ask}.
 
+        @param reactor: one that drives descriptors and tells the time.
         @param servers: when empty, those of C{resolv_conf}, which is read again when it changes.
         @param rounds: seconds that each server has to answer, for every time that the list is gone through.
         """
@@ -241,7 +238,7 @@ class _TcpExchange(Int16StringReceiver):
         self._attempt.start()
 
     def connectionMade(self) -> None:
-        self.sendString(self._query.toStr())
+        self.sendString(self._query.toStr())  # type: ignore[no-untyped-call]
 
     def stringReceived(self, string: bytes) -> None:
         message = _decode(string, self._query)

@@ -34,10 +34,12 @@ class SlimEPollReactor(EPollReactor):
             if error.errno == errno.EINTR:
                 return
             raise
-        for fd, event in events:
-            # Looked up at its turn: an earlier event of this round may have closed it.
-            selectable = selectables.get(fd)
-            if selectable is None:
+        waiting = [selectables.get(fd) for fd, _ in events]
+        for (fd, event), selectable in zip(events, waiting, strict=True):
+            # An earlier event of this round may have closed it, and its number may be another's by
+            # now, whom this event does not concern: a stale hang-up would end a fresh connection.
+            # One who took over a living descriptor is told in the next round.
+            if selectable is None or selectables.get(fd) is not selectable:
                 continue
             try:
                 if event == EPOLLIN:

@@ -54,22 +54,27 @@ class PipePool:
     @ivar open: pipes in existence, idle or in use.
     """
 
-    def __init__(self, *, size: int = 1 << 20, limit: int = 128, keep: int = 16) -> None:
+    def __init__(
+        self, *, size: int = 1 << 20, least: int = 1 << 16, limit: int = 128, keep: int = 16
+    ) -> None:
         """
         Begin with no pipe at all.
 
         @param size: bytes wanted in each pipe; the kernel may give less.
+        @param least: bytes below which a pipe costs more than it saves; over its pages for one user the kernel
+            gives pipes of a single page.
         @param limit: how many may be open at once.
         @param keep: how many stay open while nobody uses them.
         """
         self._size = size
+        self._least = least
         self._limit = limit
         self._keep = keep
         self._idle: list[Pipe] = []
         self.open = 0
 
     def take(self) -> Pipe | None:
-        """Give an empty pipe, or C{None} if the limit or the process's descriptors are used up."""
+        """Give an empty pipe, or C{None} if the limit or what the kernel grants us is used up."""
         if self._idle:
             return self._idle.pop()
         if self.open >= self._limit:
@@ -77,6 +82,9 @@ class PipePool:
         try:
             made = Pipe(self._size)
         except OSError:
+            return None
+        if made.size < self._least:
+            made.close()
             return None
         self.open += 1
         return made

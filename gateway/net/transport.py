@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable
-from errno import EINPROGRESS
+from errno import EALREADY, ECONNREFUSED, ECONNRESET, EINPROGRESS, EISCONN
 from typing import Any, cast
 
 from twisted.internet import main, tcp
@@ -32,6 +32,8 @@ class ImmediateConnection(tcp.Connection):
     """
 
     readSize = 65536
+    # shutdown(2) right before close(2) does nothing for a descriptor that no other process has.
+    _shouldShutdown = False
 
     def doRead(self) -> Any:
         """Read once and hand the bytes to the protocol."""
@@ -86,6 +88,21 @@ class ImmediateConnection(tcp.Connection):
                 rest.append(part[sent:] if sent else part)
                 sent = 0
         super().writeSequence(rest)
+
+    def loseWriteConnection(self) -> None:
+        """End our direction, at once if nothing is queued: the stock way is two C{epoll_ctl} and an empty send."""
+        if (
+            self.dataBuffer
+            or self._tempDataLen
+            or self.producer is not None
+            or not self.connected
+            or self.disconnecting
+            or self._writeDisconnecting
+        ):
+            super().loseWriteConnection()
+            return
+        self._writeDisconnecting = self._writeDisconnected = True
+        self._closeWriteConnection()
 
     @property
     def queued(self) -> int:
@@ -207,14 +224,11 @@ class Attempt:
             self.cancel()
             self._failed(self, error)
             return
-        if code == 0:
-            self._connected(self)
-        elif code == EINPROGRESS:
+        if code == EINPROGRESS:
             self._waiting = True
             self._reactor.addWriter(self)  # type: ignore[arg-type]
         else:
-            self.cancel()
-            self._failed(self, OSError(code, os.strerror(code)))
+            self._ended(code)
 
     def transport(self, protocol: IProtocol) -> Outgoing:
         """Make the transport, give it to the protocol and start reading. Once, from C{connected} on."""
@@ -241,25 +255,36 @@ class Attempt:
     def doWrite(self) -> None:
         """Learn how the connect ended: the socket is writable or in error."""
         assert self._socket is not None
+        # Asked for again, a connect tells how it stands. SO_ERROR is 0 also for one that still goes on, and the event
+        # may be meant for a descriptor that was closed in this turn and had our number.
+        code = self._socket.connect_ex((self.address, self.port))
+        if code == EALREADY:
+            return
         self._waiting = False
         self._reactor.removeWriter(self)  # type: ignore[arg-type]
-        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self.cancel()
-            self._failed(self, OSError(code, os.strerror(code)))
-        else:
-            self._connected(self)
+        self._ended(0 if code == EISCONN else code)
 
     def connectionLost(self, reason: Any) -> None:
         """Learn of an error that the reactor saw first (EPOLLERR or EPOLLHUP without EPOLLOUT)."""
         if self._socket is not None:
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             self.cancel()
-            self._failed(self, OSError(code or 104, os.strerror(code or 104)))
+            self._failed(self, OSError(code or ECONNRESET, os.strerror(code or ECONNRESET)))
 
     def logPrefix(self) -> str:
         """Name it for the log."""
         return "connect"
+
+    def _ended(self, code: int) -> None:
+        # A connect to a port of this machine on which nobody listens may be given that very port as its source, and
+        # then TCP connects it to itself (RFC 9293 section 3.5, simultaneous open). No ephemeral port is below 1024.
+        if code == 0 and self.port >= 1024 and self._socket is not None:
+            code = ECONNREFUSED if self._socket.getsockname()[:2] == (self.address, self.port) else 0
+        if code:
+            self.cancel()
+            self._failed(self, OSError(code, os.strerror(code)))
+        else:
+            self._connected(self)
 
 
 def listen(

@@ -32,6 +32,8 @@ SPLICE_AFTER_BYTES = 256 * 1024
 #: Bytes to go on as a plain relay after splicing was not possible.
 SPLICE_AGAIN_BYTES = 4 * 1024 * 1024
 
+_DONE = Failure(ConnectionDone())
+
 
 class Carrier(Protocol):
     """What a tunnel needs of a transport; C{loseWriteConnection} is used where there is one."""
@@ -224,8 +226,9 @@ class Tunnel:
         self._reason = self._reason or side.closed
         other.release_producer()
         if other.ended:
-            side.transport.loseConnection()
-            other.transport.loseConnection()
+            side.close()
+            if not other.lost:
+                other.close()
         else:
             other.end_writing()
 
@@ -239,7 +242,7 @@ class Tunnel:
                 self._reason = self._reason or side.closed
                 if not other.lost:
                     other.release_producer()
-                    other.transport.loseConnection()
+                    other.close()
             else:
                 self._reason = side.reset
                 self._cut = True
@@ -391,6 +394,14 @@ class _Side:
         else:
             half_close()
 
+    def close(self) -> None:
+        """Close once all is sent; at once if it is, as the reactor would a turn and four system calls later."""
+        transport = self.transport
+        if bare_socket(transport) is None:
+            transport.loseConnection()
+        else:
+            transport.connectionLost(_DONE)  # type: ignore[attr-defined]
+
     def pass_on(self, data: bytes) -> None:
         """Count bytes of this side and give them to the other."""
         self.taken += len(data)
@@ -418,10 +429,10 @@ class _Side:
         ):
             self.other.transport.write(data)
 
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+    def connectionLost(self, reason: Failure = _DONE) -> None:
         """Close the other side, or reset it if this one broke."""
         self._feeding = False
-        self.tunnel.side_lost(self, reason.check(ConnectionDone) is not None)
+        self.tunnel.side_lost(self, isinstance(reason.value, ConnectionDone))
 
     # IHalfCloseableProtocol
 

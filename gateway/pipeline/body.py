@@ -51,12 +51,16 @@ class BodyPipe:
     @ivar count: bytes the source gave.
     @ivar ended: the source gave all.
     @ivar filtered: some filter may change the length.
-    @ivar done: fires once, when the end or the failure went to the sink, or when the pipe was aborted.
     """
 
-    __slots__ = ("_error", "_filters", "_kept", "_paused", "_sink", "_size", "_source", "_trailers", "count", "done", "ended")
+    __slots__ = ("_done", "_error", "_filters", "_kept", "_paused", "_sink", "_size", "_source", "_trailers", "count", "ended")
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, done: Signal[BaseException | None] | None = None) -> None:
+        """
+        Begin closed.
+
+        @param done: fired once at the end; C{None}: nobody waits for it.
+        """
         self._source: Source | None = source
         self._sink: Sink | None = None
         self._filters: Sequence[BodyFilter] = ()
@@ -67,12 +71,12 @@ class BodyPipe:
         self._trailers: tuple[bytes, ...] = ()
         self.count = 0
         self.ended = False
-        self.done: Signal[BaseException | None] = Signal()
+        self._done = done
 
     @property
     def filtered(self) -> bool:
         """Some filter may change the length, so the message needs a new framing."""
-        return bool(self._filters)
+        return any(body_filter.changes_length for body_filter in self._filters)
 
     @property
     def paused(self) -> bool:
@@ -133,9 +137,11 @@ class BodyPipe:
                     self._keep(rest)
         sink = self._sink
         if sink is not None:
-            self._finish()
+            self._sink = self._source = None
             sink.end(trailers)
-            self.done.fire(None)
+            done = self._done
+            if done is not None:
+                done.fire(None)
 
     def fail(self, error: BaseException) -> None:
         """Learn from the source that the message broke off; after an end or an abort it means nothing."""
@@ -146,7 +152,7 @@ class BodyPipe:
         if sink is not None:
             self._finish()
             sink.fail(error)
-            self.done.fire(error)
+            self._tell(error)
 
     # The owner's side.
 
@@ -164,11 +170,11 @@ class BodyPipe:
         if self.ended:
             self._finish()
             sink.end(self._trailers)
-            self.done.fire(None)
+            self._tell(None)
         elif self._error is not None:
             self._finish()
             sink.fail(self._error)
-            self.done.fire(self._error)
+            self._tell(self._error)
         elif self._paused:
             self._paused = False
             assert self._source is not None
@@ -190,7 +196,7 @@ class BodyPipe:
         if self._paused and source is not None:
             self._paused = False
             source.resume()
-        self.done.fire(error)
+        self._tell(error)
 
     # The sink's side (an IPushProducer to a transport).
 
@@ -218,6 +224,10 @@ class BodyPipe:
         self._size += len(data)
         if self._size >= HIGH_WATER:
             self.pauseProducing()
+
+    def _tell(self, error: BaseException | None) -> None:
+        if self._done is not None:
+            self._done.fire(error)
 
     def _finish(self) -> None:
         self._sink = None

@@ -70,28 +70,29 @@ class Task:
     """
     One running coroutine.
 
-    @ivar ended: it returned or raised.
+    @ivar over: it returned or raised.
     """
 
-    __slots__ = ("_coroutine", "_finished", "_pending", "_running", "_waiting", "ended")
+    __slots__ = ("_coroutine", "_finished", "_pending", "_running", "_waiting", "over")
 
     _log = Logger()
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None) -> None:
+    def __init__(self) -> None:
+        self._coroutine: Any = None
+        self._finished: Callable[[], None] | None = None
+        self._waiting: Signal[Any] | Deferred[Any] | None = None
+        self._pending: BaseException | None = None
+        self._running = False
+        self.over = False
+
+    def start(self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None) -> None:
         """
-        Take a coroutine; L{start} begins it.
+        Run up to the first wait.
 
         @param finished: called once when it has ended, however it did.
         """
         self._coroutine = coroutine
         self._finished = finished
-        self._waiting: Signal[Any] | Deferred[Any] | None = None
-        self._pending: BaseException | None = None
-        self._running = False
-        self.ended = False
-
-    def start(self) -> None:
-        """Run up to the first wait."""
         self.step(None)
 
     def step(self, value: Any) -> None:
@@ -108,7 +109,11 @@ class Task:
             self._end()
             return
         self._running = False
-        self._wait(waiting)
+        if type(waiting) is Signal and self._pending is None:
+            self._waiting = waiting
+            waiting._task = self
+        else:
+            self._wait(waiting)
 
     def throw(self, error: BaseException) -> None:
         """Resume with an exception. For L{Signal} and this class only."""
@@ -134,7 +139,7 @@ class Task:
         A Deferred that it waits for is cancelled. While it runs (somebody below it calls this) the exception comes at
         its next wait. After its end nothing happens.
         """
-        if self.ended:
+        if self.over:
             return
         waiting = self._waiting
         if self._running or waiting is None:
@@ -176,9 +181,10 @@ class Task:
             self.step(None)
 
     def _end(self) -> None:
-        self.ended = True
+        self.over = True
         self._running = False
-        self._coroutine.close()
+        # What the coroutine holds must not outlive it.
+        self._coroutine = None
         finished, self._finished = self._finished, None
         if finished is not None:
             finished()

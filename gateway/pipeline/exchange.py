@@ -7,6 +7,8 @@ past it (content). It outlives a hop: when a request is sent again elsewhere, th
 
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.api.errors import UpstreamError
 from gateway.api.transaction import Transaction
 from gateway.pipeline.body import BodyPipe, ContentRefused
@@ -27,9 +29,9 @@ class ContentCut(Exception):
         self.refused = refused
 
 
-class Exchange:
+class Exchange(Task):
     """
-    What the pipeline keeps for one running transaction.
+    What the pipeline keeps for one running transaction, and the task that runs it.
 
     @ivar txn: what plugins and the record see of it.
     @ivar asked: the request head as it came in.
@@ -38,15 +40,15 @@ class Exchange:
     @ivar down: the client's side.
     @ivar upstream: where it goes.
     @ivar hop: the connection in use; C{None} before, between and after.
-    @ivar head: fires with the final response's head.
-    @ivar task: runs the transaction.
+    @ivar signal: fires with the final response's head, then with the end of the download (C{None} or why it failed).
     """
 
-    __slots__ = ("asked", "down", "download", "head", "hop", "task", "txn", "upload", "upstream")
+    __slots__ = ("asked", "down", "download", "hop", "signal", "txn", "upload", "upstream")
 
     def __init__(
         self, txn: Transaction, asked: RequestHead, upload: BodyPipe | None, down: Downstream, upstream: Upstream
     ) -> None:
+        super().__init__()
         self.txn = txn
         self.asked = asked
         self.upload = upload
@@ -54,8 +56,7 @@ class Exchange:
         self.upstream = upstream
         self.download: BodyPipe | None = None
         self.hop: Hop | None = None
-        self.head: Signal[ResponseHead] = Signal()
-        self.task: Task | None = None
+        self.signal: Signal[Any] = Signal()
 
     # What the hop calls.
 
@@ -71,8 +72,8 @@ class Exchange:
     def answered(self, head: ResponseHead) -> None:
         """Take the final head; content flows into a closed pipe from now on."""
         assert self.hop is not None
-        self.download = BodyPipe(self.hop)
-        self.head.fire(head)
+        self.download = BodyPipe(self.hop, self.signal)
+        self.signal.fire(head)
 
     def content(self, data: bytes) -> None:
         """Take content."""
@@ -95,7 +96,7 @@ class Exchange:
         """Learn that the hop is gone."""
         self.hop = None
         if self.download is None:
-            self.head.fail(error)
+            self.signal.fail(error)
         else:
             self.download.fail(error)
 
@@ -108,8 +109,7 @@ class Exchange:
 
     def cut(self, refused: ContentRefused) -> None:
         """Stop the content of either side because a filter refused it."""
-        if self.task is not None:
-            self.task.interrupt(ContentCut(refused))
+        self.interrupt(ContentCut(refused))
 
     def drop(self, error: BaseException) -> None:
         """End what is still open towards the upstream, so that it never sees a complete request that was none."""

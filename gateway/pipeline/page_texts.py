@@ -59,6 +59,19 @@ TEXTS: dict[str, PageText] = {
         "Leave out encoded slashes and dots.",
         True,
     ),
+    "bad_target": PageText(
+        "The address can't be understood",
+        "The request names something that is not an address of the web, so it was not passed on.",
+        "Check that the address is spelt right.",
+        True,
+    ),
+    "not_a_proxy_request": PageText(
+        "This is a proxy",
+        "This is a proxy and no web server: it expects the whole address in each request, as browsers send it once "
+        "they are told of a proxy.",
+        "Enter this address and port as the proxy in your browser's or system's settings; with curl, say -x and the "
+        "proxy's address.",
+    ),
     "too_large_head": PageText(
         "The request's fields are too large",
         "The fields of this request, often cookies among them, are larger or more than the gateway takes.",
@@ -101,6 +114,11 @@ TEXTS: dict[str, PageText] = {
         "This site is not served here",
         "{host} is not a site of this server.",
         "Check the address. If it is right, its DNS entry may lead to the wrong server.",
+    ),
+    "no_site": PageText(
+        "There is nothing here",
+        "{host} is served here, but nothing under this path.",
+        "Check the address.",
     ),
     "method_not_allowed": PageText(
         "This method is not allowed",
@@ -191,6 +209,11 @@ TEXTS: dict[str, PageText] = {
         "The site could not be fetched",
         "The connection to the server of {host} failed.",
         _CHECK_ADDRESS,
+    ),
+    "parent_refused": PageText(
+        "The next proxy refused the request",
+        "This gateway reaches {host} through another proxy, and that one did not let the request through.",
+        _TRY_LATER,
     ),
     "overloaded": PageText(
         "Too much to do",

@@ -139,10 +139,11 @@ def _phrase(status: int) -> str:
 
 def _wants_json(accept: str) -> bool:
     """Tell whether JSON is preferred (RFC 9110 section 12.5.1); a type that is named beats one under a wildcard."""
+    accept = accept[:_MAX_ACCEPT].lower()
     if "json" not in accept:
         return False
     weights: dict[str, float] = {}
-    for item in accept[:_MAX_ACCEPT].lower().split(","):
+    for item in accept.split(","):
         media, *parameters = (part.strip() for part in item.split(";"))
         weights[media] = max(_quality(parameters), weights.get(media, 0.0))
     named = max(weights.get("application/json", 0.0), weights.get("application/problem+json", 0.0))

@@ -217,22 +217,22 @@ class Pipeline:
                 txn.phase = Phase.FORWARDED
                 sent = True
                 if upload is None:
-                    hop.send(asked.method, upstream.head(txn, hop, None), None, x)
+                    hop.send(asked.raw_method, upstream.head(txn, hop, None), None, x)
                 else:
                     chunked = asked.framing == CHUNKED or upload.filtered
-                    hop.send(asked.method, upstream.head(txn, hop, chunked), chunked, x)
+                    hop.send(asked.raw_method, upstream.head(txn, hop, chunked), chunked, x)
                     upload.open(hop)
                     if not upload.ended:
                         hop.stream(upload)
                 hop.flush()
-                head = await x.head
+                head: ResponseHead = await x.signal
             except UpstreamError as error:
                 x.hop = None
                 tries += 1
                 # A kept connection may have died before it saw the request; that is no answer, only for the methods
                 # that may be repeated, and only while there is no content that is gone (RFC 9112 section 9.3.1).
                 if sent and not (
-                    hop.used > 1 and upload is None and asked.method in _IDEMPOTENT and error.page == "upstream_closed"
+                    hop.used > 1 and upload is None and asked.raw_method in _IDEMPOTENT and error.page == "upstream_closed"
                 ):
                     raise
                 if not sent and not upstream.another(txn, error):
@@ -246,7 +246,7 @@ class Pipeline:
     def judge(self, x: Exchange, head: ResponseHead) -> Verdict | None | CoroutineType[object, object, Verdict | None]:
         """Ask whether the answer may pass; gives the verdict that refuses it, C{None}, or a coroutine of that."""
         txn = x.txn
-        txn.response = Response(head.status, head.fields, reason=head.reason, length=head.declared)
+        txn.response = head
         txn.phase = Phase.ANSWERED
         plan = self.plans.response_headers
         if plan is None:
@@ -267,20 +267,24 @@ class Pipeline:
         assert response is not None
         lines = self._forwarded(x, head)
         status = response.status
-        length: int | None = head.declared
-        bodiless = not head.framing and (x.asked.method == b"HEAD" or status in (204, 304))
+        length = head.length
+        bodiless = not head.framing and (x.asked.raw_method == b"HEAD" or status in (204, 304))
         if self.plans.response_filters is not None and not bodiless:
             filters = self.plans.response_filters(txn)
             if filters:
-                download.filter(filters)
-                length = None
+                try:
+                    download.filter(filters)
+                except ContentRefused as refused:
+                    raise ContentCut(refused) from None
+                if download.filtered:
+                    length = None
         txn.phase = Phase.DELIVERING
         txn.status = status
         down.start(status, response.reason, lines, length, bodiless)
         download.open(down)
         if not download.ended:
             down.stream(download)
-        error = await download.done
+        error = await x.signal
         if error is None:
             return Delivered()
         if isinstance(error, ContentCut):
@@ -313,7 +317,7 @@ class Pipeline:
         hop = x.hop
         if hop is None or x.asked.upgrade is None or head.upgrade is None or not hop.request_ended:
             raise UpstreamError("the server changed the protocol without being asked", page="upstream_protocol")
-        txn.response = Response(head.status, head.fields, reason=head.reason)
+        txn.response = head
         txn.phase = Phase.DELIVERING
         txn.status = 101
         lines = self._forwarded(x, head)

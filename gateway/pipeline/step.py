@@ -227,7 +227,8 @@ class Step:
 
     def _note(self, seconds: float) -> None:
         """Note how long the reactor was kept; look closer for a while after it was too long."""
-        self.worst = max(self.worst, seconds)
+        if seconds > self.worst:
+            self.worst = seconds
         if seconds > SLOW_SECONDS:
             self.slow += 1
             self._mask = _ALWAYS

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from gateway.api.services import Clock, DelayedCall
+from gateway.api.services import Clock
 
 
 def begin(answer: Awaitable[object]) -> object:
@@ -62,18 +62,16 @@ class _Limited:
         self._expired = False
         self._waiting = waiting
         self.answer: Deferred[object] = Deferred(self._cancel)
-        self._call: DelayedCall = clock.callLater(seconds, self._expire)
+        self._call = clock.callLater(seconds, self._expire)
         waiting.addCallbacks(self._came, self._failed)
 
     def _came(self, value: object) -> None:
-        if self._call.active():
-            self._call.cancel()
+        self._stop_clock()
         if not self.answer.called:
             self.answer.callback(value)
 
     def _failed(self, failure: Failure) -> None:
-        if self._call.active():
-            self._call.cancel()
+        self._stop_clock()
         if self.answer.called:
             return
         if self._expired and failure.check(CancelledError):
@@ -88,9 +86,12 @@ class _Limited:
 
     def _cancel(self, answer: Deferred[object]) -> None:
         # Twisted itself fires the answer with CancelledError if this does not.
+        self._stop_clock()
+        self._waiting.cancel()
+
+    def _stop_clock(self) -> None:
         if self._call.active():
             self._call.cancel()
-        self._waiting.cancel()
 
     def _timeout(self) -> TimeoutError:
         return TimeoutError(f"no answer within {self._seconds:g} s")

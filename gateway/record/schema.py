@@ -54,7 +54,9 @@ class Line(Struct, forbid_unknown_fields=True, frozen=True):
     ]
     mode: Annotated[str | None, Meta(description="`forward`, `reverse`, `transparent` or `icap`.")]
     site: Annotated[str | None, Meta(description="The site of a reverse-proxied request.")]
-    method: Annotated[str | None, Meta(description="The method; `null` if none could be read.")]
+    method: Annotated[
+        str | None, Meta(description="The method; `NONE` or `null` if none could be read.")
+    ]
     url: Annotated[
         str,
         Meta(

@@ -10,8 +10,6 @@ from gateway.wire.events import CHUNKED, END, UNTIL_CLOSE, End
 from gateway.wire.limits import HeadLimits
 from gateway.wire.lines import bad_line_end
 
-_LENGTH_DIGITS = 18
-
 
 class MessageReader:
     """
@@ -101,16 +99,3 @@ class MessageReader:
                 self.rest = chunks.rest
                 out.append(End(chunks.trailers) if chunks.trailers else END)
 
-
-def content_length(value: bytes) -> int:
-    """
-    Read a Content-Length (RFC 9110 section 8.6).
-
-    @raise RemoteProtocolError: not digits only, or over 18 of them.
-    """
-    # isdigit() of bytes is ASCII only; int() alone would also take "+5", "0_5" and surrounding space.
-    if not value.isdigit():
-        raise RemoteProtocolError("a Content-Length that is not a number", "RFC 9110 section 8.6")
-    if len(value) > _LENGTH_DIGITS:
-        raise RemoteProtocolError("a Content-Length that is too large", "RFC 9110 section 8.6")
-    return int(value)

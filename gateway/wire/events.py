@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gateway.api.transaction import Request, Response
 from gateway.message.fields import Fields
 from gateway.wire.lines import FieldLine
 
@@ -19,19 +20,18 @@ CHUNKED = -1
 UNTIL_CLOSE = -2
 
 
-class RequestHead:
+class RequestHead(Request):
     """
     A request line and its header section.
 
-    @ivar method: as received.
+    It is the transaction's request at the same time; scheme, host, port and C{raw_target} are the mode's to fill in.
+
     @ivar target: as received: origin-form, absolute-form, authority or asterisk; printable ASCII.
-    @ivar minor: 0 for HTTP/1.0, 1 for all later minor versions (RFC 9110 section 2.5).
-    @ivar fields: all field lines as received, those of the connection included.
     @ivar framing: bytes of content that follow, or L{CHUNKED}.
     @ivar declared: value of Content-Length, C{None} without.
     @ivar persistent: the client lets the connection be used again.
     @ivar keep_alive: an HTTP/1.0 client asked for that by C{Connection: keep-alive}.
-    @ivar host: the one Host value, C{None} only for HTTP/1.0.
+    @ivar host_field: the one Host value, C{None} only for HTTP/1.0.
     @ivar expects_continue: C{Expect: 100-continue}.
     @ivar unmet_expectation: some other expectation.
     @ivar upgrade: value of Upgrade if the Connection field names it.
@@ -44,13 +44,10 @@ class RequestHead:
         "accepts_trailers",
         "declared",
         "expects_continue",
-        "fields",
         "framing",
         "hop",
-        "host",
+        "host_field",
         "keep_alive",
-        "method",
-        "minor",
         "persistent",
         "special",
         "target",
@@ -59,16 +56,20 @@ class RequestHead:
     )
 
     def __init__(self, method: bytes, target: bytes, minor: int, fields: Fields, special: list[FieldLine]) -> None:
-        self.method = method
-        self.target = target
+        self.raw_method = method
+        self.raw_target = self.target = target
         self.minor = minor
         self.fields = fields
+        self.scheme = "http"
+        self.host = ""
+        self.port = 0
+        self.length = 0
         self.special = special
         self.framing = 0
         self.declared: int | None = None
         self.persistent = minor > 0
         self.keep_alive = False
-        self.host: bytes | None = None
+        self.host_field: bytes | None = None
         self.expects_continue = False
         self.unmet_expectation = False
         self.upgrade: bytes | None = None
@@ -76,42 +77,31 @@ class RequestHead:
         self.hop: set[bytes] | None = None
 
 
-class ResponseHead:
+class ResponseHead(Response):
     """
     A status line and its header section.
 
-    @ivar status: 100-999; below 200 it is interim and another head follows, but for 101.
-    @ivar reason: as received.
+    It is the transaction's response at the same time. Below 200 it is interim and another head follows, but for 101;
+    C{length} is the value of Content-Length, also where no content follows (HEAD, 304).
+
     @ivar minor: 0 or 1.
-    @ivar fields: all field lines as received.
     @ivar framing: bytes of content that follow, L{CHUNKED} or L{UNTIL_CLOSE}.
-    @ivar declared: value of Content-Length, also where no content follows (HEAD, 304); C{None} without.
     @ivar persistent: the upstream lets the connection be used again.
     @ivar upgrade: value of Upgrade if the Connection field names it.
     @ivar dated: there is a Date field.
     @ivar hop: raw lines of C{fields} that end at this hop.
     """
 
-    __slots__ = (
-        "dated",
-        "declared",
-        "fields",
-        "framing",
-        "hop",
-        "minor",
-        "persistent",
-        "reason",
-        "status",
-        "upgrade",
-    )
+    __slots__ = ("dated", "framing", "hop", "minor", "persistent", "upgrade")
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: Fields) -> None:
         self.status = status
         self.reason = reason
         self.minor = minor
         self.fields = fields
+        self.content = b""
+        self.length = None
         self.framing = 0
-        self.declared: int | None = None
         self.persistent = minor > 0
         self.upgrade: bytes | None = None
         self.dated = False

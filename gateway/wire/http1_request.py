@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from gateway.message.fields import Fields
-from gateway.wire.body import MessageReader, content_length
+from gateway.wire.body import MessageReader
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import CHUNKED, END, RequestEvent, RequestHead
 from gateway.wire.limits import DEFAULT_LIMITS, HeadLimits
@@ -26,6 +26,7 @@ from gateway.wire.lines import (
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
+    USUAL_OPTIONS,
     name_of,
 )
 
@@ -78,12 +79,11 @@ class RequestParser(MessageReader):
             return out
         self._buffer = b""
         head = self._head(data[:stop])
-        out.append(head)
         if not head.framing:
-            out.append(END)
             if len(data) > stop + 4:
                 self.rest = data[stop + 4 :]
-            return out
+            return [head, END]
+        out.append(head)
         self._begin_content(head.framing)
         self._read_content(data[stop + 4 :], out)  # type: ignore[arg-type]
         return out
@@ -152,23 +152,25 @@ def _read_special(head: RequestHead) -> None:
     length: int | None = None
     chunked = False
     hosts = 0
-    options: list[bytes] | None = None
+    options: frozenset[bytes] | None = None
+    nominating = False
     upgrade: bytes | None = None
     hop: list[bytes] = []
     for known in head.special:
         code = known.code
         if code == HOST:
-            head.host = known.value
+            head.host_field = known.value
             hosts += 1
         elif code == CONNECTION:
             hop.append(known.line)
-            found = [option.strip(b" \t") for option in known.value.lower().split(b",")]
-            options = found if options is None else options + found
+            options = known.options if options is None else options | known.options
+            if not known.only_usual:
+                nominating = True
         elif code == CONTENT_LENGTH:
             hop.append(known.line)
             if length is not None:
                 raise RemoteProtocolError("more than one Content-Length", "RFC 9112 section 6.3")
-            length = content_length(known.value)
+            length = known.number
         elif code == TRANSFER_ENCODING:
             hop.append(known.line)
             if chunked:
@@ -195,7 +197,12 @@ def _read_special(head: RequestHead) -> None:
     if not hosts and head.minor:
         raise RemoteProtocolError("no Host field", "RFC 9112 section 3.2")
     if options is not None:
-        _read_options(head, options, hop)
+        if b"close" in options:
+            head.persistent = False
+        elif b"keep-alive" in options and not head.minor:
+            head.keep_alive = True
+        if nominating:
+            _drop_nominated(head, options - USUAL_OPTIONS, hop)
         if upgrade is not None and b"upgrade" in options and head.minor:
             head.upgrade = upgrade
     if hop:
@@ -206,24 +213,16 @@ def _read_special(head: RequestHead) -> None:
         if not head.minor:
             raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0", "RFC 9112 section 6.1")
         head.framing = CHUNKED
+        head.length = None
     elif length is not None:
-        head.framing = head.declared = length
+        head.framing = head.declared = head.length = length
 
 
-def _read_options(head: RequestHead, options: list[bytes], hop: list[bytes]) -> None:
-    nominated = [option for option in options if option not in _USUAL_OPTIONS]
-    if b"close" in options:
-        head.persistent = False
-    elif b"keep-alive" in options and not head.minor:
-        head.keep_alive = True
-    if nominated:
-        for option in nominated:
-            if option in _NOT_NOMINATED:
-                raise RemoteProtocolError("Connection names a field of the message", "RFC 9110 section 7.6.1")
-        hop.extend(line for line in head.fields.lines if name_of(line) in nominated)
-
-
-_USUAL_OPTIONS = frozenset((b"", b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"))
+def _drop_nominated(head: RequestHead, nominated: frozenset[bytes], hop: list[bytes]) -> None:
+    """Mark the fields that a Connection field names as ending here (RFC 9110 section 7.6.1)."""
+    if nominated & _NOT_NOMINATED:
+        raise RemoteProtocolError("Connection names a field of the message", "RFC 9110 section 7.6.1")
+    hop.extend(line for line in head.fields.lines if name_of(line) in nominated)
 
 
 def bad_start(data: bytes, size: int) -> bool:

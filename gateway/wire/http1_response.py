@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from gateway.message.fields import Fields
-from gateway.wire.body import MessageReader, content_length
+from gateway.wire.body import MessageReader
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import CHUNKED, END, UNTIL_CLOSE, ResponseEvent, ResponseHead
 from gateway.wire.limits import DEFAULT_LIMITS, HeadLimits
@@ -24,6 +24,8 @@ from gateway.wire.lines import (
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
+    USUAL_OPTIONS,
+    FieldLine,
     name_of,
 )
 
@@ -92,6 +94,11 @@ class ResponseParser(MessageReader):
             if head.status == 101 or (self._method == b"CONNECT" and head.status < 300):
                 self.rest = data
             elif head.framing:
+                if head.framing == len(data):
+                    # All of it came in one read.
+                    out.append(data)
+                    out.append(END)
+                    return out
                 self._begin_content(head.framing)
                 self._read_content(data, out)  # type: ignore[arg-type]
             else:
@@ -125,18 +132,18 @@ class ResponseParser(MessageReader):
             raise RemoteProtocolError(f"more than {self._limits.fields} field lines", "RFC 9110 section 5.4")
         minor, status, reason = match.groups()
         head = ResponseHead(int(status), reason or b"", 0 if minor == b"0" else 1, Fields(lines))
-        self._read_special(head, lines)
+        special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
+        self._read_special(head, special)
         return head
 
-    def _read_special(self, head: ResponseHead, lines: list[bytes]) -> None:
+    def _read_special(self, head: ResponseHead, special: list[FieldLine]) -> None:
         length: int | None = None
         chunked = False
-        options: list[bytes] | None = None
+        options: frozenset[bytes] | None = None
+        nominating = False
         upgrade: bytes | None = None
         hop: list[bytes] = []
-        for known in map(KNOWN_LINES.__getitem__, lines):
-            if known is None:
-                continue
+        for known in special:
             code = known.code
             if code == DATE:
                 head.dated = True
@@ -144,11 +151,12 @@ class ResponseParser(MessageReader):
                 hop.append(known.line)
                 if length is not None:
                     raise RemoteProtocolError("more than one Content-Length", "RFC 9112 section 6.3")
-                length = content_length(known.value)
+                length = known.number
             elif code == CONNECTION:
                 hop.append(known.line)
-                found = [option.strip(b" \t") for option in known.value.lower().split(b",")]
-                options = found if options is None else options + found
+                options = known.options if options is None else options | known.options
+                if not known.only_usual:
+                    nominating = True
             elif code == TRANSFER_ENCODING:
                 hop.append(known.line)
                 if chunked or known.value.lower() != b"chunked":
@@ -164,9 +172,9 @@ class ResponseParser(MessageReader):
                 head.persistent = False
             elif not head.minor and b"keep-alive" in options:
                 head.persistent = True
-            nominated = [option for option in options if option not in _USUAL_OPTIONS]
-            if nominated:
-                hop.extend(line for line in lines if name_of(line) in nominated and name_of(line) not in _MESSAGE)
+            if nominating:
+                nominated = options - USUAL_OPTIONS - _MESSAGE
+                hop.extend(line for line in head.fields.lines if name_of(line) in nominated)
             if upgrade is not None and b"upgrade" in options:
                 head.upgrade = upgrade
         if hop:
@@ -179,7 +187,7 @@ class ResponseParser(MessageReader):
         status = head.status
         if status < 200 or status == 204:
             return
-        head.declared = length
+        head.length = length
         if status == 304 or self._method == b"HEAD" or (self._method == b"CONNECT" and status < 300):
             return
         if chunked:
@@ -191,6 +199,5 @@ class ResponseParser(MessageReader):
             head.persistent = False
 
 
-_USUAL_OPTIONS = frozenset((b"", b"close", b"keep-alive", b"upgrade", b"te"))
 #: What a Connection field of a response can't take away: its loss would change what the content means.
 _MESSAGE = frozenset((b"content-type", b"content-encoding", b"content-range", b"set-cookie", b"cache-control", b"date"))

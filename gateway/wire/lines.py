@@ -91,6 +91,11 @@ NOT_IN_TRAILERS = frozenset(
     )
 ) - {b"date", b"via", b"x-request-id"}
 
+#: Connection options that name no field that could be anything but a matter of this hop.
+USUAL_OPTIONS = frozenset((b"", b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"))
+
+_LENGTH_DIGITS = 18
+
 _SECRET = frozenset((b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"))
 
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
@@ -110,15 +115,24 @@ class FieldLine:
     @ivar name: in lower case.
     @ivar value: without surrounding white space.
     @ivar line: the whole line as received.
+    @ivar number: the value of a Content-Length, -1 for any other line.
+    @ivar options: the options of a Connection, in lower case; empty for any other line.
+    @ivar only_usual: those options name no field of the message.
     """
 
-    __slots__ = ("code", "line", "name", "value")
+    __slots__ = ("code", "line", "name", "number", "only_usual", "options", "value")
 
     def __init__(self, code: int, name: bytes, value: bytes, line: bytes) -> None:
         self.code = code
         self.name = name
         self.value = value
         self.line = line
+        self.number = content_length(value) if code == CONTENT_LENGTH else -1
+        self.options: frozenset[bytes] = frozenset()
+        self.only_usual = True
+        if code == CONNECTION:
+            self.options = frozenset(option.strip(b" \t") for option in value.lower().split(b","))
+            self.only_usual = self.options <= USUAL_OPTIONS
 
 
 class KnownLines(dict[bytes, FieldLine | None]):
@@ -146,6 +160,20 @@ class KnownLines(dict[bytes, FieldLine | None]):
 
 #: The process's lines, for requests and responses alike.
 KNOWN_LINES = KnownLines()
+
+
+def content_length(value: bytes) -> int:
+    """
+    Read a Content-Length (RFC 9110 section 8.6).
+
+    @raise RemoteProtocolError: not digits only, or over 18 of them.
+    """
+    # isdigit() of bytes is ASCII only; int() alone would also take "+5", "0_5" and surrounding space.
+    if not value.isdigit():
+        raise RemoteProtocolError("a Content-Length that is not a number", "RFC 9110 section 8.6")
+    if len(value) > _LENGTH_DIGITS:
+        raise RemoteProtocolError("a Content-Length that is too large", "RFC 9110 section 8.6")
+    return int(value)
 
 
 def name_of(line: bytes) -> bytes:

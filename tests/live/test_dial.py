@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import time
-from contextlib import suppress
 from typing import Any
 
-from twisted.internet import reactor
+from twisted.internet import reactor as the_reactor
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
@@ -29,6 +29,8 @@ from gateway.net.guard import Guard
 from gateway.net.source_ports import BoundPorts, KernelPorts, source_ports, system_range
 from gateway.net.transport import Outgoing
 
+reactor: Any = the_reactor
+
 
 class Names:
     """A resolver with a table."""
@@ -45,7 +47,7 @@ def sockets() -> int:
     count = 0
     for descriptor in os.listdir("/proc/self/fd"):
         # The one that lists the folder is gone again.
-        with suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):
             count += os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket:")
     return count
 
@@ -56,11 +58,9 @@ class Greeting(Protocol):
     factory: Any
 
     def connectionMade(self) -> None:
-        self.factory.peers.append(self.transport.getPeer().port)
-        self.transport.write(b"hello")
-
-    def connectionLost(self, reason: object = None) -> None:
-        self.factory.open -= 1
+        transport: Any = self.transport
+        self.factory.peers.append(transport.getPeer().port)
+        transport.write(b"hello")
 
 
 class DialCase(TestCase):
@@ -69,13 +69,14 @@ class DialCase(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        self.factory = Factory.forProtocol(Greeting)
+        factory: Any = Factory.forProtocol(Greeting)
+        self.factory = factory
         self.factory.noisy = False
         self.factory.peers = []
-        self.factory.open = 0
         self.listening = reactor.listenTCP(0, self.factory, interface="127.0.0.1", backlog=1024)
         self.addCleanup(self.listening.stopListening)
-        self.port = self.listening.getHost().port
+        host: Any = self.listening.getHost()
+        self.port: int = host.port
         self.trace = Trace()
 
     def dialer(self, **names: tuple[str, ...]) -> Dialer:
@@ -141,6 +142,14 @@ class FaultTests(DialCase):
             await self.assertFailure(
                 self.dial(self.dialer(), "127.0.0.1", probe.getsockname()[1]), ConnectionRefused
             )
+
+    async def test_not_to_itself(self) -> None:
+        """A connection to a closed port that gets this port as its source has met nobody but itself."""
+        for ports in (KernelPorts(PortSet.of(40404)), BoundPorts(PortSet.of(24244))):
+            port = 40404 if isinstance(ports, KernelPorts) else 24244
+            dialer = self.dialer()
+            dialer.source_ports = ports
+            await self.assertFailure(self.dial(dialer, "127.0.0.1", port), ConnectionRefused)
 
     async def test_unreachable(self) -> None:
         """An address without a route is told as unreachable, at once."""
@@ -208,7 +217,9 @@ class SourcePortTests(DialCase):
             await client.close()
 
         for _ in range(calls // 50):
-            results = await DeferredList([Deferred.fromCoroutine(one()) for _ in range(50)])
+            results: list[Any] = await DeferredList(
+                [Deferred.fromCoroutine(one()) for _ in range(50)]
+            )
             for succeeded, result in results:
                 if not succeeded:
                     result.raiseException()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet import reactor
+from twisted.internet import reactor as the_reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import DatagramProtocol
 from twisted.names import dns
@@ -34,6 +34,8 @@ ZONE: dict[bytes, list[Any]] = {
     b"many.example.com": [dns.Record_A(f"192.0.2.{n}", 60) for n in range(100)],
 }
 
+reactor: Any = the_reactor
+
 
 class NameServerCase(TestCase):
     """Loopback name servers that are gone when the test ends."""
@@ -44,12 +46,13 @@ class NameServerCase(TestCase):
         """Start a name server with a zone, on UDP and TCP."""
         soa = dns.Record_SOA(b"ns.example.com", b"admin.example.com", minimum=20, ttl=60)
         factory = DNSServerFactory(authorities=[_Zone(soa)])
-        # On UDP what does not fit is cut by the server, as RFC 1035 says; Twisted's sends it whole.
-        udp = reactor.listenUDP(0, _Cutting(factory, reactor=reactor), interface="127.0.0.1")
-        tcp = reactor.listenTCP(udp.getHost().port, factory, interface="127.0.0.1")
-        self.addCleanup(udp.stopListening)
+        tcp = reactor.listenTCP(0, factory, interface="127.0.0.1")
         self.addCleanup(tcp.stopListening)
-        return "127.0.0.1", udp.getHost().port
+        # On UDP what does not fit is cut by the server, as RFC 1035 says; Twisted's sends it whole.
+        udp = _Cutting(factory, reactor=reactor)
+        port = tcp.getHost().port
+        self.addCleanup(reactor.listenUDP(port, udp, interface="127.0.0.1").stopListening)
+        return "127.0.0.1", port
 
     def scripted(self, respond: Callable[[bytes], list[bytes]]) -> tuple[str, int]:
         """Start a UDP server that sends what a function makes of a query."""
@@ -185,14 +188,11 @@ class AskTests(NameServerCase):
     async def test_resolv_conf(self) -> None:
         """The file is read when it is first needed, and again when it has changed."""
         path = self.mktemp()
-        with open(path, "w", encoding="ascii") as file:
-            file.write("nameserver 192.0.2.53\n")
+        _write(path, "nameserver 192.0.2.53\n")
         servers = NameServers(reactor, resolv_conf=path, rounds=(0.01,))
         await _fault(servers.ask("www.example.com", dns.A))
         self.assertEqual(servers.servers, [("192.0.2.53", 53)])
-        with open(path + ".new", "w", encoding="ascii") as file:
-            file.write("nameserver 192.0.2.54\n")
-        os.replace(path + ".new", path)
+        _write(path, "nameserver 192.0.2.54\n")
         servers._next_look = 0
         await _fault(servers.ask("www.example.com", dns.A))
         self.assertEqual(servers.servers, [("192.0.2.54", 53)])
@@ -230,12 +230,12 @@ class _Zone(FileAuthority):
     """The zone, as an authority that needs no file."""
 
     def __init__(self, soa: dns.Record_SOA) -> None:
-        self.zone = (b"example.com", soa)
+        self.zone: Any = (b"example.com", soa)
         super().__init__("")
 
     def loadFile(self, filename: str) -> None:
         self.soa = self.zone
-        self.records = {b"example.com": [self.zone[1]], **ZONE}
+        self.records: Any = {b"example.com": [self.zone[1]], **ZONE}
 
 
 class _Cutting(dns.DNSDatagramProtocol):
@@ -259,8 +259,9 @@ class _Scripted(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         self.peer = addr
+        transport: Any = self.transport
         for response in self.respond(datagram):
-            self.transport.write(response, addr)
+            transport.write(response, addr)
 
 
 def _response(query: bytes) -> dns.Message:
@@ -281,6 +282,12 @@ def _servfail(query: bytes) -> list[bytes]:
     message = _response(query)
     message.rCode = dns.ESERVER
     return [message.toStr()]
+
+
+def _write(path: str, text: str) -> None:
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(text)
+    os.replace(path + ".new", path)
 
 
 async def _fault(waiting: Deferred[Any]) -> Any:

@@ -12,20 +12,23 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import Clock, deferLater
+from twisted.internet.tcp import Connection
+from twisted.internet.testing import MemoryReactor
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from gateway.net import transport as ours
 from gateway.net.deadlines import Deadlines
 from gateway.net.splice import PipePool
-from gateway.net.tunnel import EndReason, Tunnel, TunnelEnd
+from gateway.net.tunnel import SPLICE_AFTER_BYTES, EndReason, Tunnel, TunnelEnd
 
 PIECE = bytes(range(256)) * 1024
 MEGABYTE = 1_000_000
@@ -160,7 +163,9 @@ class LiveTunnelTestCase(TestCase):
         self.clock = Clock()
         self.ended: Deferred[TunnelEnd] = Deferred()
 
-    async def connect(self, inactivity: float = 30) -> tuple[Peer, Peer]:
+    async def connect(
+        self, inactivity: float = 30, receive_buffer: int | None = None
+    ) -> tuple[Peer, Peer]:
         """Make a started tunnel; give the client's and the origin's end."""
         # The reactor that trial starts for each test opens descriptors of its own.
         await deferLater(reactor, 0)
@@ -187,7 +192,10 @@ class LiveTunnelTestCase(TestCase):
         listening = self._listen(Acceptor(accepted))
         # Two listeners, which are closed again below.
         self.before = open_descriptors() - 2
-        client = socket.create_connection(("127.0.0.1", listening.getHost().port))
+        client = socket.socket()
+        if receive_buffer is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        client.connect(("127.0.0.1", listening.getHost().port))
 
         await ready
         server, _ = origin.accept()
@@ -229,6 +237,17 @@ class LiveTunnelTestCase(TestCase):
         """Wait for something that other threads or the kernel bring about."""
         while not condition():
             await deferLater(reactor, 0.01)
+
+    @staticmethod
+    def until_reset(peer: Peer) -> bool:
+        """Send until that fails; tell whether a reset was why."""
+        try:
+            while True:
+                peer.socket.sendall(PIECE)
+        except (ConnectionResetError, BrokenPipeError):
+            return True
+        except TimeoutError:
+            return False
 
     async def stuck(self) -> None:
         """Wait until the tunnel takes nothing more from the upstream."""
@@ -332,21 +351,9 @@ class TunnelTests(LiveTunnelTestCase):
         self.assertEqual((await self.ended).reason, EndReason.CLIENT_RESET)
         self.nothing_left(client, origin)
 
-    @staticmethod
-    def until_reset(peer: Peer) -> bool:
-        """Send until that fails; tell whether a reset was why."""
-        try:
-            while True:
-                peer.socket.sendall(PIECE)
-        except (ConnectionResetError, BrokenPipeError):
-            return True
-        except TimeoutError:
-            return False
-
     async def test_slow_reader(self) -> None:
         """A client that does not read stops the origin; the gateway holds little, and all arrives later."""
-        client, origin = await self.connect()
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        client, origin = await self.connect(receive_buffer=1 << 15)
         size = 64 * MEGABYTE
         memory = resident()
 
@@ -403,8 +410,7 @@ class TunnelTests(LiveTunnelTestCase):
 
     async def test_inactivity_of_a_slow_reader(self) -> None:
         """A reader that takes what the kernel holds for it is active; one that stops is not."""
-        client, origin = await self.connect(inactivity=60)
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        client, origin = await self.connect(inactivity=60, receive_buffer=1 << 15)
         await deferToThread(origin.send, MEGABYTE)
         origin.end()
         await self.until(lambda: self.tunnel.down == MEGABYTE)
@@ -415,8 +421,8 @@ class TunnelTests(LiveTunnelTestCase):
             self.clock.pump([0.25] * 4 * 16)
         self.assertFalse(self.ended.called)
         self.clock.pump([0.25] * 4 * 61)
-        self.assertTrue(await deferToThread(client.is_reset))
         self.assertEqual(await self.ended, TunnelEnd(0, MEGABYTE, EndReason.INACTIVITY))
+        self.assertTrue(await deferToThread(client.is_reset))
         self.nothing_left(client, origin)
 
     async def test_closed_by_us(self) -> None:
@@ -483,9 +489,26 @@ class SpliceTests(LiveTunnelTestCase):
         await self.ended
         self.nothing_left(client, origin)
 
+    async def test_closed_behind_our_back_while_stuck(self) -> None:
+        """If somebody aborts a transport while bytes are stuck in a pipe, the pipe is freed all the same."""
+        client, origin = await self.connect()
+        sending = deferToThread(self.until_reset, origin)
+        await self.stuck()
+        self.assertTrue(self.spliced())
+        self.client_transport.abortConnection()
+        self.assertTrue(await sending)
+        self.assertEqual((await self.ended).reason, EndReason.CLIENT_RESET)
+        self.nothing_left(client, origin)
+
     async def test_out_of_pipes(self) -> None:
-        """Without a pipe the tunnel goes on as a plain relay."""
-        self.pipes = PipePool(limit=0)
+        """Without a pipe the tunnel goes on as a plain relay, and does not ask again at each read."""
+        asked: list[None] = []
+
+        class NoPipes(PipePool):
+            def take(self) -> None:
+                asked.append(None)
+
+        self.pipes = NoPipes()
         client, origin = await self.connect()
         size = 20 * MEGABYTE
 
@@ -498,6 +521,7 @@ class SpliceTests(LiveTunnelTestCase):
         await sending
         origin.end()
         self.assertEqual(await self.ended, TunnelEnd(size, 0, EndReason.CLIENT_CLOSED))
+        self.assertIn(len(asked), range(1, 6))
         self.nothing_left(client, origin)
 
 
@@ -526,6 +550,82 @@ class StockPlainTunnelTests(TunnelTests):
 
     stock = True
     splice = False
+
+
+class GoOverTests(SynchronousTestCase):
+    """The moment of going over to splicing, on real sockets that nobody polls."""
+
+    def setUp(self) -> None:
+        self.peers: list[socket.socket] = []
+
+    def transport(self, reactor: object) -> Connection:
+        """Make a transport whose peer is the next of C{peers}."""
+        peer, own = socket.socketpair()
+        peer.setblocking(False)
+        self.peers.append(peer)
+        made = Connection(own, Protocol(), cast(IReactorFDSet, reactor))
+        made.connected = 1
+        self.addCleanup(peer.close)
+        self.addCleanup(own.close)
+        return made
+
+    def start(self, client: Connection, upstream: Connection) -> Tunnel:
+        """Start a tunnel between them."""
+        tunnel = Tunnel(
+            client,
+            upstream,
+            deadlines=Deadlines(Clock()),
+            inactivity=60,
+            finished=lambda end: None,
+        )
+        tunnel.start()
+        return tunnel
+
+    def test_nothing_overtakes(self) -> None:
+        """Bytes in hand that the kernel does not take are queued, and splicing has to wait."""
+        reactor = MemoryReactor()
+        client, upstream = self.transport(reactor), self.transport(reactor)
+        tunnel = self.start(client, upstream)
+        room = SPLICE_AFTER_BYTES
+        upstream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
+        client.protocol.dataReceived(bytes(room))
+        self.assertIsNone(tunnel._splice)
+        arrived = len(self.peers[1].recv(room))
+        upstream.doWrite()
+        self.assertGreater(arrived, 0)
+        arrived += len(self.peers[1].recv(room))
+        while upstream.dataBuffer:
+            upstream.doWrite()
+            arrived += len(self.peers[1].recv(room))
+        self.assertEqual(arrived, room)
+
+    def test_two_reactors(self) -> None:
+        """Transports of two reactors are never spliced."""
+        client, upstream = self.transport(MemoryReactor()), self.transport(MemoryReactor())
+        tunnel = self.start(client, upstream)
+        client.protocol.dataReceived(bytes(SPLICE_AFTER_BYTES))
+        upstream.doWrite()
+        client.protocol.dataReceived(b"more")
+        self.assertIsNone(tunnel._splice)
+        self.assertEqual(tunnel.up, SPLICE_AFTER_BYTES + 4)
+
+    def test_goes_over(self) -> None:
+        """With nothing queued the bytes in hand are sent and the descriptors change hands."""
+        reactor = MemoryReactor()
+        client, upstream = self.transport(reactor), self.transport(reactor)
+        tunnel = self.start(client, upstream)
+        client.protocol.dataReceived(bytes(SPLICE_AFTER_BYTES - 1))
+        received = 0
+        while upstream._tempDataLen or upstream.dataBuffer:
+            upstream.doWrite()
+            received += len(self.peers[1].recv(SPLICE_AFTER_BYTES))
+        client.protocol.dataReceived(b"last")
+        self.assertEqual(self.peers[1].recv(99), b"last")
+        self.assertIsNotNone(tunnel._splice)
+        self.assertNotIn(client, reactor.readers)
+        self.assertEqual(
+            {reader.fileno() for reader in reactor.readers}, {client.fileno(), upstream.fileno()}
+        )
 
 
 def resident() -> int:

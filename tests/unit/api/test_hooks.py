@@ -61,7 +61,9 @@ class HookTableTests(SynchronousTestCase):
                 for kind in spec.answers:
                     word = "None" if kind is type(None) else kind.__name__
                     self.assertRegex(answers, rf"  - [LC]\{{{word}[}}<]|which is a L\{{{word}\}}")
-                expected = f"budget {spec.budget_seconds:g} s" if spec.waits else "the answer can't wait"
+                expected = (
+                    f"budget {spec.budget_seconds:g} s" if spec.waits else "the answer can't wait"
+                )
                 self.assertIn(expected, text)
 
     def test_annotated(self) -> None:
@@ -90,7 +92,9 @@ class HookTableTests(SynchronousTestCase):
     def test_page_names_what_is_not_called(self) -> None:
         """The page says of each hook whether this version calls it."""
         sections = re.split(r"^## ", hooks_page(), flags=re.MULTILINE)
-        silent = {part.partition("\n")[0] for part in sections if "Not called by this version" in part}
+        silent = {
+            part.partition("\n")[0] for part in sections if "Not called by this version" in part
+        }
         self.assertEqual(silent, NOT_CALLED_YET)
 
     def test_page_shows_every_hook_on_the_path(self) -> None:
@@ -128,7 +132,11 @@ class ValueTests(SynchronousTestCase):
     def test_challenges_merge(self) -> None:
         """Every way of proving oneself is offered once, in the order of the plugins."""
         merged = Challenge.merged(
-            [Challenge(("Negotiate",), "who are you?"), Challenge(("Basic realm=x", "Negotiate"), ""), Challenge(())]
+            [
+                Challenge(("Negotiate",), "who are you?"),
+                Challenge(("Basic realm=x", "Negotiate"), ""),
+                Challenge(()),
+            ]
         )
         self.assertEqual(merged, Challenge(("Negotiate", "Basic realm=x"), "who are you?"))
 
@@ -141,7 +149,9 @@ class ValueTests(SynchronousTestCase):
         """A job made of bytes has their length and digest."""
         job = ScanJob.of(b"abc", side=Side.REQUEST)
         self.assertEqual((job.size, job.path, job.side), (3, None, Side.REQUEST))
-        self.assertEqual(job.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        self.assertEqual(
+            job.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        )
 
     def test_needs(self) -> None:
         """Needing nothing and needing the whole are two things."""
@@ -163,5 +173,7 @@ class NamespaceTests(SynchronousTestCase):
             "import sys, gateway.api; "
             "print(*(m for m in ('twisted', 'pluggy', 'zope', 'gateway.config') if m in sys.modules))"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        )
         self.assertEqual(done.stdout.split(), [])

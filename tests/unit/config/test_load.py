@@ -7,8 +7,13 @@ import sys
 from typing import Annotated, ClassVar
 
 import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.config.addresses import Listen, Nameserver, Origin
+from gateway.config.cautions import cautions
+from gateway.config.describe import settings as settings_of
+from gateway.config.describe import table_struct
 from gateway.config.faults import ConfigError, Fault
 from gateway.config.hosts import HostSet
 from gateway.config.kind import Help
@@ -16,6 +21,7 @@ from gateway.config.kinds import Duration, Hosts, Size
 from gateway.config.load import load, load_plugin_settings
 from gateway.config.networks import NetworkSet
 from gateway.config.ports import PortSet
+from gateway.config.reading import fields_of
 from gateway.config.schema import Config, Rule
 from gateway.config.secrets import Secret
 from tests.unit.config.files import FilesTestCase
@@ -459,10 +465,10 @@ class PluginSettingsTests(FilesTestCase):
         config = self.load(
             '[plugins.x]\nhosts = ["*.example.com"]\nmost = "2KiB"\nnames = { a = 1 }\nlevel = 5\nfail = "open"\nbudget = "1s"'
         )
-        settings = load_plugin_settings(config, "x", Settings)
-        self.assertEqual(settings.hosts, HostSet(["*.example.com"]))
+        found = load_plugin_settings(config, "x", Settings)
+        self.assertEqual(found.hosts, HostSet(["*.example.com"]))
         self.assertEqual(
-            (settings.most, settings.wait, settings.names, settings.level), (2048, 3.0, {"a": 1}, 5)
+            (found.most, found.wait, found.names, found.level), (2048, 3.0, {"a": 1}, 5)
         )
 
     def test_faults(self) -> None:
@@ -521,6 +527,58 @@ class PluginSettingsTests(FilesTestCase):
         self.assertTrue(
             found.startswith('gateway.toml:2: plugins.x.fail: "opne" is not known here'), found
         )
+
+
+KEYS = sorted(
+    {
+        setting.key.rpartition(".")[2]
+        for field in fields_of(Config)
+        for setting in settings_of(table_struct(field))
+    }
+)
+TREES = st.recursive(
+    st.one_of(
+        st.integers(),
+        st.floats(),
+        st.booleans(),
+        st.dates(),
+        st.text(max_size=6),
+        st.sampled_from(
+            ["127.0.0.1:80", "http://a", "10.0.0.0/8", "*", "1s", "1KiB", "/", "unix:/a", "a"]
+        ),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(st.sampled_from(KEYS), st.text(max_size=3)), inner, max_size=4),
+    ),
+    max_leaves=10,
+)
+
+
+class AnythingTests(FilesTestCase):
+    """Whatever a file holds."""
+
+    @settings(deadline=None, max_examples=300)
+    @given(
+        st.dictionaries(
+            st.sampled_from([field.key for field in fields_of(Config)]), TREES, max_size=3
+        )
+    )
+    def test_faults_or_a_configuration(self, tree: dict[str, object]) -> None:
+        """Any tree of values is a configuration or a list of faults, each with a path and in words; never a crash."""
+        try:
+            config = load(None, tree, {})
+        except ConfigError as error:
+            self.assertTrue(error.faults)
+            for fault in error.faults:
+                self.assertTrue(fault.path and fault.message)
+        else:
+            cautions(config)
+
+    def test_more_than_the_parser_takes(self) -> None:
+        """A number or a nesting that the TOML parser gives up on is a fault."""
+        self.assertEqual(len(self.faults("a = " + "9" * 5000)), 1)
+        self.assertEqual(len(self.faults("a = " + "[" * 5000)), 1)
 
 
 class ImportTests(FilesTestCase):

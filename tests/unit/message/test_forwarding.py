@@ -105,6 +105,7 @@ class XForwardedForTests(SynchronousTestCase):
             b"1.2.3.4:",
             b"\xff",
             b"12345678",
+            b"1.2.3.4:_" + b"x" * 200,
         ):
             self.assertEqual(xff(b"203.0.113.1, " + bad), FRONT, bad)
             self.assertEqual(xff(b"203.0.113.1, " + bad + b", 192.0.2.20"), INNER, bad)
@@ -177,6 +178,7 @@ class ForwardedTests(SynchronousTestCase):
             b"for = 198.51.100.7",
             b"for=198.51.100.7;x",
             b"for=198.51.100.7;x=" + b"y" * 2000,
+            b'for=198.51.100.7;x="' + b"," * 20 + b'"',
         ):
             self.assertEqual(forwarded(b"for=203.0.113.1, " + bad), FRONT, bad)
             self.assertEqual(
@@ -308,6 +310,20 @@ class OutgoingTests(SynchronousTestCase):
                 b"X-Forwarded-Host: public.example",
                 b"X-Forwarded-Proto: http",
             ],
+        )
+
+    def test_without_forwarded(self) -> None:
+        """Where Forwarded is not wanted it is not begun; a chain that came in it is still continued."""
+        made = Forwarding("append", CLIENT, "http", trusted=True, forwarded=False)
+        for received in ((), [Field(b"X-Real-IP: 203.0.113.1")]):
+            names = {line.partition(b":")[0] for line in made.lines(b"a", received)}
+            self.assertEqual(
+                names - {b"X-Real-IP"},
+                {b"X-Forwarded-For", b"X-Forwarded-Host", b"X-Forwarded-Proto"},
+            )
+        self.assertIn(
+            b"Forwarded: for=203.0.113.1, for=198.51.100.7;host=a;proto=http",
+            made.lines(b"a", [Field(b"Forwarded: for=203.0.113.1")]),
         )
 
     def test_ipv6_and_ports_are_quoted(self) -> None:

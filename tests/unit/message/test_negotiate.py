@@ -26,6 +26,8 @@ class PrefersJsonTests(SynchronousTestCase):
             "application/json, text/*",
             "application/json;q=0.1, text/html;q=0",
             "text/html;q=x, application/json",
+            "image/png, application/json",
+            "application/json, application/*;q=0.1, text/html;q=0.5, text/html;q=0.4",
         ):
             self.assertTrue(prefers_json(accept), accept)
 
@@ -45,6 +47,7 @@ class PrefersJsonTests(SynchronousTestCase):
             "application/json;q=0, */*",
             "application/json;q=0.5, */*",
             "application/json;q=2",
+            "application/*, text/html, application/json;q=0.1",
             "application/json;q=0.12345",
         ):
             self.assertFalse(prefers_json(accept), accept)

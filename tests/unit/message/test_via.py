@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -64,6 +66,26 @@ class ViaTests(SynchronousTestCase):
         """A comment that never ends can't make a looping message look new."""
         self.assertTrue(self.via.seen([b"1.1 x (, 1.1 Gate-7f3a"]))
         self.assertTrue(self.via.seen([b"1.1 x ((a), 1.1 Gate-7f3a"]))
+
+    def test_deep_nesting(self) -> None:
+        """However deep comments nest, what stands in them is no entry and what stands behind them is one."""
+        for depth in (5, 500):
+            left, right = b"1.1 x " + b"(" * depth, b")" * depth
+            self.assertFalse(self.via.seen([left + b", 1.1 Gate-7f3a " + right]))
+            self.assertTrue(self.via.seen([left + b"a" + right + b", 1.1 Gate-7f3a"]))
+
+    def test_hostile_fields_are_read_in_one_pass(self) -> None:
+        """No field makes reading it slower than its length does."""
+        began = process_time()
+        for piece in (b"(", b"()", b"(\\", b"\\", b"(\\)", b")", b",", b"((\\))", b"( ,"):
+            self.via.seen([b"Gate-7f3a " + piece * (65536 // len(piece))])
+        self.assertLess(process_time() - began, 2)
+
+    def test_a_quoted_pair_at_the_end(self) -> None:
+        """A backslash quotes one character inside of a comment, and nothing outside of one."""
+        self.assertTrue(self.via.seen([b"1.1 x \\(a), 1.1 Gate-7f3a"]))
+        self.assertTrue(self.via.seen([b"1.1 x (a\\\\), 1.1 Gate-7f3a"]))
+        self.assertFalse(self.via.seen([b"1.1 x (a\\), 1.1 Gate-7f3a)"]))
 
     @settings(deadline=None, derandomize=True)
     @given(st.lists(st.text("gate-7f3a1. ,()\\", max_size=60).map(str.encode)))

@@ -86,6 +86,11 @@ class HostTests(SynchronousTestCase):
         """Two sites that could not be told apart are an error of the configuration."""
         self.assertRaises(ValueError, SiteTable, [Site(("a",), "/x"), Site(("b", "a"), "/x/")])
 
+    def test_no_path(self) -> None:
+        """A path that no request could have is an error of the configuration."""
+        for path in ("", "app", "/caf\xe9"):
+            self.assertRaises(ValueError, HostTable, [Site(("a",), path)])
+
 
 class PathTests(SynchronousTestCase):
     """The choice by path."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 from twisted.internet import error
 from twisted.internet.address import IPv4Address
@@ -97,7 +98,7 @@ class DialCase(SynchronousTestCase):
         """Let an attempt succeed."""
         transport = StringTransport()
         transport.abortConnection = transport.loseConnection  # type: ignore[method-assign]
-        protocol = self.reactor.tcpClients[index][2].buildProtocol(
+        protocol: Any = self.reactor.tcpClients[index][2].buildProtocol(
             IPv4Address("TCP", "192.0.2.1", 80)
         )
         protocol.makeConnection(transport)
@@ -137,7 +138,7 @@ class OneAddressTests(DialCase):
     def test_data_and_end(self) -> None:
         """What the transport brings reaches the protocol."""
         self.dial("192.0.2.1")
-        protocol = self.reactor.tcpClients[0][2].buildProtocol(None)
+        protocol: Any = self.reactor.tcpClients[0][2].buildProtocol(None)
         protocol.makeConnection(StringTransport())
         protocol.dataReceived(b"data")
         protocol.connectionLost(Failure(error.ConnectionDone()))

@@ -171,7 +171,7 @@ class OwnListenerTests(SynchronousTestCase):
     def test_listener_on_every_address(self) -> None:
         """A listener on the unspecified address is refused on every address of this machine, and on no other's."""
         for anywhere in ("0.0.0.0", "::"):
-            guard = Guard(NetworkSet.of("127.0.0.0/8", "::1"), own=lambda at=anywhere: {(at, 8080)})
+            guard = Guard(NetworkSet.of("127.0.0.0/8", "::1"), own={(anywhere, 8080)}.copy)
             self.assertEqual(guard.check("127.0.0.9", 8080), "own_listener")
             self.assertEqual(guard.check("::1", 8080), "own_listener")
             self.assertIsNone(guard.check("192.0.2.1", 8080))

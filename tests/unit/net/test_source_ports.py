@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Collection
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,7 +25,7 @@ SYSTEM = (32768, 60999)
 class FakeSocket:
     """Takes options and binds; some ports are taken."""
 
-    def __init__(self, taken: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+    def __init__(self, taken: Collection[int] = ()) -> None:
         self.taken = taken
         self.options: dict[tuple[int, int], int | bytes] = {}
         self.bound: tuple[str, int] | None = None
@@ -39,8 +40,8 @@ class FakeSocket:
 
 
 def prepare(
-    ports: SourcePorts, taken: set[int] = frozenset(), family: int = socket.AF_INET
-) -> FakeSocket:  # type: ignore[assignment]
+    ports: SourcePorts, taken: Collection[int] = (), family: int = socket.AF_INET
+) -> FakeSocket:
     """Prepare a socket."""
     made = FakeSocket(taken)
     ports.prepare(made, family)  # type: ignore[arg-type]

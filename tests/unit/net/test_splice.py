@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
@@ -62,6 +63,24 @@ class PipePoolTests(SynchronousTestCase):
         again = pool.take()
         assert again is not None
         pool.discard(again)
+        self.assertEqual(pool.open, 0)
+
+    def test_too_small(self) -> None:
+        """A pipe smaller than is worth its while is not given, nor kept open."""
+        before = open_descriptors()
+        pool = PipePool(size=1 << 16, least=1 << 17)
+        self.assertIsNone(pool.take())
+        self.assertEqual((pool.open, open_descriptors()), (0, before))
+
+    def test_no_descriptor(self) -> None:
+        """When the process may open no more descriptors there is no pipe, and no error."""
+        pool = PipePool()
+        soft, hard = getrlimit(RLIMIT_NOFILE)
+        setrlimit(RLIMIT_NOFILE, (3, hard))
+        try:
+            self.assertIsNone(pool.take())
+        finally:
+            setrlimit(RLIMIT_NOFILE, (soft, hard))
         self.assertEqual(pool.open, 0)
 
     def test_keep(self) -> None:

@@ -64,15 +64,22 @@ class Bench:
         self.ticks = 0.0
         self._now = 0.0
         self.instruments = Instruments(self.clock, self.events.append, self._stopwatch)
-        self.services = Services(self.clock, self.events.append, Logger(namespace="test"), self.threads)
+        self.services = Services(
+            self.clock, self.events.append, Logger(namespace="test"), self.threads
+        )
 
-    def step(self, hook: str, function: Callable[..., Any], plugin: str = "p", **options: Any) -> Step:
+    def step(
+        self, hook: str, function: Callable[..., Any], plugin: str = "p", **options: Any
+    ) -> Step:
         """Make a step."""
         return Step(plugin, hook, function, HOOKS[hook], self.instruments, **options)
 
     def plan(self, hook: str, *functions: Callable[..., Any], **options: Any) -> Any:
         """Make a hook's plan of plugins p0, p1, ..., each with one function."""
-        steps = [self.step(hook, function, f"p{index}", **options) for index, function in enumerate(functions)]
+        steps = [
+            self.step(hook, function, f"p{index}", **options)
+            for index, function in enumerate(functions)
+        ]
         return getattr(CallPlans({hook: steps}), hook)
 
     def _stopwatch(self) -> float:

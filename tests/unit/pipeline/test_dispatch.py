@@ -10,9 +10,19 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.answers import Challenge
-from gateway.api.content import NONE, BodyFilter, Clean, Infected, Need, ScanJob, Side, Unscannable, Whole
+from gateway.api.content import (
+    NONE,
+    BodyFilter,
+    Clean,
+    Infected,
+    Need,
+    ScanJob,
+    Side,
+    Unscannable,
+    Whole,
+)
 from gateway.api.errors import PluginError
-from gateway.api.hooks import HOOKS
+from gateway.api.hooks import HOOKS, Plugin
 from gateway.api.transaction import Identity
 from gateway.api.verdicts import Allow, Block
 from gateway.pipeline.dispatch import CallPlans
@@ -66,7 +76,7 @@ class CallPlansTests(PlanTestCase):
         answers = {"content_need": NONE, "admin_pages": (), "counters": {}}
         for name in HOOKS:
             plan = self.bench.plan(name, self.says(name, answers.get(name)))
-            count = len(inspect.signature(getattr(__import__("gateway.api.hooks").api.Plugin, name)).parameters) - 1
+            count = len(inspect.signature(getattr(Plugin, name)).parameters) - 1
             plan(*[None] * count)
         self.assertEqual(self.asked, list(HOOKS))
 
@@ -89,7 +99,9 @@ class FirstTests(PlanTestCase):
 
     def test_arguments(self) -> None:
         """The hook gets what the plan gets."""
-        plan = self.bench.plan("page", lambda txn, name: None if (txn, name) == (self.txn, "blocked") else 1)
+        plan = self.bench.plan(
+            "page", lambda txn, name: None if (txn, name) == (self.txn, "blocked") else 1
+        )
         self.assertIsNone(plan(self.txn, "blocked"))
 
     def test_coroutine_without_a_wait(self) -> None:
@@ -98,7 +110,9 @@ class FirstTests(PlanTestCase):
         async def hook(txn: object) -> Block:
             return BLOCK
 
-        self.assertIs(self.bench.plan("request_headers", self.says("a", None), hook)(self.txn), BLOCK)
+        self.assertIs(
+            self.bench.plan("request_headers", self.says("a", None), hook)(self.txn), BLOCK
+        )
 
     def test_waits_in_order(self) -> None:
         """A plugin that has to be waited for keeps its place: those after it are asked when it has no opinion."""
@@ -142,7 +156,9 @@ class FirstTests(PlanTestCase):
     def test_closed_late(self) -> None:
         """The same holds for one that fails after a wait, and for one that is asked after a wait."""
         waiting: Deferred[Any] = Deferred()
-        plan = self.bench.plan("request_headers", self.says("a", waiting), self.says("b", KeyError()))
+        plan = self.bench.plan(
+            "request_headers", self.says("a", waiting), self.says("b", KeyError())
+        )
         answer = self.awaited(plan(self.txn))
         waiting.callback(None)
         self.assertEqual(self.failureResultOf(answer, PluginError).value.plugin, "p1")
@@ -150,7 +166,9 @@ class FirstTests(PlanTestCase):
 
     def test_open(self) -> None:
         """A failing plugin that fails open is passed over."""
-        plan = self.bench.plan("request_headers", self.says("a", KeyError()), self.says("b", BLOCK), fail="open")
+        plan = self.bench.plan(
+            "request_headers", self.says("a", KeyError()), self.says("b", BLOCK), fail="open"
+        )
         self.assertIs(plan(self.txn), BLOCK)
         self.flushLoggedErrors(KeyError)
 
@@ -164,7 +182,9 @@ class FirstTests(PlanTestCase):
 
     def test_cancelled(self) -> None:
         """When the client hangs up the wait is cancelled, nobody else is asked and nobody failed."""
-        plan = self.bench.plan("request_headers", self.says("a", Deferred()), self.says("b", BLOCK), fail="open")
+        plan = self.bench.plan(
+            "request_headers", self.says("a", Deferred()), self.says("b", BLOCK), fail="open"
+        )
         answer = self.awaited(plan(self.txn))
         answer.cancel()
         self.failureResultOf(answer, CancelledError)
@@ -246,7 +266,10 @@ class AllTests(PlanTestCase):
     def test_needs(self) -> None:
         """The largest need counts, whatever the order."""
         plan = self.bench.plan(
-            "content_need", self.says("a", Whole(10)), self.says("b", Whole(30)), self.says("c", NONE)
+            "content_need",
+            self.says("a", Whole(10)),
+            self.says("b", Whole(30)),
+            self.says("c", NONE),
         )
         self.assertEqual(plan(self.txn, Side.REQUEST), Whole(30))
 
@@ -278,7 +301,9 @@ class AllTests(PlanTestCase):
         """All are told of an event at the same time; nobody waits for them, and their failures are only logged."""
         slow: Deferred[Any] = Deferred()
         broken: Deferred[Any] = Deferred()
-        plan = self.bench.plan("event", self.says("a", slow), self.says("b", broken), self.says("c", None))
+        plan = self.bench.plan(
+            "event", self.says("a", slow), self.says("b", broken), self.says("c", None)
+        )
         self.assertIsNone(plan(None))
         self.assertEqual(self.asked, ["a", "b", "c"])
         broken.errback(KeyError())

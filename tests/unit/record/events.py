@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+
+@implementer(ILogObserver)
+class _Ear:
+    """Hears what C{gateway.record} logs."""
+
+    def __init__(self) -> None:
+        self.heard: list[LogEvent] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        if str(event.get("log_namespace", "")).startswith("gateway.record."):
+            self.heard.append(event)
 
 
 class EventsTestCase(SynchronousTestCase):
@@ -15,10 +28,7 @@ class EventsTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Listen."""
-        self.events: list[LogEvent] = []
-        globalLogPublisher.addObserver(self._see)
-        self.addCleanup(globalLogPublisher.removeObserver, self._see)
-
-    def _see(self, event: LogEvent) -> None:
-        if str(event.get("log_namespace", "")).startswith("gateway.record."):
-            self.events.append(event)
+        ear = _Ear()
+        self.events = ear.heard
+        globalLogPublisher.addObserver(ear)
+        self.addCleanup(globalLogPublisher.removeObserver, ear)

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
-import socket
-from collections.abc import Callable
 from pathlib import Path
 
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel
-from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.record import lines
-from gateway.record.lines import FLUSH_BYTES, FLUSH_SECONDS, RETRY_SECONDS, LineFile, shared_sink
+from gateway.record.lines import FLUSH_BYTES, FLUSH_SECONDS, RETRY_SECONDS, LineFile
 from tests.unit.record.events import EventsTestCase
 
 
@@ -117,6 +112,17 @@ class UnwritableTests(EventsTestCase):
             [event["log_level"] for event in self.events], [LogLevel.error, LogLevel.warn]
         )
 
+    def test_full_disk(self) -> None:
+        """A full disk is said once, however often it is tried."""
+        file = LineFile("/dev/full", self.clock)
+        file.start()
+        file.write("one\n")
+        self.clock.pump([FLUSH_SECONDS, RETRY_SECONDS, RETRY_SECONDS])
+        self.assertEqual((file.failures, file.written), (3, 0))
+        self.assertEqual([event["reason"] for event in self.events], ["No space left on device"])
+        file.stop()
+        self.assertEqual(file.dropped, 1)
+
     def test_memory_is_bounded(self) -> None:
         """Over the bound new lines are dropped and counted, and told of when it is over."""
         self.file.start()
@@ -170,9 +176,8 @@ class StubbornTests(EventsTestCase):
         super().setUp()
         self.sinks: list[FakeSink] = []
         self.next_identity = 1
-        self.patch(lines, "open_sink", self.open)
         self.clock = Clock()
-        self.file = LineFile("access.log", self.clock, kept_bytes=100)
+        self.file = LineFile("access.log", self.clock, 100, self.open)
         self.file.start()
 
     def open(self, path: str) -> FakeSink:
@@ -242,65 +247,3 @@ class StubbornTests(EventsTestCase):
         self.file.write("again\n")
         self.clock.advance(FLUSH_SECONDS)
         self.assertTrue(self.sinks[0].taken.endswith(b"again\n"))
-
-
-class SharedTests(SynchronousTestCase):
-    """A standard output that others hold too."""
-
-    def filled(self, reader: int, writer: int, read: Callable[[], bytes]) -> None:
-        """Write until it takes no more, then read and write again; nothing ever waits."""
-        self.addCleanup(os.close, writer)
-        sink = shared_sink(writer)
-        self.addCleanup(sink.close)
-        total = 0
-        while taken := sink.write(memoryview(b"x" * 10_000)):
-            total += taken
-        self.assertGreater(total, 4096)
-        self.assertTrue(os.get_blocking(writer))
-        read()
-        self.assertGreater(sink.write(memoryview(b"y")), 0)
-
-    def test_pipe(self) -> None:
-        """A pipe that nobody reads is not waited for, and stays as its other holders know it."""
-        reader, writer = os.pipe()
-        self.addCleanup(os.close, reader)
-        self.filled(reader, writer, lambda: os.read(reader, 65536))
-
-    def test_socket(self) -> None:
-        """So it is with a socket."""
-        ours, theirs = socket.socketpair()
-        self.addCleanup(theirs.close)
-        self.filled(theirs.fileno(), ours.detach(), lambda: theirs.recv(1 << 20))
-
-    def test_pipe_without_a_reader(self) -> None:
-        """A pipe whose reader is gone is an error that can be caught."""
-        reader, writer = os.pipe()
-        self.addCleanup(os.close, writer)
-        sink = shared_sink(writer)
-        self.addCleanup(sink.close)
-        os.close(reader)
-        self.assertRaises(OSError, sink.write, memoryview(b"x"))
-
-    def test_file(self) -> None:
-        """A file is written where its other holders left it; closing our side leaves theirs open."""
-        with Path(self.mktemp()).open("w+b", buffering=0) as other:
-            other.write(b"theirs ")
-            sink = shared_sink(other.fileno())
-            sink.write(memoryview(b"ours "))
-            sink.close()
-            other.write(b"theirs")
-            other.seek(0)
-            self.assertEqual(other.read(), b"theirs ours theirs")
-
-    def test_dash(self) -> None:
-        """A dash is the standard output."""
-        status = os.fstat(1)
-        sink = lines.open_sink("-")
-        self.addCleanup(sink.close)
-        self.assertEqual(sink.identity, (status.st_dev, status.st_ino))
-
-    def test_named_pipe_without_a_reader(self) -> None:
-        """A named pipe that nobody reads can't be opened, instead of waiting for a reader."""
-        path = self.mktemp()
-        os.mkfifo(path)
-        self.assertRaises(OSError, lines.open_sink, path)
