@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +34,7 @@ from gateway.modes.listening import Ids, Listening, Times
 from gateway.net.deadlines import Deadlines
 from gateway.net.notify import Notifier
 from gateway.net.privileges import PrivilegeError, become, raise_descriptor_limit
+from gateway.net.signals import ProcessSignals
 from gateway.pipeline.plugins import LoadedPlugins, PluginStartError, load_plugins
 from gateway.pipeline.run import Pipeline
 from gateway.pipeline.threads import ThreadPools
@@ -102,7 +102,8 @@ class GatewayService(Service):
         self._notifier = Notifier()
         self._watchdog: LoopingCall | None = None
         self._starting: Deferred[None] | None = None
-        self._old_handlers: dict[int, Any] = {}
+        self._signals = ProcessSignals(reactor, hurry=self._hurry, reopen=self.recorder.reopen)
+        self._idle_until = 0.0
         self._events_deep = 0
 
     # Starting.
@@ -136,7 +137,7 @@ class GatewayService(Service):
             self.listenings.append(listening)
             self._open(mode.name, listen, listening, plain=False)
         become(self.config.gateway.user, self.config.gateway.group)
-        self._install_signals()
+        self._signals.install()
         self._notifier.tell("READY=1", f"STATUS=gateway {__version__} serves")
         if self._notifier.watchdog_seconds:
             self._watchdog = LoopingCall(self._notifier.tell, "WATCHDOG=1")
@@ -195,10 +196,7 @@ class GatewayService(Service):
         lines = [f"gateway {__version__}"]
         for listening in self.listenings:
             where = self.listeners.text(listening)
-            if listening.mode.name == "forward":
-                lines.append(f"  forward proxy on {where}     try: curl -x http://{where} http://example.com/")
-            else:
-                lines.append(f"  reverse proxy on {where}     try: curl http://{where}/")
+            lines.append(f"  {listening.mode.name} proxy on {where}{self._example(listening, where)}")
         if self.config.admin.health is not None:
             where = self.listeners.text("admin")
             lines.append(f"  health and metrics on {where}     try: curl http://{where}/readyz")
@@ -206,6 +204,17 @@ class GatewayService(Service):
         lines.append(f"  access log: {'standard output' if path == '-' else path or 'off'}")
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
+
+    def _example(self, listening: Listening, where: str) -> str:
+        """Show how to try a listener, where that is a line: programs know no proxy on a unix socket."""
+        path = where.removeprefix("unix:")
+        if listening.mode.name == "forward":
+            return "" if path != where else f"     try: curl -x http://{where} http://example.com/"
+        named = (sites[0].host[0] for listen, sites in self.config.reverse_listeners if str(listen) == listening.name)
+        host = next(named, "*").replace("*.", "www.")
+        if path != where:
+            return f"     try: curl --unix-socket {path} http://{'localhost' if host == '*' else host}/"
+        return f"     try: curl {'' if host == '*' else f'-H Host:{host} '}http://{where}/"
 
     # Running.
 
@@ -220,18 +229,6 @@ class GatewayService(Service):
             plugins.plans.event(event)
         finally:
             self._events_deep -= 1
-
-    def _install_signals(self) -> None:
-        """SIGUSR1, and SIGHUP too as long as there is no reload: go on in new log files."""
-        for number in (signal.SIGUSR1, signal.SIGHUP):
-            try:
-                self._old_handlers[number] = signal.signal(number, self._reopen)
-            except ValueError:
-                # Not in the main thread: an embedder's own business.
-                return
-
-    def _reopen(self, number: int, frame: Any) -> None:
-        self.reactor.callFromThread(self.recorder.reopen)
 
     # Stopping.
 
@@ -259,14 +256,19 @@ class GatewayService(Service):
         await self.plugins.stop()
         self.threads.stop()
         self.recorder.stop()
-        for number, handler in self._old_handlers.items():
-            signal.signal(number, handler)
+        self._signals.restore()
 
     async def _idle(self, seconds: float) -> None:
         """Wait until no client connection is open, for so long at the most."""
-        until = self.reactor.seconds() + seconds
-        while any(listening.connections for listening in self.listenings) and self.reactor.seconds() < until:
+        self._idle_until = self.reactor.seconds() + seconds
+        while any(listening.connections for listening in self.listenings):
+            if self.reactor.seconds() >= self._idle_until:
+                return
             await _later(self.reactor, 0.05)
+
+    def _hurry(self) -> None:
+        """Wait no longer for what runs."""
+        self._idle_until = 0.0
 
 
 def _later(reactor: Any, seconds: float) -> Deferred[None]:

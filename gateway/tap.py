@@ -83,6 +83,10 @@ def makeService(options: Options) -> IService:
 
     from twisted.internet import reactor
 
-    from gateway.service import GatewayService
+    from gateway.service import GatewayService, StartError
 
-    return GatewayService(config, reactor)
+    try:
+        return GatewayService(config, reactor)
+    except (ConfigError, StartError) as error:
+        # Only now are the plugins known, and with them what they say of their settings.
+        raise SystemExit(str(error)) from None

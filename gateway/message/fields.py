@@ -33,7 +33,8 @@ class Fields:
     """
     An ordered list of field lines with a lazily built index.
 
-    @ivar lines: each C{b"Name: value"} without line end, as received. Whoever appends a line by hand vouches for it.
+    @ivar lines: each C{b"Name: value"} without line end, as received. The list may be shared with other messages of
+        the same connection, so it is replaced and never changed; whoever sets it vouches for its lines.
     """
 
     __slots__ = ("_index", "lines")
@@ -87,7 +88,7 @@ class Fields:
 
         @raise ValueError: not a token, a control character in the value, or a field of the connection.
         """
-        self.lines.append(_line(name, value))
+        self.lines = [*self.lines, _line(name, value)]
         self._index = None
 
     def set(self, name: str, value: str) -> None:

@@ -30,7 +30,8 @@ from gateway.net.tunnel import Tunnel, TunnelEnd
 from gateway.pipeline.body import BodyPipe, ContentRefused
 from gateway.pipeline.driver import Signal
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.run import ClientGone, TimedOut
+from gateway.pipeline.refusal import ClientGone
+from gateway.pipeline.run import TimedOut
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import End, RequestEvent, RequestHead
 from gateway.wire.http1_request import RequestParser
@@ -136,7 +137,7 @@ class ClientConnection:
                 return
             self._feed(events)
         else:
-            parser.receive(data)
+            parser.hold(data)
             if len(parser.rest) > PIPELINE_BYTES and not self._paused:
                 self._paused = True
                 self.transport.pauseProducing()
@@ -207,9 +208,15 @@ class ClientConnection:
         except RemoteProtocolError as error:
             self._refuse_unread(ClientError(error.detail, status=error.status, page=error.page))
             return
-        self._deadline.reset(self._listening.inactivity if events else self._listening.request_head)
-        if events:
-            self._begin(events)
+        listening = self._listening
+        if not events:
+            self._deadline.reset(listening.request_head)
+            return
+        deadline = self._deadline
+        deadline.at = at = listening.deadlines.now + listening.inactivity
+        if at < deadline.due:
+            deadline.reset(listening.inactivity)
+        self._begin(events)
 
     def _begin(self, events: list[RequestEvent]) -> None:
         """Make a transaction of a head and run it."""
@@ -418,16 +425,16 @@ class ClientConnection:
 
     # Tunnels.
 
-    def tunnel(self, hop: Any, rest: bytes, lines: list[bytes] | None) -> Signal[TransactionError | None]:
+    def tunnel(self, hop: Any, rest: bytes, fields: bytes | None) -> Signal[TransactionError | None]:
         """Become a tunnel; see L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
         listening = self._listening
         exchange = self._exchange
         assert exchange is not None
         txn = exchange.txn
-        if lines is None:
+        if fields is None:
             head = b"HTTP/1.1 200 Connection established\r\n\r\n"
         else:
-            head = response_head(101, b"", lines)
+            head = response_head(101, b"", fields)
         ended: Signal[TransactionError | None] = Signal()
 
         def finished(end: TunnelEnd) -> None:
@@ -436,6 +443,7 @@ class ClientConnection:
             txn.notes["tunnel"] = end.reason
             self._gone = True
             self._writer.forget()
+            listening.tunnel_closed(self)
             listening.closed(self)
             ended.fire(None)
 
@@ -444,6 +452,7 @@ class ClientConnection:
         self._writer.answerable = False
         self.transport.write(head)
         txn.bytes_out += len(head)
+        txn.head_out += len(head)
         self._tunnel = tunnel = Tunnel(
             self.transport,
             hop.transport,
@@ -454,6 +463,7 @@ class ClientConnection:
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()
+        listening.tunnel_opened(self)
         tunnel.start(early, rest)
         return ended
 

@@ -23,7 +23,8 @@ from gateway.net.dial import Dialer, Trace
 from gateway.net.upstream import Pool, UpstreamConnection
 from gateway.pipeline.driver import Signal
 from gateway.wire.events import RequestHead, ResponseHead
-from gateway.wire.write import request_head
+from gateway.wire.lines import FORWARDING
+from gateway.wire.write import request_head, section
 
 
 class ForwardMode:
@@ -167,37 +168,38 @@ class ForwardUpstream:
 
     def head(self, txn: Transaction, hop: UpstreamConnection, chunked: bool | None) -> bytes:
         """Write the request head: origin-form to an origin, absolute-form to a parent."""
-        request = txn.request
         head = self._head
-        host = format_authority("http", request.host, request.port)
-        more: tuple[bytes, ...] = ()
-        forwarding = self._forwarding
-        if forwarding is not None:
-            received = [known for known in head.special if known.code == onward.FORWARDING]
-            more = forwarding.lines(host, received)
-        target = request.raw_target
+        host = format_authority("http", head.host, head.port)
+        target = head.raw_target
         if self._parent is not None:
             target = b"http://" + host + (b"" if target == b"*" else target)
+        method = head.raw_method
+        if chunked is None and head.fields.lines is head.received and method not in onward.COUNTED:
+            alike = head.alike
+            circumstances = (host, self._parent)
+            if alike.onward_for != circumstances:
+                alike.onward = self._fields(host, chunked)
+                alike.onward_for = circumstances
+            return request_head(method, target, alike.onward)
+        return request_head(method, target, self._fields(host, chunked))
+
+    def _fields(self, host: bytes, chunked: bool | None) -> bytes:
+        head = self._head
+        forwarding = self._forwarding
+        more: tuple[bytes, ...] = ()
+        if forwarding is not None:
+            received = [known for known in head.special if known.code == FORWARDING]
+            more = forwarding.lines(host, received)
+        if self._parent is not None:
             more = (*more, *_credentials(self._parent))
-        return request_head(
-            request.raw_method,
-            target,
-            onward.lines(
-                txn,
-                head,
-                host,
-                self._mode.via,
-                chunked,
-                keeps_forwarding=forwarding is not None and not forwarding.drops,
-                more=more,
-            ),
-        )
+        keeps = forwarding is not None and not forwarding.drops
+        return onward.fields(head, host, self._mode.via, chunked, keeps_forwarding=keeps, more=more)
 
     def another(self, txn: Transaction, error: TransactionError) -> bool:
         """There is only one way."""
         return False
 
-    def answered(self, txn: Transaction, head: ResponseHead) -> list[bytes] | None:
+    def answered(self, txn: Transaction, head: ResponseHead) -> bytes:
         """
         Nothing to add.
 
@@ -205,17 +207,22 @@ class ForwardUpstream:
         """
         if head.status == 407 and self._parent is not None:
             raise UpstreamError("the parent proxy refused our credentials", page="parent_refused")
-        return None
+        return b""
 
     def over(self, txn: Transaction) -> None:
         """Nothing to give back."""
 
-    def _key(self, txn: Transaction) -> tuple[str, int]:
-        if self._parent is not None:
-            return self._parent.host, self._parent.port
+    def _key(self, txn: Transaction) -> tuple[str, int, str]:
+        """
+        Where to, and by which rules: no guard looks at the address of a parent, so a connection to it is not for a
+        request that happens to name the same host and port.
+        """
+        parent = self._parent
+        if parent is not None:
+            return parent.host, parent.port, "parent"
         if self._route is not None:
-            return self._route
-        return txn.request.host, txn.request.port
+            return *self._route, "route"
+        return self._head.host, self._head.port, "direct"
 
     async def _through_parent(self, txn: Transaction, hop: UpstreamConnection) -> None:
         """
@@ -227,8 +234,7 @@ class ForwardUpstream:
         target = txn.request.authority.encode("ascii")
         asking = _Asking()
         fields = [b"Host: " + target, self._mode.via.lines[self._head.minor], *_credentials(self._parent)]
-        hop.send(b"CONNECT", request_head(b"CONNECT", target, fields), None, asking)
-        hop.flush()
+        hop.ask(b"CONNECT", request_head(b"CONNECT", target, section(fields)), asking)
         try:
             head = await asking.head
         except BaseException:
@@ -255,7 +261,11 @@ class _Asking:
         """The answer."""
         self.head.fire(head)
 
-    def content(self, data: bytes) -> None:
+    def whole(self, head: ResponseHead, content: bytes, trailers: tuple[bytes, ...]) -> None:
+        """The answer, with all of its content: a refusal."""
+        self.head.fire(head)
+
+    def received(self, data: bytes) -> None:
         """Content of a refusal; dropped."""
 
     def ended(self, trailers: tuple[bytes, ...]) -> None:

@@ -34,6 +34,12 @@ class Traffic(Protocol):
     def connection_closed(self, mode: str) -> None:
         """One less."""
 
+    def tunnel_opened(self, mode: str) -> None:
+        """One more tunnel."""
+
+    def tunnel_closed(self, mode: str) -> None:
+        """One less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -143,6 +149,14 @@ class Listening:
         """The port is closed."""
 
     # For connections.
+
+    def tunnel_opened(self, connection: Any) -> None:
+        """One of them became a tunnel."""
+        self._traffic.tunnel_opened(self.mode.name)
+
+    def tunnel_closed(self, connection: Any) -> None:
+        """That tunnel ended."""
+        self._traffic.tunnel_closed(self.mode.name)
 
     def opened(self, connection: Any) -> None:
         """One more."""

@@ -8,14 +8,18 @@ OPTIONS count their Max-Forwards down (section 7.6.2).
 from __future__ import annotations
 
 from gateway.api.errors import ClientError, TransactionError
-from gateway.api.transaction import Response, Transaction
+from gateway.api.transaction import Response
 from gateway.message.fields import Fields
 from gateway.message.via import Via
 from gateway.wire.events import RequestHead
 from gateway.wire.lines import FORWARDING, MAX_FORWARDS, VIA, FieldLine, name_of
+from gateway.wire.write import section
 
 #: Protocols that a connection may be upgraded to. An upgrade to h2c would open a way round everything here.
 UPGRADES = frozenset((b"websocket",))
+
+#: Methods whose Max-Forwards counts (RFC 9110 section 7.6.2).
+COUNTED = frozenset((b"TRACE", b"OPTIONS"))
 
 #: What a TRACE must not reflect (RFC 9110 section 9.3.8).
 _NOT_TRACED = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
@@ -29,6 +33,9 @@ def check(head: RequestHead, via: Via) -> Response | None:
     @return: the answer of the final recipient, C{None} if the request goes on.
     @raise TransactionError: it is refused.
     """
+    method = head.raw_method
+    if head.alike.harmless and method not in COUNTED:
+        return None
     if head.unmet_expectation:
         raise ClientError("an expectation other than 100-continue", status=417, page="expectation_failed")
     upgrade = head.upgrade
@@ -41,15 +48,16 @@ def check(head: RequestHead, via: Via) -> Response | None:
             if via.seen(values):
                 raise TransactionError("the request came back to this gateway", status=508, page="loop")
             break
-    if head.raw_method == b"TRACE" and head.framing:
-        raise ClientError("content in a TRACE request (RFC 9110 section 9.3.8)")
-    if head.raw_method in (b"TRACE", b"OPTIONS"):
+    else:
+        head.alike.harmless = head.upgrade is None
+    if method in COUNTED:
+        if head.framing and method == b"TRACE":
+            raise ClientError("content in a TRACE request (RFC 9110 section 9.3.8)")
         return _last_hop(head)
     return None
 
 
-def lines(
-    txn: Transaction,
+def fields(
     head: RequestHead,
     host: bytes,
     via: Via,
@@ -57,9 +65,9 @@ def lines(
     *,
     keeps_forwarding: bool,
     more: tuple[bytes, ...] = (),
-) -> list[bytes]:
+) -> bytes:
     """
-    Give the field lines to send on.
+    Give the field lines to send on, each with its CRLF.
 
     @param host: value of Host; equal to what the client sent, its line stays where it is.
     @param chunked: how content is framed; C{None}: there is none.
@@ -71,7 +79,7 @@ def lines(
     for known in head.special:
         if known.code == FORWARDING and not keeps_forwarding:
             dropped.append(known.line)
-        elif known.code == MAX_FORWARDS and head.raw_method in (b"TRACE", b"OPTIONS"):
+        elif known.code == MAX_FORWARDS and head.raw_method in COUNTED:
             dropped.append(known.line)
             more = (*more, b"Max-Forwards: %d" % (int(known.value) - 1))
     if head.host_field == host:
@@ -79,8 +87,8 @@ def lines(
     else:
         out = [b"Host: " + host]
         if head.host_field is not None:
-            dropped.extend(line for line in txn.request.fields.lines if name_of(line) == b"host")
-    kept = txn.request.fields.lines
+            dropped.extend(line for line in head.fields.lines if name_of(line) == b"host")
+    kept = head.fields.lines
     if dropped:
         drop = drop.union(dropped) if drop is not None else set(dropped)
     if drop is None:
@@ -104,7 +112,7 @@ def lines(
     elif head.accepts_trailers:
         out.append(b"TE: trailers")
         out.append(b"Connection: TE")
-    return out
+    return section(out)
 
 
 def _last_hop(head: RequestHead) -> Response | None:

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from gateway.api.answers import Route
-from gateway.api.errors import ClientError, TransactionError, UpstreamError
+from gateway.api.errors import ClientError, TransactionError
 from gateway.api.transaction import Failed, Response, Transaction
 from gateway.config.schema import Site
 from gateway.message.forwarding import Forwarding
@@ -26,10 +26,10 @@ from gateway.modes.origins import OriginState
 from gateway.modes.sites import HostTable
 from gateway.modes.sticky import StickyCookie
 from gateway.net.dial import Dialer, Trace
+from gateway.net.faults import DescriptorsExhausted, SourcePortsExhausted, UpstreamClosed, UpstreamTimeout
 from gateway.net.upstream import Pool, UpstreamConnection
 from gateway.wire.events import RequestHead, ResponseHead
-from gateway.wire.lines import COOKIE, FORWARDING, REQUEST_ID
-from gateway.wire.write import request_head
+from gateway.wire.lines import COOKIE, FORWARDING, REQUEST_ID, FieldLine
 
 
 class RunningSite:
@@ -39,10 +39,11 @@ class RunningSite:
     @ivar site: the configuration.
     @ivar origins: its pool.
     @ivar cookie: the sticky cookie; C{None} without.
+    @ivar keeps_fields: an origin is told the same whichever it is.
     @ivar references: what Location rewriting looks for; C{None} without.
     """
 
-    __slots__ = ("cookie", "host", "listen", "name", "origins", "path", "references", "site", "upload")
+    __slots__ = ("cookie", "host", "keeps_fields", "listen", "name", "origins", "path", "references", "site", "upload")
 
     def __init__(self, site: Site, origins: Origins, key: bytes, upload: int) -> None:
         self.site = site
@@ -56,6 +57,8 @@ class RunningSite:
         if site.sticky == "cookie":
             addresses = [str(origin) for origin in site.origins]
             self.cookie = StickyCookie(site.sticky_cookie, addresses, key, path=site.path)
+        # Then what goes on depends on nothing but the client's connection and its fields.
+        self.keeps_fields = self.cookie is None and site.preserve_host
         self.references = None
         if site.rewrite_location:
             self.references = OriginReferences((o.scheme, o.host, o.port) for o in site.origins)
@@ -207,46 +210,56 @@ class ReverseUpstream:
     def head(self, txn: Transaction, hop: UpstreamConnection, chunked: bool | None) -> bytes:
         """Write the request head."""
         head = self._head
-        request = txn.request
+        forwarding = self._forwarding
+        alike = head.alike
+        if (
+            chunked is None
+            and self._site.keeps_fields
+            and head.fields.lines is head.received
+            and head.target[0] == 0x2F
+            and head.raw_method not in onward.COUNTED
+        ):
+            if alike.onward_for is not forwarding:
+                alike.onward = self._fields(chunked)
+                alike.onward_for = forwarding
+            fields = alike.onward
+        else:
+            fields = self._fields(chunked)
+        return b"%b %b HTTP/1.1\r\n%bX-Request-Id: %b\r\n\r\n" % (
+            head.raw_method,
+            head.raw_target,
+            fields,
+            txn.id.encode("ascii"),
+        )
+
+    def _fields(self, chunked: bool | None) -> bytes:
+        head = self._head
         site = self._site
         assert self._origin is not None
-        origin = self._origin.origin
         public = head.host_field or b""
         if head.target[0] != 0x2F and head.target != b"*":
-            public = format_authority(request.scheme, request.host, request.port)
-        if site.site.preserve_host and public:
-            host = public
-        else:
+            public = format_authority(head.scheme, head.host, head.port)
+        host = public
+        if not site.site.preserve_host or not public:
+            origin = self._origin.origin
             host = format_authority(origin.scheme, origin.host, origin.port)
-        received = ()
-        stripped: bytes | None = None
+        received: list[FieldLine] = []
+        kept = head.fields
         for known in head.special:
             code = known.code
             if code == FORWARDING:
-                received = (*received, known)  # type: ignore[assignment]
+                received.append(known)
             elif code == REQUEST_ID:
-                txn.request.fields.remove("x-request-id")
+                # One id for one transaction: ours, for it is the one in our log.
+                kept.remove("x-request-id")
             elif code == COOKIE and site.cookie is not None:
                 stripped = site.cookie.strip(known.line)
-                if stripped is not known.line:
-                    lines = txn.request.fields.lines
-                    at = lines.index(known.line)
-                    lines[at : at + 1] = [] if stripped is None else [stripped]
+                kept.lines = [stripped if line is known.line else line for line in kept.lines]  # type: ignore[misc]
+                if stripped is None:
+                    kept.lines = [line for line in kept.lines if line is not None]
         forwarding = self._forwarding
         more = forwarding.lines(public, received)
-        return request_head(
-            request.raw_method,
-            request.raw_target,
-            onward.lines(
-                txn,
-                head,
-                host,
-                self._mode.via,
-                chunked,
-                keeps_forwarding=not forwarding.drops,
-                more=(*more, b"X-Request-Id: " + txn.id.encode("ascii")),
-            ),
-        )
+        return onward.fields(head, host, self._mode.via, chunked, keeps_forwarding=not forwarding.drops, more=more)
 
     def another(self, txn: Transaction, error: TransactionError) -> bool:
         """Count the failure and choose another origin, as often as the site allows."""
@@ -255,7 +268,9 @@ class ReverseUpstream:
             return False
         site = self._site
         self._origin = None
-        site.origins.failed(state, error.page)
+        if not isinstance(error, (SourcePortsExhausted, DescriptorsExhausted)):
+            # Those are our own shortage and say nothing of the origin.
+            site.origins.failed(state, error.page)
         site.origins.release(state)
         if self._left <= 0 or len(site.origins.origins) < 2:
             return False
@@ -265,7 +280,7 @@ class ReverseUpstream:
         self._excluded.append(state)
         return len(self._excluded) < len(site.origins.origins)
 
-    def answered(self, txn: Transaction, head: ResponseHead) -> list[bytes] | None:
+    def answered(self, txn: Transaction, head: ResponseHead) -> bytes:
         """Note that the origin works; bind the client to it; rewrite what names it, where the site says so."""
         state = self._origin
         assert state is not None
@@ -275,8 +290,8 @@ class ReverseUpstream:
         if site.references is not None:
             self._rewrite(txn, site.references)
         if site.cookie is not None and self._sticky != state.id:
-            return [site.cookie.set_line(state.address, secure=False)]
-        return None
+            return site.cookie.set_line(state.address, secure=False) + b"\r\n"
+        return b""
 
     def over(self, txn: Transaction) -> None:
         """Give the origin back, and count a failure of its own."""
@@ -287,7 +302,7 @@ class ReverseUpstream:
         state, self._origin = self._origin, None
         if state is not None:
             outcome = txn.outcome
-            if type(outcome) is Failed and isinstance(outcome.error, UpstreamError):
+            if type(outcome) is Failed and isinstance(outcome.error, (UpstreamClosed, UpstreamTimeout)):
                 self._site.origins.failed(state, outcome.error.page)
             self._site.origins.release(state)
 

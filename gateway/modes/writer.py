@@ -14,13 +14,17 @@ from typing import Any, Protocol
 from gateway.api.errors import TransactionError
 from gateway.api.transaction import Response, Transaction
 from gateway.wire.events import RequestHead
-from gateway.wire.write import LAST_CHUNK, chunk, last_chunk, response_head
+from gateway.wire.write import LAST_CHUNK, chunk, last_chunk, response_head, section
+
+
+#: Below this head and content are joined, above they go by one sendmsg.
+JOIN_BYTES = 65536
 
 
 class Tunnels(Protocol):
     """A connection that can become a tunnel."""
 
-    def tunnel(self, hop: Any, rest: bytes, lines: list[bytes] | None) -> Awaitable[TransactionError | None]:
+    def tunnel(self, hop: Any, rest: bytes, fields: bytes | None) -> Awaitable[TransactionError | None]:
         """See L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
 
 
@@ -60,29 +64,44 @@ class ResponseWriter:
         self.persistent = persistent
         self.framed = True
 
-    def interim(self, status: int, reason: bytes, lines: list[bytes]) -> None:
+    def interim(self, status: int, reason: bytes, fields: bytes) -> None:
         """Send a 1xx response at once: somebody waits for it."""
-        self._out.append(response_head(status, reason, lines))
+        self._head(response_head(status, reason, fields))
         self.flush()
 
-    def start(self, status: int, reason: bytes, lines: list[bytes], length: int | None, bodiless: bool) -> None:
-        """Take the final head; see L{Downstream<gateway.pipeline.ports.Downstream>}. C{lines} becomes ours."""
+    def whole(self, status: int, reason: bytes, fields: bytes, content: bytes) -> None:
+        """Send a complete response; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
+        self.answerable = False
+        if self.persistent and self._minor:
+            head = b"HTTP/1.1 %d %b\r\n%bContent-Length: %d\r\n\r\n" % (status, reason, fields, len(content))
+        else:
+            head = response_head(status, reason, fields + self._closing(b"Content-Length: %d\r\n" % len(content)))
+        self.complete = True
+        txn = self.txn
+        size = len(head)
+        if txn is not None:
+            txn.head_out += size
+            txn.bytes_out += size + len(content)
+        if len(content) < JOIN_BYTES:
+            self.transport.write(head + content)
+        else:
+            self.transport.writeSequence([head, content])
+
+    def start(self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool) -> None:
+        """Take the final head; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
         self.answerable = False
         self._chunked = False
+        framing = b""
         if length is not None:
-            lines.append(b"Content-Length: %d" % length)
+            framing = b"Content-Length: %d\r\n" % length
         elif not bodiless:
             if self._minor:
                 self._chunked = True
-                lines.append(b"Transfer-Encoding: chunked")
+                framing = b"Transfer-Encoding: chunked\r\n"
             else:
                 self.framed = False
                 self.persistent = False
-        if not self.persistent:
-            lines.append(b"Connection: close")
-        elif not self._minor:
-            lines.append(b"Connection: keep-alive")
-        self._out.append(response_head(status, reason, lines))
+        self._head(response_head(status, reason, fields + self._closing(framing)))
 
     def write(self, data: bytes) -> None:
         """Take content."""
@@ -123,7 +142,7 @@ class ResponseWriter:
         content = response.content
         bodiless = response.status in (204, 304)
         length = None if response.status == 204 else len(content)
-        self.start(response.status, response.reason, list(response.fields.lines), length, bodiless)
+        self.start(response.status, response.reason, section(response.fields.lines), length, bodiless)
         if content and not self._head_only and not bodiless:
             self._out.append(content)
         self.complete = True
@@ -142,10 +161,21 @@ class ResponseWriter:
         self._connection = None
         self.txn = None
 
-    def tunnel(self, hop: Any, rest: bytes, lines: list[bytes] | None) -> Awaitable[TransactionError | None]:
+    def tunnel(self, hop: Any, rest: bytes, fields: bytes | None) -> Awaitable[TransactionError | None]:
         """Become a tunnel; that is the connection's doing."""
         assert self._connection is not None
-        return self._connection.tunnel(hop, rest, lines)
+        return self._connection.tunnel(hop, rest, fields)
+
+    def _head(self, head: bytes) -> None:
+        self._out.append(head)
+        if self.txn is not None:
+            self.txn.head_out += len(head)
+
+    def _closing(self, framing: bytes) -> bytes:
+        """Add what is to be said of the connection."""
+        if not self.persistent:
+            return framing + b"Connection: close\r\n"
+        return framing if self._minor else framing + b"Connection: keep-alive\r\n"
 
     def _unstream(self) -> None:
         if self._streaming:

@@ -18,16 +18,17 @@ class Deadline:
     """
     One time limit; made by L{Deadlines.watch}.
 
+    @ivar due: when it is looked at; while C{at} is not before that, setting C{at} is all it takes to put it off.
     @ivar at: the moment it fires, on the clock of its L{Deadlines}; infinite while it is off.
     """
 
-    __slots__ = ("_deadlines", "_due", "_slot", "at", "expired")
+    __slots__ = ("_deadlines", "_slot", "at", "due", "expired")
 
     def __init__(self, deadlines: Deadlines, expired: Callable[[], None]) -> None:
         self._deadlines = deadlines
         self._slot = -1
         # Where its slot begins: what is due later than that is seen in time. Infinite while it is in none.
-        self._due = inf
+        self.due = inf
         self.at = inf
         self.expired = expired
 
@@ -42,7 +43,7 @@ class Deadline:
             deadlines.wake()
         self.at = at = deadlines.now + seconds
         # Nearly always it sits in an earlier slot already and is put on from there.
-        if at < self._due:
+        if at < self.due:
             deadlines.place(self)
 
     def off(self) -> None:
@@ -102,7 +103,7 @@ class Deadlines:
             self.drop(deadline)
         slot = max(int(deadline.at / self.tick) + 1, self._done + 1)
         deadline._slot = slot
-        deadline._due = (slot - 1) * self.tick
+        deadline.due = (slot - 1) * self.tick
         self._slots.setdefault(slot, {})[deadline] = None
 
     def drop(self, deadline: Deadline) -> None:
@@ -113,7 +114,7 @@ class Deadlines:
             if not entries:
                 del self._slots[deadline._slot]
         deadline._slot = -1
-        deadline._due = inf
+        deadline.due = inf
 
     def __len__(self) -> int:
         """Give how many entries are held, those turned off but not yet dropped included."""
@@ -130,7 +131,7 @@ class Deadlines:
         for slot in due:
             for deadline in self._slots.pop(slot, ()):
                 deadline._slot = -1
-                deadline._due = inf
+                deadline.due = inf
                 if deadline.at <= now:
                     deadline.at = inf
                     try:

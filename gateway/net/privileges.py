@@ -22,12 +22,10 @@ def become(user: str, group: str) -> None:
     """
     if not user and not group:
         return
-    try:
-        account = pwd.getpwnam(user) if user else None
-        gid = grp.getgrnam(group).gr_gid if group else account.pw_gid if account else os.getgid()
-    except KeyError as error:
-        raise PrivilegeError(f"gateway.user, gateway.group: {error.args[0]}") from None
-    if account is not None and os.geteuid() == account.pw_uid and os.getegid() == gid:
+    account = _account(user) if user else None
+    uid = os.geteuid() if account is None else account.pw_uid
+    gid = _group(group) if group else os.getegid() if account is None else account.pw_gid
+    if (os.geteuid(), os.getegid()) == (uid, gid):
         return
     try:
         if account is not None:
@@ -53,3 +51,17 @@ def raise_descriptor_limit() -> int:
             return soft
         return hard
     return soft
+
+
+def _account(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        raise PrivilegeError(f"gateway.user: this system has no user {user}") from None
+
+
+def _group(group: str) -> int:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise PrivilegeError(f"gateway.group: this system has no group {group}") from None

@@ -19,6 +19,7 @@ from typing import Any, cast
 from twisted.internet import main, tcp
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IProtocol, IReactorFDSet
+from twisted.python import log
 
 #: Below this the parts of a message are joined and sent by C{send}; above, copying costs more than C{sendmsg}.
 JOIN_BYTES = 65536
@@ -68,6 +69,9 @@ class ImmediateConnection(tcp.Connection):
         """Send the parts in one call; they are joined while that is cheaper."""
         parts = iovec if isinstance(iovec, list) else list(iovec)
         if self.dataBuffer or self._tempDataLen or not self.connected or self._writeDisconnected:
+            super().writeSequence(parts)
+            return
+        if self.producer is not None and not self.streamingProducer:
             super().writeSequence(parts)
             return
         total = sum(map(len, parts))
@@ -136,7 +140,12 @@ class Port(tcp.Port):
             except OSError:
                 super().doRead()
                 return
-            self._adopt(accepted, address)
+            try:
+                self._adopt(accepted, address)
+            except Exception:
+                # One connection's fault. Out of here it would close the port, and with it the door for all others.
+                log.err(None, "a connection was accepted, but could not be served")
+                accepted.close()
             if not self.connected or self.disconnecting:
                 return
 
@@ -148,7 +157,12 @@ class Port(tcp.Port):
             return
         self.sessionno += 1
         transport = self.transport(accepted, protocol, address, self, self.sessionno, self.reactor)
-        protocol.makeConnection(transport)
+        try:
+            protocol.makeConnection(transport)
+        except Exception:
+            transport.stopReading()
+            transport.stopWriting()
+            raise
 
 
 class Outgoing(ImmediateConnection):
@@ -298,7 +312,11 @@ def listen(
     @raise twisted.internet.error.CannotListenError: the address is taken or not ours.
     """
     if adopted is not None:
-        family = socket.socket(fileno=os.dup(adopted)).family
+        with socket.socket(fileno=os.dup(adopted)) as passed:
+            family = passed.family
+            # Options and blocking mode belong to what both descriptors share.
+            passed.setblocking(False)
+            passed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made = Port._fromListeningDescriptor(reactor, adopted, family, factory)
         made.startListening()
         return made

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from gateway.net.deadlines import Deadline, Deadlines
 from gateway.net.faults import UpstreamClosed, UpstreamProtocolError
 from gateway.wire.errors import RemoteProtocolError
-from gateway.wire.events import END, End, ResponseHead
+from gateway.wire.events import End, ResponseHead
 from gateway.wire.http1_response import ResponseParser
 from gateway.wire.limits import HeadLimits
 from gateway.wire.write import LAST_CHUNK, chunk, last_chunk
@@ -34,10 +34,13 @@ class Answering(Protocol):
     def interim(self, head: ResponseHead) -> None:
         """Take a 1xx response other than 101; any number, before L{answered}."""
 
+    def whole(self, head: ResponseHead, content: bytes, trailers: tuple[bytes, ...]) -> None:
+        """Take a complete final response that came in one read; nothing follows, the connection is not yours any more."""
+
     def answered(self, head: ResponseHead) -> None:
         """Take the final response's head, or a 101; once."""
 
-    def content(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """Take content."""
 
     def ended(self, trailers: tuple[bytes, ...]) -> None:
@@ -59,6 +62,7 @@ class UpstreamConnection:
     @ivar address: C{"address:port"} really connected to, for the log.
     @ivar used: exchanges begun on it; over 1 it was kept alive and may have died unseen.
     @ivar minor: HTTP minor version of the last answer.
+    @ivar deadline: when it is closed if it is not used; the pool's.
     """
 
     __slots__ = (
@@ -66,7 +70,6 @@ class UpstreamConnection:
         "_answering",
         "_bulk",
         "_chunked",
-        "_deadline",
         "_lost",
         "_out",
         "_parser",
@@ -75,6 +78,7 @@ class UpstreamConnection:
         "_request_ended",
         "_writing",
         "address",
+        "deadline",
         "key",
         "minor",
         "transport",
@@ -98,24 +102,34 @@ class UpstreamConnection:
         self._lost = False
         self._writing: Any = None
         self._bulk = False
-        self._deadline: Deadline | None = None
+        self.deadline: Deadline | None = None
 
     # What the asking side calls.
 
-    def send(self, method: bytes, head: bytes, chunked: bool | None, answering: Answering) -> None:
+    def send(self, method: bytes, head: bytes, chunked: bool, answering: Answering) -> None:
         """
-        Begin an exchange; nothing leaves before L{flush} or L{end}.
+        Begin an exchange with content; nothing leaves before L{flush} or L{end}.
 
-        @param chunked: how content is framed; C{None}: there is none and the request is complete.
+        @param chunked: how the content is framed.
         """
         self.used += 1
         self._answering = answering
         self._answered = False
         self._persistent = True
-        self._chunked = bool(chunked)
-        self._request_ended = chunked is None
+        self._chunked = chunked
+        self._request_ended = False
         self._parser.expect(method)
         self._out.append(head)
+
+    def ask(self, method: bytes, head: bytes, answering: Answering) -> None:
+        """Send a request without content: L{send} and L{flush} in one."""
+        self.used += 1
+        self._answering = answering
+        self._answered = False
+        self._persistent = True
+        self._request_ended = True
+        self._parser.expect(method)
+        self.transport.write(head)
 
     def write(self, data: bytes) -> None:
         """Take content of the request."""
@@ -197,18 +211,12 @@ class UpstreamConnection:
         if not self._lost:
             self.transport.loseConnection()
 
-    # What the pool calls.
+    # What the pool's clock calls.
 
-    def idle(self, deadlines: Deadlines, seconds: float) -> None:
-        """Begin to wait for the next exchange, for so long."""
-        if self._deadline is None:
-            self._deadline = deadlines.watch(self.close)
-        self._deadline.reset(seconds)
-
-    def busy(self) -> None:
-        """Stop that clock."""
-        if self._deadline is not None:
-            self._deadline.off()
+    def expired(self) -> None:
+        """It was kept for long enough; if it is in use just now, keeping it sets the clock anew."""
+        if self._answering is None:
+            self.close()
 
     # What the transport calls.
 
@@ -228,14 +236,24 @@ class UpstreamConnection:
         except RemoteProtocolError as error:
             self._break(UpstreamProtocolError(error.detail))
             return
+        if len(events) > 1 and type(events[-1]) is End and type(events[0]) is ResponseHead and events[0].status >= 200:
+            # All of it in one read, the usual case.
+            head = events[0]
+            self.minor = head.minor
+            self._persistent = head.persistent
+            self._free()
+            content = events[1]
+            answering.whole(head, content if type(content) is bytes else b"", events[-1].trailers)
+            return
         for event in events:
-            kind = type(event)
-            if kind is bytes:
-                answering.content(event)  # type: ignore[arg-type]
-            elif kind is ResponseHead:
-                self._head(event, answering)  # type: ignore[arg-type]
+            if type(event) is bytes:
+                answering.received(event)
+            elif type(event) is ResponseHead:
+                self._head(event, answering)
             else:
-                self._end(event, answering)  # type: ignore[arg-type]
+                assert type(event) is End
+                self._free()
+                answering.ended(event.trailers)
                 return
             if self._answering is not answering:
                 return
@@ -254,7 +272,8 @@ class UpstreamConnection:
             return
         if events:
             self._persistent = False
-            self._end(END, answering)
+            self._free()
+            answering.ended(())
         else:
             self._break(UpstreamClosed("the server closed the connection without an answer"))
 
@@ -289,14 +308,15 @@ class UpstreamConnection:
         self._persistent = head.persistent
         answering.answered(head)
 
-    def _end(self, end: End, answering: Answering) -> None:
-        # Our own state first: the answering side may send its next request from inside this call.
+    def _free(self) -> None:
+        """
+        End the exchange: our own state first, for the answering side may send its next request when it is told.
+        """
         self._answering = None
         if not self._persistent or not self._request_ended or self._parser.rest or self._lost:
             self._drop()
         else:
             self._pool.keep(self)
-        answering.ended(end.trailers)
 
     def _break(self, error: UpstreamClosed | UpstreamProtocolError) -> None:
         answering, self._answering = self._answering, None
@@ -308,15 +328,16 @@ class UpstreamConnection:
         """Let the connection go; a request that is not complete must not look so, hence a reset."""
         self._leave()
         if not self._lost:
-            if self._request_ended:
+            # An orderly close waits until all is sent, and for who never reads that would be for ever.
+            if self._request_ended and not getattr(self.transport, "queued", 0):
                 self.transport.loseConnection()
             else:
                 self.transport.abortConnection()
 
     def _leave(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
         self.uploaded_quietly()
         self._pool.forget(self)
 
@@ -368,10 +389,8 @@ class Pool:
         kept = self._kept.get(key)
         if not kept:
             return None
-        taken = kept.pop()
-        taken.busy()
         self.reused += 1
-        return taken
+        return kept.pop()
 
     def new(self, key: Any) -> UpstreamConnection:
         """Make a connection object for a transport that is being dialled."""
@@ -389,7 +408,11 @@ class Pool:
             connection.close()
             return
         kept.append(connection)
-        connection.idle(self._deadlines, self._idle_seconds)
+        deadline = connection.deadline
+        if deadline is None:
+            connection.deadline = self._deadlines.watch(connection.expired, self._idle_seconds)
+        else:
+            deadline.reset(self._idle_seconds)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """Let one go that is closing or was given away; more than once is harmless."""

@@ -70,19 +70,24 @@ class Task:
     """
     One running coroutine.
 
+    @ivar coroutine: what runs; C{None} before and after.
+    @ivar finished: called once at its end.
+    @ivar waiting: what it waits for.
+    @ivar pending: an exception that it gets at its next wait.
+    @ivar running: it is being stepped right now, somewhere up the stack.
     @ivar over: it returned or raised.
     """
 
-    __slots__ = ("_coroutine", "_finished", "_pending", "_running", "_waiting", "over")
+    __slots__ = ("coroutine", "finished", "pending", "running", "waiting", "over")
 
     _log = Logger()
 
     def __init__(self) -> None:
-        self._coroutine: Any = None
-        self._finished: Callable[[], None] | None = None
-        self._waiting: Signal[Any] | Deferred[Any] | None = None
-        self._pending: BaseException | None = None
-        self._running = False
+        self.coroutine: Any = None
+        self.finished: Callable[[], None] | None = None
+        self.waiting: Signal[Any] | Deferred[Any] | None = None
+        self.pending: BaseException | None = None
+        self.running = False
         self.over = False
 
     def start(self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None) -> None:
@@ -91,16 +96,16 @@ class Task:
 
         @param finished: called once when it has ended, however it did.
         """
-        self._coroutine = coroutine
-        self._finished = finished
+        self.coroutine = coroutine
+        self.finished = finished
         self.step(None)
 
     def step(self, value: Any) -> None:
         """Resume with a value. For L{Signal} and this class only."""
-        self._waiting = None
-        self._running = True
+        self.waiting = None
+        self.running = True
         try:
-            waiting = self._coroutine.send(value)
+            waiting = self.coroutine.send(value)
         except StopIteration:
             self._end()
             return
@@ -108,19 +113,19 @@ class Task:
             self._log.failure("a transaction's coroutine failed")
             self._end()
             return
-        self._running = False
-        if type(waiting) is Signal and self._pending is None:
-            self._waiting = waiting
+        self.running = False
+        if type(waiting) is Signal and self.pending is None:
+            self.waiting = waiting
             waiting._task = self
         else:
             self._wait(waiting)
 
     def throw(self, error: BaseException) -> None:
         """Resume with an exception. For L{Signal} and this class only."""
-        self._waiting = None
-        self._running = True
+        self.waiting = None
+        self.running = True
         try:
-            waiting = self._coroutine.throw(error)
+            waiting = self.coroutine.throw(error)
         except StopIteration:
             self._end()
             return
@@ -129,7 +134,7 @@ class Task:
                 self._log.failure("a transaction's coroutine failed")
             self._end()
             return
-        self._running = False
+        self.running = False
         self._wait(waiting)
 
     def interrupt(self, error: BaseException) -> None:
@@ -141,23 +146,23 @@ class Task:
         """
         if self.over:
             return
-        waiting = self._waiting
-        if self._running or waiting is None:
-            self._pending = error
+        waiting = self.waiting
+        if self.running or waiting is None:
+            self.pending = error
         elif isinstance(waiting, Signal):
             waiting._task = None
             self.throw(error)
         else:
-            self._pending = error
+            self.pending = error
             waiting.cancel()
 
     def _wait(self, waiting: Any) -> None:
-        pending = self._pending
+        pending = self.pending
         if pending is not None and type(waiting) is Signal:
-            self._pending = None
+            self.pending = None
             self.throw(pending)
             return
-        self._waiting = waiting
+        self.waiting = waiting
         if type(waiting) is Signal:
             waiting._task = self
         elif isinstance(waiting, Deferred):
@@ -168,9 +173,9 @@ class Task:
             self.throw(TypeError(f"a transaction can't wait for {type(waiting).__name__}"))
 
     def _resumed(self, result: Any) -> None:
-        pending = self._pending
+        pending = self.pending
         if pending is not None:
-            self._pending = None
+            self.pending = None
             self.throw(pending)
             return
         if isinstance(result, Failure):
@@ -182,9 +187,9 @@ class Task:
 
     def _end(self) -> None:
         self.over = True
-        self._running = False
+        self.running = False
         # What the coroutine holds must not outlive it.
-        self._coroutine = None
-        finished, self._finished = self._finished, None
+        self.coroutine = None
+        finished, self.finished = self.finished, None
         if finished is not None:
             finished()

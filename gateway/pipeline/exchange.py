@@ -29,6 +29,19 @@ class ContentCut(Exception):
         self.refused = refused
 
 
+class Whole:
+    """The source of a response that came in one read: nothing of it can be paused."""
+
+    def pause(self) -> None:
+        """It is here already."""
+
+    def resume(self) -> None:
+        """It is here already."""
+
+
+WHOLE = Whole()
+
+
 class Exchange(Task):
     """
     What the pipeline keeps for one running transaction, and the task that runs it.
@@ -36,46 +49,77 @@ class Exchange(Task):
     @ivar txn: what plugins and the record see of it.
     @ivar asked: the request head as it came in.
     @ivar upload: the request's content; C{None} without.
-    @ivar download: the response's content, once answered.
+    @ivar download: the response's content, unless it is C{content}.
+    @ivar content: the whole content of a response that came in one read; C{None} if it did not.
+    @ivar trailers: of such a response.
     @ivar down: the client's side.
     @ivar upstream: where it goes.
     @ivar hop: the connection in use; C{None} before, between and after.
+    @ivar last_hop: the connection used last.
+    @ivar answering: some byte of an answer came.
     @ivar signal: fires with the final response's head, then with the end of the download (C{None} or why it failed).
     """
 
-    __slots__ = ("asked", "down", "download", "hop", "signal", "txn", "upload", "upstream")
+    __slots__ = (
+        "answering",
+        "asked",
+        "content",
+        "down",
+        "download",
+        "hop",
+        "last_hop",
+        "signal",
+        "trailers",
+        "txn",
+        "upload",
+        "upstream",
+    )
 
     def __init__(
         self, txn: Transaction, asked: RequestHead, upload: BodyPipe | None, down: Downstream, upstream: Upstream
     ) -> None:
-        super().__init__()
+        self.coroutine = None
+        self.finished = None
+        self.waiting = None
+        self.pending = None
+        self.running = False
+        self.over = False
         self.txn = txn
         self.asked = asked
         self.upload = upload
         self.down = down
         self.upstream = upstream
         self.download: BodyPipe | None = None
+        self.content: bytes | None = None
+        self.trailers: tuple[bytes, ...] = ()
         self.hop: Hop | None = None
+        self.last_hop: Hop | None = None
+        self.answering = False
         self.signal: Signal[Any] = Signal()
 
     # What the hop calls.
 
     def interim(self, head: ResponseHead) -> None:
         """Pass a 1xx response on, in order (RFC 9110 section 15.2); HTTP/1.0 knows none."""
+        self.answering = True
         if self.asked.minor and self.down.answerable:
-            hop = head.hop
-            lines = head.fields.lines
-            self.down.interim(
-                head.status, head.reason, lines if hop is None else [line for line in lines if line not in hop]
-            )
+            self.down.interim(head.status, head.reason, head.passed)
+
+    def whole(self, head: ResponseHead, content: bytes, trailers: tuple[bytes, ...]) -> None:
+        """Take a complete final response; the connection is no longer ours."""
+        self.hop = None
+        self.content = content
+        self.trailers = trailers
+        self.signal.fire(head)
 
     def answered(self, head: ResponseHead) -> None:
         """Take the final head; content flows into a closed pipe from now on."""
         assert self.hop is not None
+        self.answering = True
         self.download = BodyPipe(self.hop, self.signal)
         self.signal.fire(head)
 
-    def content(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """Take content."""
         if self.download is not None:
             try:
@@ -94,6 +138,7 @@ class Exchange(Task):
 
     def lost(self, error: UpstreamError) -> None:
         """Learn that the hop is gone."""
+        self.last_hop = self.hop
         self.hop = None
         if self.download is None:
             self.signal.fail(error)
@@ -120,3 +165,4 @@ class Exchange(Task):
             self.upload.abort(error)
         if self.download is not None:
             self.download.abort(error)
+        self.content = None

@@ -31,8 +31,11 @@ class Hop(Sink, Protocol):
     used: int
     address: str
 
-    def send(self, method: bytes, head: bytes, chunked: bool | None, answering: Any) -> None:
-        """Begin an exchange; C{chunked} is C{None} without content."""
+    def ask(self, method: bytes, head: bytes, answering: Any) -> None:
+        """Send a request without content."""
+
+    def send(self, method: bytes, head: bytes, chunked: bool, answering: Any) -> None:
+        """Begin an exchange with content."""
 
     def stream(self, producer: BodyPipe) -> None:
         """Let content that is not complete yet feed it."""
@@ -88,8 +91,8 @@ class Upstream(Protocol):
     def another(self, txn: Transaction, error: TransactionError) -> bool:
         """Choose another hop after a failure during which nothing was sent on; C{False} if there is none."""
 
-    def answered(self, txn: Transaction, head: ResponseHead) -> list[bytes] | None:
-        """Learn the answer's head; may give field lines to add to it."""
+    def answered(self, txn: Transaction, head: ResponseHead) -> bytes:
+        """Learn the answer's head; may change C{txn.response.fields}, and gives lines to add, each with its CRLF."""
 
     def over(self, txn: Transaction) -> None:
         """The transaction ended; called once, whatever happened."""
@@ -104,14 +107,17 @@ class Downstream(Sink, Protocol):
 
     answerable: bool
 
-    def interim(self, status: int, reason: bytes, lines: list[bytes]) -> None:
+    def interim(self, status: int, reason: bytes, fields: bytes) -> None:
         """Pass on a 1xx response."""
 
-    def start(self, status: int, reason: bytes, lines: list[bytes], length: int | None, bodiless: bool) -> None:
+    def whole(self, status: int, reason: bytes, fields: bytes, content: bytes) -> None:
+        """Send a complete response whose content has its declared length."""
+
+    def start(self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool) -> None:
         """
         Begin the final response; it leaves with the first content, with L{flush} or with L{end}.
 
-        @param lines: end-to-end field lines; framing and connection lines are added here.
+        @param fields: end-to-end field lines, each with its CRLF; framing and connection lines are added here.
         @param length: bytes of content that follow, C{None} if unknown.
         @param bodiless: no content follows, whatever the length says (HEAD, 204, 304).
         """
@@ -122,12 +128,12 @@ class Downstream(Sink, Protocol):
     def answer(self, response: Response) -> None:
         """Send a whole response made here."""
 
-    def tunnel(self, hop: Any, rest: bytes, lines: list[bytes] | None) -> Awaitable[TransactionError | None]:
+    def tunnel(self, hop: Any, rest: bytes, fields: bytes | None) -> Awaitable[TransactionError | None]:
         """
         Become a tunnel to the hop; waits for its end.
 
         @param rest: bytes the hop sent already.
-        @param lines: field lines of the 101 to send; C{None}: send the 200 to a CONNECT.
+        @param fields: field lines of the 101 to send, each with its CRLF; C{None}: send the 200 to a CONNECT.
         """
 
 

@@ -15,6 +15,7 @@ from collections.abc import Collection
 
 from gateway.api.transaction import Request, Transaction
 from gateway.message.fields import Fields
+from gateway.wire.events import ResponseHead
 from gateway.record.escape import PLAIN, Memo, json_string, url_text, word, word_text
 
 #: What C{log.mask} may hold.
@@ -125,8 +126,17 @@ class Columns:
         response = txn.response
         if response is None:
             return "-"
+        if response.__class__ is ResponseHead:
+            # Remembered by the head, which a connection reuses for heads that are alike.
+            known = response.media_type
+            if known is None:
+                known = response.media_type = self._media_type_of(response.received)
+            return known
+        return self._media_type_of(response.fields.lines)
+
+    def _media_type_of(self, lines: list[bytes]) -> str:
         # The loop costs half of what field_value does, for it stops early.
-        for line in response.fields.lines:
+        for line in lines:
             if line[0] in b"Cc" and line[:13].lower() == b"content-type:":
                 return self.media_types[line[13 : 13 + _MEDIA_TYPE_BYTES]]
         return "-"

@@ -4,11 +4,16 @@ What both parsers share: finding the end of a head, and reading content by its f
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.wire.chunked import ChunkedDecoder
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import CHUNKED, END, UNTIL_CLOSE, End
 from gateway.wire.limits import HeadLimits
-from gateway.wire.lines import bad_line_end
+from gateway.wire.lines import bad_line_end, without_nominated
+
+#: In place of a framing: an error was raised and nothing can be read any more.
+_BROKEN: Final = -3
 
 
 class MessageReader:
@@ -18,7 +23,7 @@ class MessageReader:
     @ivar rest: bytes behind the last complete message, while no other one was begun.
     """
 
-    __slots__ = ("_chunks", "_left", "_limits", "_reading", "_scanned", "rest")
+    __slots__ = ("_chunks", "_left", "_limits", "_lines", "_reading", "_scanned", "rest")
 
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
@@ -26,12 +31,14 @@ class MessageReader:
         self._scanned = 0
         self._left = 0
         self._chunks: ChunkedDecoder | None = None
+        # The field lines of a chunked message.
+        self._lines: list[bytes] = []
         self._reading = False
 
     @property
     def reading_content(self) -> bool:
         """A head was given and its End was not."""
-        return self._reading
+        return self._reading and self._left != _BROKEN
 
     def _find_head(self, data: bytes) -> int:
         """
@@ -42,7 +49,8 @@ class MessageReader:
         stop = data.find(b"\r\n\r\n", self._scanned - 3 if self._scanned > 3 else 0)
         if stop < 0:
             size = len(data)
-            if size > self._limits.head:
+            # Up to three bytes of the end itself may be there.
+            if size > self._limits.head + 3:
                 raise self._too_large(data)
             if bad_line_end(data, max(0, self._scanned - 1), size):
                 raise RemoteProtocolError("a bare CR or LF in a message head", "RFC 9112 section 2.2")
@@ -61,11 +69,20 @@ class MessageReader:
             "too_large_head",
         )
 
-    def _begin_content(self, framing: int) -> None:
+    def _begin_content(self, framing: int, lines: list[bytes]) -> None:
         self._reading = True
         self._left = framing
         if framing == CHUNKED:
             self._chunks = ChunkedDecoder(self._limits.trailers)
+            self._lines = lines
+
+    def _break(self) -> None:
+        """Read nothing more: where the next message would begin is not known."""
+        self._reading = True
+        self._left = _BROKEN
+        self._chunks = None
+        self._lines = []
+        self.rest = b""
 
     def _read_content(self, data: bytes, out: list[bytes | End]) -> None:
         """Append content and perhaps an End; bytes behind the message go to C{rest}."""
@@ -87,9 +104,11 @@ class MessageReader:
         elif left == UNTIL_CLOSE:
             if data:
                 out.append(data)
+        elif left == _BROKEN:
+            raise RemoteProtocolError("bytes behind what could not be read", "RFC 9112 section 2.2")
         else:
             chunks = self._chunks
-            assert chunks is not None
+            assert chunks is not None  # noqa: S101
             content = chunks.receive(data)
             if content:
                 out.append(content)
@@ -97,5 +116,6 @@ class MessageReader:
                 self._reading = False
                 self._chunks = None
                 self.rest = chunks.rest
-                out.append(End(chunks.trailers) if chunks.trailers else END)
-
+                lines, self._lines = self._lines, []
+                trailers = chunks.trailers and without_nominated(chunks.trailers, lines)
+                out.append(End(trailers) if trailers else END)

@@ -129,7 +129,8 @@ class ChunkedDecoder:
             if bad_line_end(buffer, max(0, self._scanned - 1), len(buffer)):
                 raise RemoteProtocolError("a bare CR or LF in the trailer section", "RFC 9112 section 2.2")
             self._scanned = len(buffer)
-        if (stop if stop >= 0 else len(buffer)) > self._max_trailers:
+        # Up to three bytes of an unfinished section's end may be there.
+        if (stop if stop >= 0 else len(buffer) - 3) > self._max_trailers:
             raise RemoteProtocolError("the trailer section is too large", "RFC 9110 section 5.4", 431, "too_large_head")
         if stop >= 0:
             self._finish(buffer[:stop], stop + 4)

@@ -13,11 +13,29 @@ from typing import TypeAlias
 from gateway.api.transaction import Request, Response
 from gateway.message.fields import Fields
 from gateway.wire.lines import FieldLine
+from gateway.wire.write import section
 
 #: Framing of content by the chunked coding; a value of C{framing} beside lengths of 0 and more.
 CHUNKED = -1
 #: Framing of response content by the end of the connection.
 UNTIL_CLOSE = -2
+
+
+class Alike:
+    """
+    What heads with the same header section have in common beyond it.
+
+    @ivar onward: what that section became for the next hop, as a mode remembers it.
+    @ivar onward_for: under which circumstances; C{None}: nothing is remembered.
+    @ivar harmless: nothing in the section calls for more than to be sent on.
+    """
+
+    __slots__ = ("harmless", "onward", "onward_for")
+
+    def __init__(self) -> None:
+        self.harmless = False
+        self.onward = b""
+        self.onward_for: object = None
 
 
 class RequestHead(Request):
@@ -34,14 +52,19 @@ class RequestHead(Request):
     @ivar host_field: the one Host value, C{None} only for HTTP/1.0.
     @ivar expects_continue: C{Expect: 100-continue}.
     @ivar unmet_expectation: some other expectation.
-    @ivar upgrade: value of Upgrade if the Connection field names it.
+    @ivar asked_upgrade: value of Upgrade if the Connection field names it.
+    @ivar upgrade: the same, as long as nobody decided to ignore it.
     @ivar accepts_trailers: C{TE: trailers}.
     @ivar hop: raw lines of C{fields} that end at this hop (RFC 9110 section 7.6.1) or that nobody may see.
+    @ivar received: the lines as received; while C{fields.lines} is this very list nobody changed a field.
+    @ivar alike: what all heads of this connection with the same header section share.
     @ivar special: the known lines, for those who need Via, Forwarded and the like.
     """
 
     __slots__ = (
         "accepts_trailers",
+        "alike",
+        "asked_upgrade",
         "declared",
         "expects_continue",
         "framing",
@@ -49,6 +72,7 @@ class RequestHead(Request):
         "host_field",
         "keep_alive",
         "persistent",
+        "received",
         "special",
         "target",
         "unmet_expectation",
@@ -72,9 +96,41 @@ class RequestHead(Request):
         self.host_field: bytes | None = None
         self.expects_continue = False
         self.unmet_expectation = False
+        self.asked_upgrade: bytes | None = None
         self.upgrade: bytes | None = None
         self.accepts_trailers = False
         self.hop: set[bytes] | None = None
+        self.received = fields.lines
+        self.alike = Alike()
+
+    def again(self, method: bytes, target: bytes) -> RequestHead:
+        """
+        Make the head of another request with the same header section and version; C{fields} is its own.
+        """
+        made = RequestHead.__new__(RequestHead)
+        made.raw_method = method
+        made.raw_target = made.target = target
+        made.minor = self.minor
+        made.received = lines = self.received
+        made.fields = Fields(lines)
+        made.scheme = "http"
+        made.host = ""
+        made.port = 0
+        made.framing = framing = self.framing
+        made.length = framing if framing >= 0 else None
+        made.special = self.special
+        made.declared = self.declared
+        made.persistent = self.persistent
+        made.keep_alive = self.keep_alive
+        made.host_field = self.host_field
+        made.expects_continue = self.expects_continue
+        made.unmet_expectation = self.unmet_expectation
+        made.upgrade = self.asked_upgrade
+        made.asked_upgrade = self.asked_upgrade
+        made.accepts_trailers = self.accepts_trailers
+        made.hop = self.hop
+        made.alike = self.alike
+        return made
 
 
 class ResponseHead(Response):
@@ -90,9 +146,12 @@ class ResponseHead(Response):
     @ivar upgrade: value of Upgrade if the Connection field names it.
     @ivar dated: there is a Date field.
     @ivar hop: raw lines of C{fields} that end at this hop.
+    @ivar media_type: as the log writes it; remembered there, C{None} before.
+    @ivar received_length: value of Content-Length as received; a plugin may change C{length}.
+    @ivar received: the lines as received; while C{fields.lines} is this very list nobody changed a field.
     """
 
-    __slots__ = ("dated", "framing", "hop", "minor", "persistent", "upgrade")
+    __slots__ = ("_passed", "dated", "framing", "hop", "media_type", "minor", "persistent", "received", "received_length", "upgrade")
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: Fields) -> None:
         self.status = status
@@ -101,11 +160,45 @@ class ResponseHead(Response):
         self.fields = fields
         self.content = b""
         self.length = None
+        self.received_length: int | None = None
         self.framing = 0
         self.persistent = minor > 0
         self.upgrade: bytes | None = None
         self.dated = False
         self.hop: set[bytes] | None = None
+        self.received = fields.lines
+        self.media_type: str | None = None
+        self._passed: bytes | None = None
+
+    @property
+    def passed(self) -> bytes:
+        """Give the lines as received that do not end at this hop, each with its CRLF; made once for all heads alike."""
+        passed = self._passed
+        if passed is None:
+            hop = self.hop
+            kept = self.received if hop is None else [line for line in self.received if line not in hop]
+            passed = self._passed = section(kept)
+        return passed
+
+    def again(self) -> ResponseHead:
+        """Make the same head once more, for another response with the same bytes; C{fields} is its own."""
+        made = ResponseHead.__new__(ResponseHead)
+        made.status = self.status
+        made.reason = self.reason
+        made.minor = self.minor
+        made.received = lines = self.received
+        made.fields = Fields(lines)
+        made.content = b""
+        made.length = self.received_length
+        made.received_length = self.received_length
+        made.framing = self.framing
+        made.persistent = self.persistent
+        made.upgrade = self.upgrade
+        made.dated = self.dated
+        made.hop = self.hop
+        made.media_type = self.media_type
+        made._passed = self._passed
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ Whatever is behind a complete response was not asked for and shows in C{rest}.
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 
 from gateway.message.fields import Fields
 from gateway.wire.body import MessageReader
@@ -26,8 +27,12 @@ from gateway.wire.lines import (
     UPGRADE,
     USUAL_OPTIONS,
     FieldLine,
+    joined,
     name_of,
 )
+
+#: Longest head that a connection remembers.
+KEPT_BLOCK = 2048
 
 _LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _START = b"HTTP/1."
@@ -36,7 +41,7 @@ _START = b"HTTP/1."
 class ResponseParser(MessageReader):
     """Reads the responses on one upstream connection, one L{expect} for each."""
 
-    __slots__ = ("_awaiting", "_buffer", "_interim", "_method", "started")
+    __slots__ = ("_awaiting", "_block", "_buffer", "_interim", "_like", "_method", "_switched", "started")
 
     def __init__(self, limits: HeadLimits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
@@ -45,11 +50,18 @@ class ResponseParser(MessageReader):
         self._awaiting = False
         self._interim = 0
         self.started = False
+        # What follows is no HTTP any more.
+        self._switched = False
+        # The last final head and what was made of it, for a request of the same kind.
+        self._block = b""
+        self._like: ResponseHead | None = None
 
     def expect(self, method: bytes) -> None:
         """
         Make ready for the response to a request with this method; there must be no C{rest}.
         """
+        if method != self._method:
+            self._like = None
         self._method = method
         self._awaiting = True
         self._interim = 0
@@ -60,51 +72,62 @@ class ResponseParser(MessageReader):
         Take bytes from the upstream and give the events they complete.
 
         Interim responses are L{ResponseHead}s below 200. After a 101, and after a final head that answers CONNECT, no
-        End comes: what follows is in C{rest}.
+        End comes: what follows is in C{rest}, and the caller bounds it.
 
-        @raise RemoteProtocolError: nothing more can be read.
+        @raise RemoteProtocolError: nothing more can be read, now and for all further bytes.
         """
         out: list[ResponseEvent] = []
-        if self._reading:
-            self._read_content(data, out)  # type: ignore[arg-type]
-            return out
-        if not self._awaiting:
-            self.rest += data
-            return out
-        self.started = True
-        if self._buffer:
-            data = self._buffer + data
-        while self._awaiting:
-            stop = self._find_head(data)
-            if stop < 0:
-                if data[:7] != _START[: len(data)]:
-                    raise RemoteProtocolError("an answer that is not HTTP/1", "RFC 9112 section 4")
-                self._buffer = data
-                return out
-            self._buffer = b""
-            head = self._head(data[:stop])
-            out.append(head)
-            data = data[stop + 4 :]
-            if head.status < 200 and head.status != 101:
-                self._interim += 1
-                if self._interim > self._limits.interim:
-                    raise RemoteProtocolError("too many interim responses", "RFC 9110 section 15.2")
-                continue
-            self._awaiting = False
-            if head.status == 101 or (self._method == b"CONNECT" and head.status < 300):
-                self.rest = data
-            elif head.framing:
-                if head.framing == len(data):
-                    # All of it came in one read.
-                    out.append(data)
-                    out.append(END)
-                    return out
-                self._begin_content(head.framing)
+        try:
+            if self._reading:
                 self._read_content(data, out)  # type: ignore[arg-type]
-            else:
-                out.append(END)
-                self.rest = data
-            return out
+                return out
+            if not self._awaiting:
+                if self._switched:
+                    self.rest += data
+                else:
+                    # Nobody reads this: it is only there to show that it is there.
+                    self.rest = self.rest or data
+                return out
+            self.started = True
+            if self._buffer:
+                data = self._buffer + data
+            while self._awaiting:
+                stop = self._find_head(data)
+                if stop < 0:
+                    if data[:7] != _START[: len(data)]:
+                        raise RemoteProtocolError("an answer that is not HTTP/1", "RFC 9112 section 4")
+                    self._buffer = data
+                    return out
+                self._buffer = b""
+                head = self._head(data[:stop])
+                out.append(head)
+                data = data[stop + 4 :]
+                if head.status < 200 and head.status != 101:
+                    self._interim += 1
+                    if self._interim > self._limits.interim:
+                        raise RemoteProtocolError("too many interim responses", "RFC 9110 section 15.2")
+                    continue
+                self._awaiting = False
+                if head.status == 101 or (self._method == b"CONNECT" and head.status < 300):
+                    self._switched = True
+                    self.rest = data
+                elif head.framing:
+                    if head.framing == len(data):
+                        # All of it came in one read.
+                        out.append(data)
+                        out.append(END)
+                        return out
+                    self._begin_content(head.framing, head.fields.lines)
+                    self._read_content(data, out)  # type: ignore[arg-type]
+                else:
+                    out.append(END)
+                    self.rest = data
+                return out
+        except RemoteProtocolError:
+            self._buffer = b""
+            self._awaiting = False
+            self._break()
+            raise
         return out
 
     def closed(self) -> list[ResponseEvent]:
@@ -124,6 +147,9 @@ class ResponseParser(MessageReader):
         return []
 
     def _head(self, block: bytes) -> ResponseHead:
+        like = self._like
+        if like is not None and block == self._block:
+            return like.again()
         lines = block.split(b"\r\n")
         match = _LINE.fullmatch(lines.pop(0))
         if match is None:
@@ -134,12 +160,15 @@ class ResponseParser(MessageReader):
         head = ResponseHead(int(status), reason or b"", 0 if minor == b"0" else 1, Fields(lines))
         special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
         self._read_special(head, special)
+        if len(block) <= KEPT_BLOCK and head.status >= 200:
+            self._block = block
+            self._like = head
         return head
 
     def _read_special(self, head: ResponseHead, special: list[FieldLine]) -> None:
         length: int | None = None
         chunked = False
-        options: frozenset[bytes] | None = None
+        options: Set[bytes] | None = None
         nominating = False
         upgrade: bytes | None = None
         hop: list[bytes] = []
@@ -154,7 +183,7 @@ class ResponseParser(MessageReader):
                 length = known.number
             elif code == CONNECTION:
                 hop.append(known.line)
-                options = known.options if options is None else options | known.options
+                options = known.options if options is None else joined(options, known.options)
                 if not known.only_usual:
                     nominating = True
             elif code == TRANSFER_ENCODING:
@@ -162,11 +191,11 @@ class ResponseParser(MessageReader):
                 if chunked or known.value.lower() != b"chunked":
                     raise RemoteProtocolError("a bad Transfer-Encoding", "RFC 9112 section 6.1")
                 chunked = True
-            elif code == HOP or code == LOOKALIKE or code == TE:
+            elif code in _DROPPED:
                 hop.append(known.line)
             elif code == UPGRADE:
                 hop.append(known.line)
-                upgrade = known.value
+                upgrade = known.value if upgrade is None else upgrade + b", " + known.value
         if options is not None:
             if b"close" in options:
                 head.persistent = False
@@ -187,7 +216,7 @@ class ResponseParser(MessageReader):
         status = head.status
         if status < 200 or status == 204:
             return
-        head.length = length
+        head.length = head.received_length = length
         if status == 304 or self._method == b"HEAD" or (self._method == b"CONNECT" and status < 300):
             return
         if chunked:
@@ -199,5 +228,6 @@ class ResponseParser(MessageReader):
             head.persistent = False
 
 
+_DROPPED = frozenset((HOP, LOOKALIKE, TE))
 #: What a Connection field of a response can't take away: its loss would change what the content means.
 _MESSAGE = frozenset((b"content-type", b"content-encoding", b"content-range", b"set-cookie", b"cache-control", b"date"))

@@ -7,7 +7,7 @@ written here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 #: The last chunk and an empty trailer section.
@@ -18,22 +18,32 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
 
-def request_head(method: bytes, target: bytes, lines: list[bytes]) -> bytes:
-    """Write a request head; we are HTTP/1.1 to every upstream (RFC 9110 section 2.5)."""
-    return b"%b %b HTTP/1.1\r\n%b\r\n\r\n" % (method, target, b"\r\n".join(lines))
+def section(lines: Sequence[bytes]) -> bytes:
+    """Join field lines, each with its CRLF."""
+    return b"\r\n".join((*lines, b"")) if lines else b""
 
 
-def response_head(status: int, reason: bytes, lines: list[bytes]) -> bytes:
-    """Write a response head; an empty reason becomes the registered one."""
-    reason = reason or _REASONS.get(status, b"")
-    if lines:
-        return b"HTTP/1.1 %d %b\r\n%b\r\n\r\n" % (status, reason, b"\r\n".join(lines))
-    return b"HTTP/1.1 %d %b\r\n\r\n" % (status, reason)
+def request_head(method: bytes, target: bytes, fields: bytes) -> bytes:
+    """
+    Write a request head; we are HTTP/1.1 to every upstream (RFC 9110 section 2.5).
+
+    @param fields: a L{section}.
+    """
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, fields)
+
+
+def response_head(status: int, reason: bytes, fields: bytes) -> bytes:
+    """
+    Write a response head; an empty reason becomes the registered one.
+
+    @param fields: a L{section}.
+    """
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason or _REASONS.get(status, b""), fields)
 
 
 def chunk(content: bytes) -> bytes:
-    """Write one chunk; C{content} must not be empty, or it would end the message."""
-    return b"%x\r\n%b\r\n" % (len(content), content)
+    """Write one chunk; nothing for no content, because an empty chunk would end the message."""
+    return b"%x\r\n%b\r\n" % (len(content), content) if content else b""
 
 
 def last_chunk(trailers: Iterable[bytes]) -> bytes:

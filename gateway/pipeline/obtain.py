@@ -1,0 +1,116 @@
+"""
+Getting an answer: a hop, the request sent on it, and again where that is allowed.
+
+A kept connection may have died before it saw the request. That is no answer; the request may be sent again, but only
+for the methods that may be repeated, without content, and before any byte of an answer (RFC 9112 section 9.3.1, RFC
+9110 section 9.2.2). A hop that could not be reached is another matter: nothing was sent, so any method may go elsewhere.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+
+from gateway.api.answers import Server
+from gateway.api.errors import TransactionError, UpstreamError
+from gateway.api.transaction import Phase
+from gateway.pipeline.dispatch import CallPlans
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.ports import Hop
+from gateway.wire.events import CHUNKED, ResponseHead
+
+_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+#: How often one request may be sent again.
+RETRIES = 3
+
+
+def send(x: Exchange, hop: Hop) -> None:
+    """Send the request on a hop; its content flows by itself from here on."""
+    txn = x.txn
+    upload = x.upload
+    asked = x.asked
+    upstream = x.upstream
+    x.hop = hop
+    txn.upstream = hop.address
+    txn.route = upstream.route
+    txn.phase = Phase.FORWARDED
+    if upload is None:
+        hop.ask(asked.raw_method, upstream.head(txn, hop, None), x)
+        return
+    chunked = asked.framing == CHUNKED or upload.filtered
+    hop.send(asked.raw_method, upstream.head(txn, hop, chunked), chunked, x)
+    upload.open(hop)
+    if x.hop is hop:
+        if not upload.ended:
+            hop.stream(upload)
+        hop.flush()
+
+
+async def obtain(x: Exchange, plans: CallPlans, failed: UpstreamError | None = None) -> ResponseHead:
+    """
+    Get the head of the final response.
+
+    @param failed: how a first try on a kept connection ended; C{None}: there was none.
+    @raise UpstreamError: there is no answer.
+    """
+    upstream = x.upstream
+    txn = x.txn
+    tries = 0
+    if failed is not None:
+        if not _repeatable(x, failed):
+            raise failed
+        tries = 1
+    while True:
+        sent = False
+        try:
+            hop = upstream.take(txn) if tries < RETRIES else None
+            if hop is None:
+                hop = await dial(x, plans)
+            sent = True
+            send(x, hop)
+            head: ResponseHead = await x.signal
+            return head
+        except UpstreamError as error:
+            x.hop = None
+            tries += 1
+            if tries > RETRIES:
+                raise
+            if sent:
+                if not _repeatable(x, error):
+                    raise
+            elif not upstream.another(txn, error):
+                raise
+
+
+async def dial(x: Exchange, plans: CallPlans) -> Hop:
+    """
+    Connect, and ask whether the address that was really dialled may be talked to.
+
+    @raise TransactionError: it can't be reached, or may not.
+    """
+    txn = x.txn
+    txn.route = x.upstream.route
+    hop: Hop = await x.upstream.dial(txn)
+    x.hop = hop
+    txn.upstream = hop.address
+    plan = plans.upstream_connected
+    if plan is not None and hop.used == 0:
+        address, _, port = hop.address.rpartition(":")
+        block = plan(txn, Server(txn.request.host, address.strip("[]"), int(port or 0)))
+        if type(block) is CoroutineType:
+            block = await block
+        if block is not None:
+            txn.verdict = block
+            raise TransactionError(block.why, status=block.status, page=block.page)
+    return hop
+
+
+def _repeatable(x: Exchange, error: UpstreamError) -> bool:
+    hop = x.last_hop
+    return (
+        error.page == "upstream_closed"
+        and hop is not None
+        and hop.used > 1
+        and x.upload is None
+        and x.asked.raw_method in _IDEMPOTENT
+        and not x.answering
+    )

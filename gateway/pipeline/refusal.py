@@ -1,0 +1,112 @@
+"""
+Answers made here: pages of refusals and failures, challenges, synthetic responses.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+
+from gateway.api.answers import Challenge
+from gateway.api.errors import ClientError
+from gateway.api.transaction import Aborted, Failed, Outcome, Refused, Response, Transaction
+from gateway.api.verdicts import Block, Respond, Verdict
+from gateway.pipeline.dispatch import CallPlans
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.pages import page
+
+#: Seconds after which a client is told to try again, where the fault knows no better.
+RETRY_AFTER = 5
+
+
+class ClientGone(Exception):
+    """
+    The client's connection ended while its transaction ran.
+
+    @ivar why: for the log.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Refusals:
+    """Gives the client what there is to say in the origin's place."""
+
+    _log = Logger()
+
+    def __init__(self, plans: CallPlans) -> None:
+        self._plans = plans
+
+    async def refuse(self, x: Exchange, verdict: Verdict) -> Outcome:
+        """Answer as a verdict says."""
+        x.txn.verdict = verdict
+        if isinstance(verdict, Respond):
+            response = verdict.response
+        else:
+            assert isinstance(verdict, Block)
+            response = await self._page(x, verdict.page, verdict.status, verdict.why, None)
+        x.drop(ClientError("refused"))
+        answer(x, response)
+        return Refused(verdict)
+
+    async def late(self, x: Exchange, outcome: Refused | Failed) -> Outcome:
+        """Answer a failure if an answer can still be sent; else let the client see that its message is cut off."""
+        retry_after = None
+        if isinstance(outcome, Failed):
+            error = outcome.error
+            name, status, detail = error.page, error.status, error.detail
+            retry_after = getattr(error, "retry_after", None)
+        else:
+            block = outcome.verdict
+            assert isinstance(block, Block)
+            name, status, detail = block.page, block.status, block.why
+        x.drop(ClientError("refused"))
+        if not x.down.answerable:
+            x.down.fail(ClientError(detail))
+            return outcome
+        try:
+            response = await self._page(x, name, status, detail, retry_after)
+        except ClientGone as gone:
+            return Aborted("client", gone.why)
+        except CancelledError:
+            return Aborted("gateway", "cancelled")
+        except Exception:
+            self._log.failure("no page {name} for transaction {id}", name=name, id=x.txn.id)
+            response = Response(status)
+        answer(x, response)
+        return outcome
+
+    async def _page(self, x: Exchange, name: str, status: int, detail: str, retry_after: float | None) -> Response:
+        txn = x.txn
+        if self._plans.page is not None:
+            made = self._plans.page(txn, name)
+            if type(made) is CoroutineType:
+                made = await made
+            if made is not None:
+                return made
+        accept = txn.request.fields.combined("accept") or ""
+        if status == 503 and retry_after is None:
+            retry_after = RETRY_AFTER
+        return page(name, status, txn, detail, accept, retry_after=None if retry_after is None else int(retry_after))
+
+
+def answer(x: Exchange, response: Response) -> None:
+    """Send a whole response made here."""
+    x.txn.response = response
+    x.txn.status = response.status
+    x.down.answer(response)
+
+
+def challenged(txn: Transaction, challenge: Challenge) -> Respond:
+    """Make a 407, or a 401 where we stand for the origin (RFC 9110 section 11.7)."""
+    proxy = txn.client.mode != "reverse"
+    response = page("authenticate", 407 if proxy else 401, txn, challenge.why)
+    for scheme in challenge.schemes:
+        response.fields.add("Proxy-Authenticate" if proxy else "WWW-Authenticate", scheme)
+    return Respond(response)
+
+

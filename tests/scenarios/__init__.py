@@ -1,0 +1,1 @@
+"""A whole gateway between scripted peers, in memory: one file for each rule."""
