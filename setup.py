@@ -29,7 +29,6 @@ DEPENDENCIES = [
     "pyasn1<0.8",
     "msgspec>=0.20",
     "prometheus-client>=0.22",
-    "tomlkit>=0.13",
 ]
 
 EXTRAS = {

@@ -41,7 +41,7 @@ def idle(
             ),
         ):
             folder = state / kind.partition(" ")[0]
-            with start_gateway(ports, cores, folder) as gateway:
+            with start_gateway(ports, cores, folder, client_idle="300s") as gateway:
                 entrance = ports.forward if role is Role.FORWARD else ports.reverse
                 with load.held(entrance, 100, asked):
                     _further_client(ports)

@@ -22,14 +22,27 @@ def ports_from(base: int) -> Ports:
 
 
 def start_gateway(
-    ports: Ports, cores: Cores, state: Path, *, upload_limit: str = "2GiB"
+    ports: Ports,
+    cores: Cores,
+    state: Path,
+    *,
+    upload_limit: str = "2GiB",
+    client_idle: str = "30s",
 ) -> Program:
     """
     Start the gateway and wait until both listeners are up.
 
+    The time limits are the gateway's own defaults unless something else is said.
+
     @raise DidNotStart: with the end of its output.
     """
-    program = GATEWAY.start(Role.FORWARD, ports, cores, state, {"UPLOAD_LIMIT": upload_limit})
+    program = GATEWAY.start(
+        Role.FORWARD,
+        ports,
+        cores,
+        state,
+        {"UPLOAD_LIMIT": upload_limit, "CLIENT_IDLE": client_idle},
+    )
     try:
         program.wait_ready(ports.forward, ports.reverse)
     except BaseException:

@@ -56,6 +56,10 @@ class Listeners:
             return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
         return f"unix:{os.fsdecode(host.name)}"
 
+    def is_open(self, owner: Any) -> bool:
+        """Tell whether a port is there and accepts."""
+        return owner in self._ports
+
     def addresses(self) -> set[tuple[str, int]]:
         """Give address and port of every TCP port, for the destination guard."""
         found: set[tuple[str, int]] = set()

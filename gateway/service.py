@@ -27,6 +27,7 @@ from gateway.admin.site import admin_site
 from gateway.api.events import Event
 from gateway.api.services import Services
 from gateway.config.addresses import Listen
+from gateway.config.cautions import cautions
 from gateway.config.schema import Config
 from gateway.listeners import Listeners
 from gateway.message.via import Via
@@ -42,9 +43,6 @@ from gateway.record.counters import Counters
 from gateway.record.recorder import Recorder
 from gateway.upstreams import Upstreams
 from gateway.wire.limits import HeadLimits
-
-#: Hooks that the pipeline does not call yet. A plugin that relies on one is refused: no hook is skipped in silence.
-_LATER_HOOKS = ("client_hello", "content_need", "scan_content", "cache_store", "admin_pages", "counters")
 
 
 class StartError(Exception):
@@ -69,7 +67,6 @@ class GatewayService(Service):
 
         @param extra_plugins: plugins beside the installed ones, for tests and embedding.
         @raise gateway.config.faults.ConfigError: the plugins' settings have faults.
-        @raise StartError: a plugin needs a hook that does not exist yet.
         """
         self.config = config
         self.reactor = reactor
@@ -80,9 +77,6 @@ class GatewayService(Service):
         self.threads = ThreadPools(reactor, self.tell)
         services = Services(clock=reactor, events=self.tell, log=Logger("gateway.plugin"), threads=self.threads)
         self.plugins: LoadedPlugins = load_plugins(config, services, extra=extra_plugins)
-        for hook in _LATER_HOOKS:
-            if getattr(self.plugins.plans, hook) is not None:
-                raise StartError(f"the hook {hook} is not available in this version; disable the plugin that has it")
         prefix = secrets.token_hex(4)
         self.via = Via(config.gateway.name or f"gateway-{prefix}")
         self.pipeline = Pipeline(self.plugins.plans, self.recorder, self.via)
@@ -125,7 +119,6 @@ class GatewayService(Service):
 
     async def _start(self) -> None:
         raise_descriptor_limit()
-        self.recorder.start()
         await self.plugins.start()
         self.upstreams.start()
         health = self.config.admin.health
@@ -137,6 +130,9 @@ class GatewayService(Service):
             self.listenings.append(listening)
             self._open(mode.name, listen, listening, plain=False)
         become(self.config.gateway.user, self.config.gateway.group)
+        # After that, or the user could not reopen a log that root made. Lines written before are kept.
+        self.recorder.start()
+        self.readiness.add("listeners", self._listeners_down)
         self._signals.install()
         self._notifier.tell("READY=1", f"STATUS=gateway {__version__} serves")
         if self._notifier.watchdog_seconds:
@@ -167,6 +163,11 @@ class GatewayService(Service):
             room=self._has_room,
             max_connections=listen.max_connections,
         )
+
+    def _listeners_down(self) -> str | None:
+        """Say what is wrong with the listeners, for readiness."""
+        missing = [listening.name for listening in self.listenings if not self.listeners.is_open(listening)]
+        return f"closed: {', '.join(missing)}" if missing else None
 
     def _has_room(self) -> bool:
         most = self.config.limits.connections
@@ -202,6 +203,7 @@ class GatewayService(Service):
             lines.append(f"  health and metrics on {where}     try: curl http://{where}/readyz")
         path = self.config.log.access.path
         lines.append(f"  access log: {'standard output' if path == '-' else path or 'off'}")
+        lines.extend(f"  caution: {caution}" for caution in cautions(self.config))
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
 

@@ -113,6 +113,7 @@ class Peer:
             "WEB_ORIGIN": str(ports.web_origin),
             "TUNNEL_ORIGIN": str(ports.tunnel_origin),
             "UPLOAD_LIMIT": "2GiB",
+            "CLIENT_IDLE": "300s",
             **(settings or {}),
         }
         for template in self.templates[role]:

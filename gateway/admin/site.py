@@ -32,7 +32,13 @@ def admin_site(readiness: Readiness, numbers: Numbers, reactor: IReactorTime) ->
     root.putChild(b"metrics", MetricsPage(numbers))
     site = Site(root, _Request, timeout=IDLE_SECONDS, reactor=reactor)
     site.noisy = False
+    # A probe every second is no news; the access log is for clients.
+    site.log = _unlogged  # type: ignore[method-assign,assignment]
     return site
+
+
+def _unlogged(request: Request) -> None:
+    """Keep twisted.web from logging each request."""
 
 
 class _Root(Resource):

@@ -57,7 +57,6 @@ NOT_CALLED_YET: Final = frozenset(
     (
         "admin_pages",
         "cache_store",
-        "client_connected",
         "client_hello",
         "content_need",
         "counters",
@@ -253,7 +252,9 @@ class Plugin:
         included; not again when the core tries another origin.
 
         Answers:
-          - L{Route}: it goes there. The destination guard still holds.
+          - L{Route}: it goes there, and the destination guard judges the address, a parent's too. The requests of a
+            site can't be sent elsewhere: any kind but C{"direct"} is an error of the plugin there, the page
+            gateway_error, 500.
           - C{None}: no opinion, the next plugin is asked; if nobody has one, the configured parent or site decides,
             else it goes to its target directly.
 

@@ -71,7 +71,7 @@ def settings_page() -> str:
         + _rows(settings(Rule))
     )
     listener = next(field.kind for field in fields_of(_struct("admin")) if field.kind is not None)
-    assert listener.table is not None, "listeners have a table form"  # noqa: S101
+    assert listener.table is not None, "listeners have a table form"
     parts.append(
         "## Listeners\n\nA listener with options is a table, "
         '`{ address = "0.0.0.0:8080", max_connections = 500 }`.\n\n'

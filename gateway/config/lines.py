@@ -84,7 +84,7 @@ class _Scanner:
                 keys.append(tomllib.loads(f"key = {quoted[0]}")["key"])
             else:
                 bare = _BARE.match(self._text, self._at)
-                assert bare is not None, "tomllib accepted this key"  # noqa: S101
+                assert bare is not None, "tomllib accepted this key"
                 self._at = bare.end()
                 keys.append(bare[0])
             self._skip(_SPACE)
@@ -130,7 +130,7 @@ class _Scanner:
 
     def _skip(self, pattern: re.Pattern[str]) -> None:
         match = pattern.match(self._text, self._at)
-        assert match is not None, "tomllib accepted this text"  # noqa: S101
+        assert match is not None, "tomllib accepted this text"
         self._at = match.end()
 
     def _line(self) -> int:

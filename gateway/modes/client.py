@@ -9,7 +9,9 @@ read the response before it sees a reset (RFC 9112 section 9.6).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic, time
+from types import CoroutineType
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -17,18 +19,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.api.errors import ClientError, TransactionError
+from gateway.api.errors import ClientError, PluginError, TransactionError
 from gateway.api.transaction import Client, Request, Response, Timings, Transaction
+from gateway.api.verdicts import Block
 from gateway.message.fields import Fields
-from gateway.message.forwarding import Forwarding
+from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.target import InvalidTarget
 from gateway.modes.listening import Listening
 from gateway.modes.mode import NOWHERE
 from gateway.modes.writer import ResponseWriter
 from gateway.net.faults import UpstreamTimeout
+from gateway.net.splice import unsent_bytes
 from gateway.net.tunnel import Tunnel, TunnelEnd
 from gateway.pipeline.body import BodyPipe, ContentRefused
-from gateway.pipeline.driver import Signal
+from gateway.pipeline.driver import Signal, Task
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.refusal import ClientGone
 from gateway.pipeline.run import TimedOut
@@ -73,6 +77,7 @@ class ClientConnection:
         "_paused",
         "_trusted",
         "_tunnel",
+        "_untaken",
         "_writer",
         "allowed",
         "client",
@@ -95,6 +100,8 @@ class ClientConnection:
         self.allowed: bool | None = None
         self.forwarding: Forwarding | None = None
         self.forwarding_site: Any = None
+        # What the client had not taken at the last look.
+        self._untaken = -1
         self._exchange: Exchange | None = None
         self._tunnel: Tunnel | None = None
         self._deadline = listening.deadlines.watch(self._expired)
@@ -103,7 +110,7 @@ class ClientConnection:
         self._gone = False
         self._paused = False
         self._lingered = -1
-        self._trusted = bool(client.address) and client.address in listening.trusted
+        self._trusted = trusts(listening.trusted, client.address)
 
     # What the transport calls.
 
@@ -111,8 +118,12 @@ class ClientConnection:
         """Take the transport and wait for the first request."""
         self.transport = transport
         self._writer.transport = transport
-        self._listening.opened(self)
-        self._deadline.reset(self._listening.client_idle)
+        listening = self._listening
+        listening.opened(self)
+        self._deadline.reset(listening.client_idle)
+        plan = listening.pipeline.plans.client_connected
+        if plan is not None:
+            self._screen(plan)
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes: a request, content of the running one, or what waits behind it."""
@@ -148,7 +159,9 @@ class ClientConnection:
         """
         self._half_closed = True
         if self._exchange is None:
-            self.transport.loseConnection()
+            # With pipelined requests left it is only waited for the client to read its answers.
+            if not self.parser.rest:
+                self._close()
         elif self.parser.reading_content:
             self._interrupt(ClientGone("the request was cut off"))
 
@@ -177,6 +190,8 @@ class ClientConnection:
         """Read again."""
         if not self._gone and self._paused:
             self._paused = False
+            if self._exchange is not None:
+                self.touch()
             if not self._half_closed:
                 self.transport.resumeProducing()
 
@@ -200,9 +215,46 @@ class ClientConnection:
         elif not self._gone:
             self.transport.abortConnection()
 
+    # Screening.
+
+    def _screen(self, plan: Callable[[Client], Any]) -> None:
+        """Ask the plugins whether to talk to this client at all; until they have said nothing is read."""
+        try:
+            answer = plan(self.client)
+        except PluginError as error:
+            self._turn_away(error.detail)
+            return
+        if type(answer) is CoroutineType:
+            self.pause()
+            Task().start(self._screened(answer))
+        elif answer is not None:
+            self._turn_away(answer.why)
+
+    async def _screened(self, waiting: CoroutineType[Any, Any, Block | None]) -> None:
+        try:
+            block = await waiting
+        except PluginError as error:
+            self._turn_away(error.detail)
+            return
+        if block is not None:
+            self._turn_away(block.why)
+        else:
+            self.resume()
+
+    def _turn_away(self, why: str) -> None:
+        self._log.info(
+            "{listener}: {client} turned away: {why}",
+            listener=self._listening.name,
+            client=self.client.address,
+            why=why,
+        )
+        if not self._gone:
+            self.transport.abortConnection()
+
     # Reading requests.
 
     def _read(self, data: bytes) -> None:
+        begun = self.parser.partial
         try:
             events = self.parser.receive(data)
         except RemoteProtocolError as error:
@@ -210,7 +262,9 @@ class ClientConnection:
             return
         listening = self._listening
         if not events:
-            self._deadline.reset(listening.request_head)
+            # The time for a head runs from its first byte, or a byte now and then would hold the connection for ever.
+            if not begun:
+                self._deadline.reset(listening.request_head)
             return
         deadline = self._deadline
         deadline.at = at = listening.deadlines.now + listening.inactivity
@@ -337,8 +391,8 @@ class ClientConnection:
             while self._exchange is None and not self._gone and self._lingered < 0 and self.parser.rest:
                 if getattr(self.transport, "queued", 0) > PIPELINE_BYTES:
                     # The client does not read its answers: go on when it does.
-                    self.transport.registerProducer(_Resume(self), True)
                     self.pause()
+                    self.transport.registerProducer(_Drained(self), False)
                     return
                 try:
                     events = self.parser.next()
@@ -356,8 +410,11 @@ class ClientConnection:
         """The client has read its answers: go on with what it asked meanwhile."""
         self.transport.unregisterProducer()
         self._advance()
-        if self._exchange is None:
-            self.resume()
+        if self._exchange is None and self._lingered < 0:
+            if self._half_closed and not self.parser.rest:
+                self._close()
+            else:
+                self.resume()
 
     def _close(self) -> None:
         self._deadline.reset(LINGER_SECONDS)
@@ -389,7 +446,11 @@ class ClientConnection:
     def _expired(self) -> None:
         """A time limit ran out; which one follows from what goes on."""
         exchange = self._exchange
-        if self._lingered >= 0 and exchange is None:
+        listening = self._listening
+        if exchange is None and self._takes():
+            # It still reads the end of its last response.
+            self._deadline.reset(listening.client_idle if self._lingered < 0 else LINGER_SECONDS)
+        elif self._lingered >= 0 and exchange is None:
             self.transport.abortConnection()
         elif exchange is None:
             if self.parser.partial:
@@ -403,7 +464,9 @@ class ClientConnection:
 
     def _stalled(self, exchange: Exchange) -> None:
         """Nothing moved for too long inside a transaction: say whose turn it was."""
-        if exchange.download is not None and not exchange.download.ended and exchange.download.paused:
+        if self._takes():
+            self._deadline.reset(self._listening.inactivity)
+        elif exchange.download is not None and not exchange.download.ended and exchange.download.paused:
             self._interrupt(ClientGone("the client took no more of the response"))
             self.transport.abortConnection()
         elif self.upload is not None and not self.upload.paused:
@@ -413,6 +476,14 @@ class ClientConnection:
             )
         else:
             self._interrupt(TimedOut(UpstreamTimeout("the server was silent for too long")))
+
+    def _takes(self) -> bool:
+        """
+        Tell whether the client has taken some of what waits for it since the last look, in our buffer or the kernel's.
+        """
+        untaken = getattr(self.transport, "queued", 0) + unsent_bytes(self.transport)
+        before, self._untaken = self._untaken, untaken
+        return 0 < untaken != before
 
     def touch(self) -> None:
         """Something moved."""
@@ -468,18 +539,18 @@ class ClientConnection:
         return ended
 
 
-class _Resume:
-    """A producer whose only work is to be told that the transport's queue is empty."""
+class _Drained:
+    """A pull producer that has nothing: it is asked for more when the transport's queue is empty, and that is all."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
-
-    def pauseProducing(self) -> None:
-        """Nothing is produced."""
+        self._asked = False
 
     def resumeProducing(self) -> None:
-        """The queue is empty."""
-        self._connection._drained()
+        """Be asked: the first time when it is registered, then when the queue is empty."""
+        if self._asked:
+            self._connection._drained()
+        self._asked = True
 
     def stopProducing(self) -> None:
         """The connection is gone."""

@@ -7,15 +7,15 @@ Direct, or through a parent by rule. What the guard thinks of the address is ask
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.api.answers import Route
 from gateway.api.errors import ClientError, TransactionError, UpstreamError
 from gateway.api.transaction import Response, Transaction
 from gateway.config.parents import Parent
-from gateway.message.forwarding import Forwarding, Policy
+from gateway.message.forwarding import Addresses, Forwarding, Policy, trusts
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
 from gateway.message.via import Via
 from gateway.modes import onward
@@ -25,6 +25,12 @@ from gateway.pipeline.driver import Signal
 from gateway.wire.events import RequestHead, ResponseHead
 from gateway.wire.lines import FORWARDING
 from gateway.wire.write import request_head, section
+
+
+class AllowedPorts(Protocol):
+    """Ports that something may be done with."""
+
+    def __contains__(self, port: int, /) -> bool: ...
 
 
 class ForwardMode:
@@ -39,11 +45,11 @@ class ForwardMode:
         pool: Pool,
         via: Via,
         *,
-        allow_from: Container[str],
-        connect_ports: Container[int],
+        allow_from: Addresses,
+        connect_ports: AllowedPorts,
         parents: Sequence[Parent] = (),
         xff: Policy = "delete",
-        trusted: Container[str] = (),
+        trusted: Addresses = (),
         connect_seconds: float = 30.0,
     ) -> None:
         self.dialer = dialer
@@ -97,7 +103,7 @@ class ForwardMode:
             return answer
         if self.xff != "delete" and connection.forwarding is None:
             address = connection.client.address
-            connection.forwarding = Forwarding(self.xff, address, "http", trusted=address in self.trusted)
+            connection.forwarding = Forwarding(self.xff, address, "http", trusted=trusts(self.trusted, address))
         parent = None
         for candidate in self.parents:
             if candidate.takes(request.host):
@@ -109,7 +115,7 @@ class ForwardMode:
 class ForwardUpstream:
     """Where one request of the forward proxy goes."""
 
-    __slots__ = ("_forwarding", "_head", "_mode", "_parent", "_route", "route", "tunnels")
+    __slots__ = ("_forwarding", "_guarded", "_head", "_mode", "_parent", "_route", "route", "tunnels")
 
     def __init__(
         self, mode: ForwardMode, head: RequestHead, parent: Parent | None, forwarding: Forwarding | None
@@ -119,14 +125,17 @@ class ForwardUpstream:
         self._parent = parent
         self._forwarding = forwarding
         self._route: tuple[str, int] | None = None
+        # A parent of the configuration may be anywhere; whatever else is dialled is judged.
+        self._guarded = parent is None
         self.tunnels = head.raw_method == b"CONNECT"
         self.route = "direct" if parent is None else "parent"
 
     def reroute(self, txn: Transaction, route: Route) -> None:
-        """Go where a plugin says; a parent it names has no credentials of ours."""
+        """Go where a plugin says, past the guard's eyes; a parent that it names gets no credentials of ours."""
         self.route = route.kind
         self._parent = None
         self._route = None
+        self._guarded = True
         if route.kind == "parent":
             self._parent = Parent(route.host, route.port)
         elif route.kind == "origin":
@@ -149,7 +158,7 @@ class ForwardUpstream:
                 key[1],
                 mode.pool.factory(key),  # type: ignore[arg-type]
                 timeout=mode.connect_seconds,
-                guarded=self._parent is None,
+                guarded=self._guarded,
                 trace=trace,
             )
         except TransactionError:
@@ -219,7 +228,7 @@ class ForwardUpstream:
         """
         parent = self._parent
         if parent is not None:
-            return parent.host, parent.port, "parent"
+            return parent.host, parent.port, "guarded parent" if self._guarded else "parent"
         if self._route is not None:
             return *self._route, "route"
         return self._head.host, self._head.port, "direct"

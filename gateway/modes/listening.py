@@ -7,7 +7,7 @@ refused at once when there are too many, and a request when its client may not u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gateway.api.transaction import Client
-from gateway.message.forwarding import client_address
+from gateway.message.forwarding import Addresses, client_address
 from gateway.modes.mode import Mode
 from gateway.net.deadlines import Deadlines
 from gateway.pipeline.run import Pipeline
@@ -95,7 +95,7 @@ class Listening:
         limits: HeadLimits,
         times: Times,
         upload_limit: int,
-        trusted: Container[str],
+        trusted: Addresses,
         traffic: Traffic,
         proxy_protocol: bool = False,
         room: Callable[[], bool] = lambda: True,

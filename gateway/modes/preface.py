@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.api.transaction import Client
+from gateway.message.forwarding import trusts
 from gateway.modes.client import ClientConnection
 from gateway.modes.listening import Listening
 from gateway.wire.proxy_protocol import Decoder, Endpoint, ProxyProtocolError
@@ -34,9 +35,9 @@ class ProxiedConnection:
         self._deadline = listening.deadlines.watch(self._expired)
 
     def makeConnection(self, transport: Any) -> None:
-        """Take the transport; a peer that is not trusted is cut off."""
+        """Take the transport; a peer that is not trusted, or has no address, is cut off."""
         self._transport = transport
-        if self._client.address not in self._listening.trusted:
+        if not trusts(self._listening.trusted, self._client.address):
             self._log.warn(
                 "{listener}: {peer} is not in network.trusted_proxies and may not speak for clients",
                 listener=self._listening.name,

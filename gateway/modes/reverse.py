@@ -13,10 +13,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from gateway.api.answers import Route
-from gateway.api.errors import ClientError, TransactionError
+from gateway.api.errors import ClientError, GatewayError, TransactionError
 from gateway.api.transaction import Failed, Response, Transaction
 from gateway.config.schema import Site
-from gateway.message.forwarding import Forwarding
+from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.location import OriginReferences
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
 from gateway.message.via import Via
@@ -26,7 +26,12 @@ from gateway.modes.origins import OriginState
 from gateway.modes.sites import HostTable
 from gateway.modes.sticky import StickyCookie
 from gateway.net.dial import Dialer, Trace
-from gateway.net.faults import DescriptorsExhausted, SourcePortsExhausted, UpstreamClosed, UpstreamTimeout
+from gateway.net.faults import (
+    DescriptorsExhausted,
+    SourcePortsExhausted,
+    UpstreamClosed,
+    UpstreamTimeout,
+)
 from gateway.net.upstream import Pool, UpstreamConnection
 from gateway.wire.events import RequestHead, ResponseHead
 from gateway.wire.lines import COOKIE, FORWARDING, REQUEST_ID, FieldLine
@@ -126,7 +131,7 @@ class ReverseMode:
         forwarding = connection.forwarding
         if forwarding is None or connection.forwarding_site is not site:
             address = connection.client.address
-            forwarding = Forwarding(site.site.xff, address, "http", trusted=address in self.trusted)
+            forwarding = Forwarding(site.site.xff, address, "http", trusted=trusts(self.trusted, address), forwarded=self.forwarded)
             connection.forwarding = forwarding
             connection.forwarding_site = site
         return ReverseUpstream(self, site, head, forwarding)
@@ -152,11 +157,12 @@ class ReverseUpstream:
 
     def reroute(self, txn: Transaction, route: Route) -> None:
         """
-        Go where a plugin says.
+        Stay: a site's requests go to the site's own origins.
 
-        @raise ClientError: a site's requests go to the site's origins.
+        @raise GatewayError: a plugin says something else than C{"direct"}.
         """
-        raise ClientError("a site's requests can't be sent elsewhere", status=500, page="gateway_error")
+        if route.kind != "direct":
+            raise GatewayError("a plugin sent the request of a site elsewhere than to its origins")
 
     def take(self, txn: Transaction) -> UpstreamConnection | None:
         """Choose an origin and give a kept connection to it."""

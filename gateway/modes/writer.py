@@ -9,13 +9,14 @@ without either it is reset.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from time import time
 from typing import Any, Protocol
 
 from gateway.api.errors import TransactionError
 from gateway.api.transaction import Response, Transaction
+from gateway.message.dates import http_date
 from gateway.wire.events import RequestHead
 from gateway.wire.write import LAST_CHUNK, chunk, last_chunk, response_head, section
-
 
 #: Below this head and content are joined, above they go by one sendmsg.
 JOIN_BYTES = 65536
@@ -23,6 +24,9 @@ JOIN_BYTES = 65536
 
 class Tunnels(Protocol):
     """A connection that can become a tunnel."""
+
+    def touch(self) -> None:
+        """Something moved."""
 
     def tunnel(self, hop: Any, rest: bytes, fields: bytes | None) -> Awaitable[TransactionError | None]:
         """See L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
@@ -38,7 +42,7 @@ class ResponseWriter:
     @ivar framed: the client can see by itself where the response ends, and so whether it is cut off.
     """
 
-    __slots__ = ("_chunked", "_connection", "_head_only", "_minor", "_out", "_streaming", "answerable", "complete", "framed", "persistent", "transport", "txn")
+    __slots__ = ("_chunked", "_connection", "_head_only", "_minor", "_out", "_producer", "answerable", "complete", "framed", "persistent", "transport", "txn")
 
     def __init__(self, connection: Tunnels) -> None:
         self._connection: Tunnels | None = connection
@@ -48,7 +52,7 @@ class ResponseWriter:
         self._minor = 1
         self._head_only = False
         self._chunked = False
-        self._streaming = False
+        self._producer: Any = None
         self.answerable = False
         self.complete = False
         self.persistent = False
@@ -112,6 +116,8 @@ class ResponseWriter:
         out = self._out
         if out:
             self._out = []
+            if self._connection is not None:
+                self._connection.touch()
             if self.txn is not None:
                 self.txn.bytes_out += sum(map(len, out))
             if len(out) == 1:
@@ -142,7 +148,11 @@ class ResponseWriter:
         content = response.content
         bodiless = response.status in (204, 304)
         length = None if response.status == 204 else len(content)
-        self.start(response.status, response.reason, section(response.fields.lines), length, bodiless)
+        fields = section(response.fields.lines)
+        if "date" not in response.fields:
+            # We have a clock (RFC 9110 section 6.6.1).
+            fields += b"Date: %b\r\n" % http_date(time())
+        self.start(response.status, response.reason, fields, length, bodiless)
         if content and not self._head_only and not bodiless:
             self._out.append(content)
         self.complete = True
@@ -150,14 +160,31 @@ class ResponseWriter:
 
     def stream(self, producer: Any) -> None:
         """Let a producer be paused while the client does not read."""
-        if not self._streaming:
-            self._streaming = True
-            self.transport.registerProducer(producer, True)
+        if self._producer is None:
+            self._producer = producer
+            self.transport.registerProducer(self, True)
+
+    # What the transport calls (an IPushProducer).
+
+    def pauseProducing(self) -> None:
+        """The client does not read."""
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client has read what we had."""
+        if self._connection is not None:
+            self._connection.touch()
+        if self._producer is not None:
+            self._producer.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The connection is gone; its transaction is told by itself."""
 
     def forget(self) -> None:
         """The transport is gone or given away."""
         self._out.clear()
-        self._streaming = False
+        self._producer = None
         self._connection = None
         self.txn = None
 
@@ -178,6 +205,6 @@ class ResponseWriter:
         return framing if self._minor else framing + b"Connection: keep-alive\r\n"
 
     def _unstream(self) -> None:
-        if self._streaming:
-            self._streaming = False
+        if self._producer is not None:
+            self._producer = None
             self.transport.unregisterProducer()

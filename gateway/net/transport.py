@@ -19,6 +19,7 @@ from typing import Any, cast
 from twisted.internet import main, tcp
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IProtocol, IReactorFDSet
+from twisted.internet.posixbase import PosixReactorBase
 from twisted.python import log
 
 #: Below this the parts of a message are joined and sent by C{send}; above, copying costs more than C{sendmsg}.
@@ -320,7 +321,8 @@ def listen(
         made = Port._fromListeningDescriptor(reactor, adopted, family, factory)
         made.startListening()
         return made
-    if not IReactorFDSet.providedBy(reactor):
+    if not isinstance(reactor, PosixReactorBase):
+        # Reactors in memory claim IReactorFDSet and have no descriptors.
         return reactor.listenTCP(port, factory, backlog=backlog, interface=interface)
     made = Port(port, factory, backlog, interface, reactor)
     made.startListening()

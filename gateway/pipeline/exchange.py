@@ -10,23 +10,25 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.api.errors import UpstreamError
-from gateway.api.transaction import Transaction
+from gateway.api.transaction import Response, Transaction
+from gateway.api.verdicts import Block
 from gateway.pipeline.body import BodyPipe, ContentRefused
 from gateway.pipeline.driver import Signal, Task
 from gateway.pipeline.ports import Downstream, Hop, Upstream
 from gateway.wire.events import RequestHead, ResponseHead
 
 
-class ContentCut(Exception):
+class LateBlock(Exception):
     """
-    Content was refused while it flowed.
+    A block that comes when the request is on its way already: content was refused while it flowed, or the address that
+    was really dialled.
 
-    @ivar refused: by whom and why.
+    @ivar block: the verdict.
     """
 
-    def __init__(self, refused: ContentRefused) -> None:
-        super().__init__(str(refused))
-        self.refused = refused
+    def __init__(self, block: Block) -> None:
+        super().__init__(block.why)
+        self.block = block
 
 
 class Whole:
@@ -52,6 +54,7 @@ class Exchange(Task):
     @ivar download: the response's content, unless it is C{content}.
     @ivar content: the whole content of a response that came in one read; C{None} if it did not.
     @ivar trailers: of such a response.
+    @ivar stored: a stored response that answers it.
     @ivar down: the client's side.
     @ivar upstream: where it goes.
     @ivar hop: the connection in use; C{None} before, between and after.
@@ -69,6 +72,7 @@ class Exchange(Task):
         "hop",
         "last_hop",
         "signal",
+        "stored",
         "trailers",
         "txn",
         "upload",
@@ -95,6 +99,7 @@ class Exchange(Task):
         self.hop: Hop | None = None
         self.last_hop: Hop | None = None
         self.answering = False
+        self.stored: Response | None = None
         self.signal: Signal[Any] = Signal()
 
     # What the hop calls.
@@ -154,7 +159,7 @@ class Exchange(Task):
 
     def cut(self, refused: ContentRefused) -> None:
         """Stop the content of either side because a filter refused it."""
-        self.interrupt(ContentCut(refused))
+        self.interrupt(LateBlock(refused.block))
 
     def drop(self, error: BaseException) -> None:
         """End what is still open towards the upstream, so that it never sees a complete request that was none."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 from types import CoroutineType
 
 from gateway.api.answers import Server
-from gateway.api.errors import TransactionError, UpstreamError
+from gateway.api.errors import UpstreamError
 from gateway.api.transaction import Phase
 from gateway.pipeline.dispatch import CallPlans
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Exchange, LateBlock
 from gateway.pipeline.ports import Hop
 from gateway.wire.events import CHUNKED, ResponseHead
 
@@ -85,7 +85,8 @@ async def dial(x: Exchange, plans: CallPlans) -> Hop:
     """
     Connect, and ask whether the address that was really dialled may be talked to.
 
-    @raise TransactionError: it can't be reached, or may not.
+    @raise TransactionError: it can't be reached.
+    @raise LateBlock: it may not.
     """
     txn = x.txn
     txn.route = x.upstream.route
@@ -99,8 +100,7 @@ async def dial(x: Exchange, plans: CallPlans) -> Hop:
         if type(block) is CoroutineType:
             block = await block
         if block is not None:
-            txn.verdict = block
-            raise TransactionError(block.why, status=block.status, page=block.page)
+            raise LateBlock(block)
     return hop
 
 

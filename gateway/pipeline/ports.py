@@ -17,7 +17,7 @@ from gateway.pipeline.body import BodyPipe, Sink
 from gateway.wire.events import ResponseHead
 
 if TYPE_CHECKING:
-    from gateway.pipeline.exchange import Exchange
+    pass
 
 
 class Hop(Sink, Protocol):

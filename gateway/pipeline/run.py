@@ -16,14 +16,29 @@ from twisted.logger import Logger
 
 from gateway.api.answers import Challenge, Route, Stored, Validator
 from gateway.api.content import ContentRefused
-from gateway.api.errors import ClientError, GatewayError, PluginError, TransactionError, UpstreamError
-from gateway.api.transaction import Aborted, Delivered, Failed, Outcome, Phase, Refused, Response, Tunnelled
-from gateway.api.verdicts import Allow, Respond, Verdict
+from gateway.api.errors import (
+    ClientError,
+    GatewayError,
+    PluginError,
+    TransactionError,
+    UpstreamError,
+)
+from gateway.api.transaction import (
+    Aborted,
+    Delivered,
+    Failed,
+    Outcome,
+    Phase,
+    Refused,
+    Response,
+    Tunnelled,
+)
+from gateway.api.verdicts import Allow, Verdict
 from gateway.message.dates import http_date
 from gateway.message.via import Via
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans
-from gateway.pipeline.exchange import WHOLE, ContentCut, Exchange
+from gateway.pipeline.exchange import WHOLE, Exchange, LateBlock
 from gateway.pipeline.obtain import dial, obtain, send
 from gateway.pipeline.ports import Record
 from gateway.pipeline.refusal import ClientGone, Refusals, answer, challenged
@@ -76,6 +91,8 @@ class Pipeline:
                 refusal = await refusal
             if refusal is not None:
                 txn.outcome = await self._refusals.refuse(x, refusal)
+            elif x.stored is not None:
+                txn.outcome = await self._serve(x, x.stored)
             elif x.upstream.tunnels:
                 txn.outcome = await self.tunnel(x)
             else:
@@ -99,15 +116,15 @@ class Pipeline:
                         txn.outcome = await self._refusals.refuse(x, refusal)
                     else:
                         self.deliver(x, head)
-                        error = None if x.content is not None else await x.signal
-                        txn.outcome = _DELIVERED if error is None else _broken_off(error)
+                        broken = None if x.content is not None else await x.signal
+                        txn.outcome = _DELIVERED if broken is None else _broken_off(broken)
         except ClientGone as gone:
             txn.outcome = Aborted("client", gone.why)
         except CancelledError:
             txn.outcome = Aborted("gateway", "cancelled")
-        except ContentCut as cut:
-            txn.verdict = cut.refused.block
-            txn.outcome = await self._refusals.late(x, Refused(cut.refused.block))
+        except LateBlock as late_block:
+            txn.verdict = late_block.block
+            txn.outcome = await self._refusals.late(x, Refused(late_block.block))
         except TimedOut as late:
             txn.outcome = await self._refusals.late(x, Failed(late.error))
         except TransactionError as error:
@@ -140,17 +157,28 @@ class Pipeline:
         txn = x.txn
         plans = self.plans
         if self._asks_more:
-            return self._identified(x)
+            return self._identified(x)  # type: ignore[return-value]
         if plans.request_headers is not None:
             verdict = plans.request_headers(txn)
             if verdict is not None:
-                return self._admitted(x, verdict)
+                return self._admitted(x, verdict)  # type: ignore[return-value]
         txn.phase = Phase.ADMITTED
         if x.upload is not None:
             self._filter_upload(x)
         return None
 
-    def judge(self, x: Exchange, head: ResponseHead) -> Opinion:
+    async def _serve(self, x: Exchange, response: Response) -> Outcome:
+        """Answer with a stored response, if it may pass."""
+        refusal = self.judge(x, response)
+        if type(refusal) is CoroutineType:
+            refusal = await refusal
+        if refusal is not None:
+            return await self._refusals.refuse(x, refusal)
+        x.drop(ClientError("answered from a store"))
+        answer(x, response)
+        return _DELIVERED
+
+    def judge(self, x: Exchange, head: Response) -> Opinion:
         """Ask whether the answer may pass."""
         txn = x.txn
         txn.response = head
@@ -159,7 +187,7 @@ class Pipeline:
         if plan is not None:
             verdict = plan(txn)
             if verdict is not None:
-                return self._judged(x, verdict)
+                return self._judged(x, verdict)  # type: ignore[return-value]
         txn.phase = Phase.JUDGED
         return None
 
@@ -202,7 +230,7 @@ class Pipeline:
             try:
                 download.filter(filters)
             except ContentRefused as refused:
-                raise ContentCut(refused) from None
+                raise LateBlock(refused.block) from None
             if download.filtered:
                 length = None
         down.start(status, head.reason, fields, length, bodiless)
@@ -260,7 +288,8 @@ class Pipeline:
             if type(stored) is CoroutineType:
                 stored = await stored
             if isinstance(stored, Stored):
-                return Respond(stored.response)
+                x.stored = stored.response
+                return None
             if isinstance(stored, Validator):
                 for name, value in stored.fields.items():
                     txn.request.fields.set(name, value)
@@ -299,7 +328,7 @@ class Pipeline:
         """
         Put the plugins' filters in the way of the request's content.
 
-        @raise ContentCut: what is here already is refused.
+        @raise LateBlock: what is here already is refused.
         """
         plan = self.plans.request_filters
         filters = plan(x.txn) if plan is not None else None
@@ -308,7 +337,7 @@ class Pipeline:
             try:
                 x.upload.filter(filters)
             except ContentRefused as refused:
-                raise ContentCut(refused) from None
+                raise LateBlock(refused.block) from None
 
     def _forwarded(self, x: Exchange, head: ResponseHead) -> bytes:
         """Give the answer's end-to-end lines with what an intermediary adds (RFC 9110 sections 6.6.1 and 7.6.3)."""
@@ -343,8 +372,8 @@ def _broken_off(error: BaseException) -> Outcome:
     """
     Say how a download ended that did not reach its end.
 
-    @raise ContentCut: a filter refused it.
+    @raise LateBlock: a filter refused it.
     """
-    if isinstance(error, ContentCut):
+    if isinstance(error, LateBlock):
         raise error
     return Aborted("upstream", error.detail if isinstance(error, UpstreamError) else str(error))

@@ -15,8 +15,8 @@ from collections.abc import Collection
 
 from gateway.api.transaction import Request, Transaction
 from gateway.message.fields import Fields
-from gateway.wire.events import ResponseHead
 from gateway.record.escape import PLAIN, Memo, json_string, url_text, word, word_text
+from gateway.wire.events import ResponseHead
 
 #: What C{log.mask} may hold.
 MASKS = frozenset(("query", "user"))

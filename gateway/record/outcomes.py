@@ -42,7 +42,7 @@ def reason(txn: Transaction) -> tuple[str, str]:
     """
     Give a token for programs and a sentence for people; both empty if it went well.
 
-    The token is the page's name of a refusal or an error, C{"respond"} for an answer of a plugin's, and the side that
+    The token is the page's name of a refusal, the fault's own token or else the page's name of an error, C{"respond"} for an answer of a plugin's, and the side that
     went away (C{"client"}, C{"upstream"}, C{"gateway"}) for what was broken off.
     """
     match txn.outcome:
@@ -53,7 +53,7 @@ def reason(txn: Transaction) -> tuple[str, str]:
         case Refused(Allow(why)):
             return "allow", why
         case Failed(error):
-            return error.page, error.detail
+            return getattr(error, "token", "") or error.page, error.detail
         case Aborted(by, why):
             return by, why
         case _:

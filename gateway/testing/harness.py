@@ -211,17 +211,15 @@ class Harness:
         @raise AssertionError: it does not stop, a connection stays open, or some transaction is not in the log or is
             there twice.
         """
-        begun = None
-        if self._stopping is None and self.service.listenings:
-            # Ids are a prefix and a number: the next one tells how many there were.
-            begun = int(self.service.listenings[0].next_id()[-8:], 16) - 1
         stopping = self.begin_stop()
         self.advance(self.config.timeouts.drain + 5.0)
         if not stopping.called:
             raise AssertionError("the gateway does not stop")
         if not self.network.idle:
             raise AssertionError("connections are open after the end")
-        if begun is not None:
+        if self.service.listenings:
+            # Ids are a prefix and a number: the next one tells how many there were.
+            begun = int(self.service.listenings[0].next_id()[-8:], 16) - 1
             logged = sorted(int(line["id"][-8:], 16) for line in self.log)
             if logged != list(range(1, begun + 1)):
                 raise AssertionError(f"{begun} transactions, but these are in the log: {logged}")

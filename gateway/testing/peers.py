@@ -183,7 +183,9 @@ class OriginConnection(ScriptedPeer):
     def __init__(self, network: MemoryNetwork, socket: MemorySocket, origin: ScriptedOrigin) -> None:
         super().__init__(network, socket)
         self._origin = origin
-        self._answered = 0
+        # Where the requests begin that are not answered yet, and how many bytes it takes to look again.
+        self._begin = 0
+        self._enough = 0
 
     @property
     def requests(self) -> list[Message]:
@@ -206,9 +208,16 @@ class OriginConnection(ScriptedPeer):
         reply = self._origin.reply
         if reply is None:
             return
-        complete = [found for found in self.requests if found.complete]
-        for request in complete[self._answered :]:
-            self._answered += 1
+        if len(self._received) < self._enough:
+            return
+        for request in read_requests(bytes(self._received[self._begin :])):
+            if not request.complete:
+                # Long content must not be taken apart at every piece of it.
+                length = request.get("content-length") if request.framing == "length" else None
+                if length is not None:
+                    self._enough = len(self._received) + int(length) - len(request.content)
+                return
+            self._begin += len(request.raw)
             self._outbox += reply if isinstance(reply, bytes) else reply(request)
 
 

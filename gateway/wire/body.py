@@ -108,7 +108,7 @@ class MessageReader:
             raise RemoteProtocolError("bytes behind what could not be read", "RFC 9112 section 2.2")
         else:
             chunks = self._chunks
-            assert chunks is not None  # noqa: S101
+            assert chunks is not None
             content = chunks.receive(data)
             if content:
                 out.append(content)

@@ -18,11 +18,12 @@ LINE_BYTES = 1024
 EXTENSION_BYTES = 16384
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_EXTENSION = rb'[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?' % (
+_EXTENSION = rb';[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?' % (
     _TOKEN,
     _TOKEN,
 )
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:%b)*)" % _EXTENSION)
+# The grammar has white space behind the size too, and the parsers of half the world read something else there.
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:%b(?:[ \t]*%b)*)?)" % (_EXTENSION, _EXTENSION))
 
 
 class ChunkedDecoder:

@@ -159,9 +159,9 @@ class Stream:
         self.socket.close()
 
 
-def connected(test: SynchronousTestCase, port: int) -> Stream:
-    """Connect to a port of this machine; closed when the test ends."""
-    stream = Stream(socket.create_connection(("127.0.0.1", port), PATIENCE))
+def connected(test: SynchronousTestCase, port: int, source: str = "127.0.0.1") -> Stream:
+    """Connect to a port of this machine from one of its addresses; closed when the test ends."""
+    stream = Stream(socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0)))
     test.addCleanup(stream.close)
     return stream
 
@@ -175,7 +175,9 @@ class Server:
     @ivar peers: the address of each one.
     """
 
-    def __init__(self, test: SynchronousTestCase, serve: Callable[[Stream], None], port: int = 0) -> None:
+    def __init__(
+        self, test: SynchronousTestCase, serve: Callable[[Stream], None], port: int = 0
+    ) -> None:
         self._serve = serve
         self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
@@ -270,7 +272,7 @@ class Origin(Server):
             )
 
         if what == "status":
-            stream.send(b"HTTP/1.1 %s Status\r\nETag: \"a\"\r\n\r\n" % argument.encode())
+            stream.send(b'HTTP/1.1 %s Status\r\nETag: "a"\r\n\r\n' % argument.encode())
         elif what == "echo":
             whole(content)
         elif what == "chunked":

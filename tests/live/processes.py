@@ -80,7 +80,9 @@ def program_path(name: str) -> str:
     """Give where a program is; Debian keeps servers out of the ordinary user's PATH."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
     if found is None:
-        raise AssertionError(f"{name} is not installed; tools/debian-packages.txt lists what the tests need")
+        raise AssertionError(
+            f"{name} is not installed; tools/debian-packages.txt lists what the tests need"
+        )
     return found
 
 
@@ -232,7 +234,9 @@ class Gateway(Program):
         folder = folder or made_folder(test)
         self.forward, self.reverse, self.health = (free_port() for _ in range(3))
         self.log = folder / "access.log"
-        config = "\n".join([config, *(text for table, text in COMMON.items() if table not in config)])
+        config = "\n".join(
+            [config, *(text for table, text in COMMON.items() if table not in config)]
+        )
         known = {
             "forward": self.forward,
             "reverse": self.reverse,
@@ -284,7 +288,9 @@ class Gateway(Program):
         """Wait until so many transactions are in the access log, and give them all."""
 
         def there() -> list[str]:
-            lines = self.log.read_text().splitlines() if self.log.exists() else []
+            # The last line may be only half there yet.
+            whole = self.log.read_text().rpartition("\n")[0] if self.log.exists() else ""
+            lines = whole.splitlines()
             return lines if len(lines) >= count else []
 
         return [json.loads(line) for line in until(there, seconds, f"line {count} of the log")]
@@ -292,7 +298,11 @@ class Gateway(Program):
     def stop(self) -> None:
         """End it, and see that it had no unexpected fault."""
         super().stop()
-        for sign in ("Traceback (most recent call last)", "Unhandled error", "a transaction's coroutine failed"):
+        for sign in (
+            "Traceback (most recent call last)",
+            "Unhandled error",
+            "a transaction's coroutine failed",
+        ):
             self.test.assertNotIn(sign, self.text)
 
 
@@ -313,7 +323,8 @@ def nginx(test: SynchronousTestCase, server: str, **values: object) -> Program:
     """
     folder = made_folder(test)
     paths = " ".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"{kind}_temp_path {folder}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     http = Template(server).substitute({"folder": folder, **values})
     config = folder / "nginx.conf"
@@ -322,7 +333,9 @@ def nginx(test: SynchronousTestCase, server: str, **values: object) -> Program:
         f"{'user root;' if os.geteuid() == 0 else ''}\n"
         f"events {{ worker_connections 512; }}\nhttp {{ access_log off; {paths}\n{http}\n}}\n"
     )
-    started = Program(test, [program_path("nginx"), "-p", str(folder), "-c", str(config)], folder=folder)
+    started = Program(
+        test, [program_path("nginx"), "-p", str(folder), "-c", str(config)], folder=folder
+    )
     started.listens(*(port for port in values.values() if isinstance(port, int)))
     return started
 
@@ -367,8 +380,24 @@ def certificate(folder: Path, name: str = "127.0.0.1") -> Path:
     alternative = f"IP:{name}" if name[0].isdigit() else f"DNS:{name}"
     subprocess.run(
         [
-            *(program_path("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName={alternative}"),
+            *(
+                program_path("openssl"),
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ),
+            *(
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                f"/CN={name}",
+                "-addext",
+                f"subjectAltName={alternative}",
+            ),
             *("-keyout", str(key), "-out", str(file)),
         ],
         check=True,
@@ -380,7 +409,9 @@ def certificate(folder: Path, name: str = "127.0.0.1") -> Path:
 
 def curl(*arguments: str, seconds: int = 15) -> subprocess.CompletedProcess[bytes]:
     """Run curl without any configuration or proxy of the environment; its status is the caller's to judge."""
-    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
+    }
     return subprocess.run(
         [program_path("curl"), "-q", "-sS", "--max-time", str(seconds), *arguments],
         capture_output=True,

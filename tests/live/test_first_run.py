@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from string import Template
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -47,13 +48,17 @@ class FirstLinesTests(SynchronousTestCase):
 class FaultTests(SynchronousTestCase):
     """Starts that fail: status 1, and the fault in one line instead of a traceback."""
 
-    def fails(self, config: str, *arguments: str, **values: object) -> str:
+    def fails(self, config: str, **values: int) -> str:
         """Start with a faulty configuration; give the one line about it."""
-        gateway = Gateway(self, config, ready=False, arguments=arguments, **values)
+        gateway = Gateway(self, Template(config).safe_substitute(values), ready=False)
         self.assertEqual(gateway.ended(), 1, gateway.text)
         self.assertNotIn("Traceback", gateway.text)
         # Twisted's own first lines are no faults.
-        told = [line for line in gateway.text.splitlines() if "#info]" not in line and " starting on " not in line]
+        told = [
+            line
+            for line in gateway.text.splitlines()
+            if "#info]" not in line and " starting on " not in line
+        ]
         self.assertEqual(len(told), 1, told)
         return told[0]
 
@@ -80,7 +85,9 @@ class FaultTests(SynchronousTestCase):
     def test_unknown_plugin(self) -> None:
         """A plugin that is not there is found in the file, with what there is."""
         line = self.fails('\n\nplugins.enabled = ["upload_limits"]')
-        self.assertIn('gateway.toml:3: plugins.enabled[0]: no plugin "upload_limits" is installed', line)
+        self.assertIn(
+            'gateway.toml:3: plugins.enabled[0]: no plugin "upload_limits" is installed', line
+        )
         self.assertIn('did you mean "upload_limit"?', line)
 
     def test_plugin_setting(self) -> None:

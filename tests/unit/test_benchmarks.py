@@ -95,7 +95,7 @@ class FileTests(SynchronousTestCase):
         """Each peer's file can be filled in for each role it plays."""
         words = dict.fromkeys(
             ("DIR", "FORWARD", "REVERSE", "RELAY", "HEALTH", "WEB_ORIGIN", "TUNNEL_ORIGIN"), "1"
-        ) | {"UPLOAD_LIMIT": "2GiB"}
+        ) | {"UPLOAD_LIMIT": "2GiB", "CLIENT_IDLE": "30s"}
         for peer in PEERS:
             for role in peer.roles:
                 for template in peer.templates[role]:
