@@ -1,7 +1,8 @@
 # Two commands to know: `make run` starts the gateway, `make test` tests everything.
 # ARGS goes to what is run:  make run ARGS="--origin http://127.0.0.1:8000"
 
-PYTHON  ?= python3
+# Empty: the system's, or python3 from the PATH; see tools/make-venv.
+PYTHON  ?=
 VENV    ?= .venv
 REACTOR ?= gateway
 ARGS    ?=

@@ -172,15 +172,12 @@ def new_tunnels(port: int, destination: int | None, seconds: float) -> Work:
             if destination is not None:
                 for client in batch:
                     _send_connect(client, destination)
-                for client in batch:
-                    _read_connect_answer(client)
+                batch = [client for client in batch if _connect_succeeds(client)]
             for client in batch:
                 client.sendall(message)
-            for client in batch:
-                if _read_exactly(client, len(message)) == message:
-                    done += 1
-                else:
-                    errors += 1
+            good = sum(_read_exactly(client, len(message)) == message for client in batch)
+            done += good
+            errors += TUNNEL_BATCH - good
     return Work(done, time.monotonic() - begun, errors)
 
 
@@ -258,6 +255,14 @@ def _read_connect_answer(client: socket.socket) -> None:
         received += data
     if received[9:12] != b"200":
         raise LoadFailed(f"CONNECT was answered {received[:200]!r}")
+
+
+def _connect_succeeds(client: socket.socket) -> bool:
+    try:
+        _read_connect_answer(client)
+    except (LoadFailed, ConnectionError):
+        return False
+    return True
 
 
 def _read_exactly(client: socket.socket, count: int) -> bytes:

@@ -47,6 +47,12 @@ PIPELINE_BYTES = 65536
 LINGER_BYTES = 1 << 20
 LINGER_SECONDS = 5.0
 
+# Reasons not to read from a client.
+_UPLOAD = 1
+_PIPELINE = 2
+_UNREAD = 4
+_SCREENING = 8
+
 
 class UnreadRequest(Request):
     """Stands for a request that could not be read, so that it has its line in the log too."""
@@ -72,9 +78,9 @@ class ClientConnection:
         "_exchange",
         "_gone",
         "_half_closed",
+        "_held",
         "_lingered",
         "_listening",
-        "_paused",
         "_trusted",
         "_tunnel",
         "_untaken",
@@ -108,7 +114,8 @@ class ClientConnection:
         self._advancing = False
         self._half_closed = False
         self._gone = False
-        self._paused = False
+        # Why nothing is read now; 0 while it is.
+        self._held = 0
         self._lingered = -1
         self._trusted = trusts(listening.trusted, client.address)
 
@@ -149,9 +156,8 @@ class ClientConnection:
             self._feed(events)
         else:
             parser.hold(data)
-            if len(parser.rest) > PIPELINE_BYTES and not self._paused:
-                self._paused = True
-                self.transport.pauseProducing()
+            if len(parser.rest) > PIPELINE_BYTES:
+                self._hold(_PIPELINE)
 
     def readConnectionLost(self) -> None:
         """
@@ -182,17 +188,25 @@ class ClientConnection:
 
     def pause(self) -> None:
         """Read no more for now: the upstream does not take it."""
-        if not self._gone and not self._paused:
-            self._paused = True
-            self.transport.pauseProducing()
+        self._hold(_UPLOAD)
 
     def resume(self) -> None:
         """Read again."""
-        if not self._gone and self._paused:
-            self._paused = False
-            if self._exchange is not None:
-                self.touch()
-            if not self._half_closed:
+        if self._held & _UPLOAD:
+            self.touch()
+            self._release(_UPLOAD)
+
+    def _hold(self, why: int) -> None:
+        """Stop reading for one more reason."""
+        if not self._held and not self._gone:
+            self.transport.pauseProducing()
+        self._held |= why
+
+    def _release(self, why: int) -> None:
+        """Read again unless there is another reason left."""
+        if self._held:
+            self._held &= ~why
+            if not self._held and not self._gone and not self._half_closed:
                 self.transport.resumeProducing()
 
     # What the service calls.
@@ -225,7 +239,7 @@ class ClientConnection:
             self._turn_away(error.detail)
             return
         if type(answer) is CoroutineType:
-            self.pause()
+            self._hold(_SCREENING)
             Task().start(self._screened(answer))
         elif answer is not None:
             self._turn_away(answer.why)
@@ -239,7 +253,7 @@ class ClientConnection:
         if block is not None:
             self._turn_away(block.why)
         else:
-            self.resume()
+            self._release(_SCREENING)
 
     def _turn_away(self, why: str) -> None:
         self._log.info(
@@ -298,7 +312,9 @@ class ClientConnection:
                 failure = error
             if type(upstream) is Response:
                 local, upstream = upstream, NOWHERE
-        persistent = (head.persistent if head.minor else head.keep_alive and mode.keeps_http10) and not listening.draining
+        # What came with a CONNECT was meant for the tunnel: it must not be read as a request if there is none.
+        misplaced = bool(self.parser.rest) and head.raw_method == b"CONNECT"
+        persistent = not misplaced and (head.section.persistent if head.minor else head.section.keep_alive and mode.keeps_http10) and not listening.draining
         writer = self._writer
         upload = None
         if head.framing:
@@ -379,8 +395,8 @@ class ClientConnection:
             self._deadline.reset(self._listening.client_idle)
             if parser.rest:
                 self._advance()
-            if self._paused:
-                self.resume()
+            if self._held and len(parser.rest) <= PIPELINE_BYTES:
+                self._release(_PIPELINE)
 
     def _advance(self) -> None:
         """Take the pipelined requests, in a loop and not by recursion."""
@@ -391,7 +407,7 @@ class ClientConnection:
             while self._exchange is None and not self._gone and self._lingered < 0 and self.parser.rest:
                 if getattr(self.transport, "queued", 0) > PIPELINE_BYTES:
                     # The client does not read its answers: go on when it does.
-                    self.pause()
+                    self._hold(_UNREAD)
                     self.transport.registerProducer(_Drained(self), False)
                     return
                 try:
@@ -409,12 +425,13 @@ class ClientConnection:
     def _drained(self) -> None:
         """The client has read its answers: go on with what it asked meanwhile."""
         self.transport.unregisterProducer()
+        self._release(_UNREAD)
         self._advance()
         if self._exchange is None and self._lingered < 0:
             if self._half_closed and not self.parser.rest:
                 self._close()
-            else:
-                self.resume()
+            elif len(self.parser.rest) <= PIPELINE_BYTES:
+                self._release(_PIPELINE)
 
     def _close(self) -> None:
         self._deadline.reset(LINGER_SECONDS)
@@ -428,8 +445,7 @@ class ClientConnection:
         if self._half_closed:
             self.transport.loseConnection()
             return
-        if self._paused:
-            self.resume()
+        self._release(self._held)
         self.transport.loseWriteConnection()
 
     def _break_off(self) -> None:
@@ -531,9 +547,7 @@ class ClientConnection:
             inactivity=listening.tunnel_inactivity,
             finished=finished,
         )
-        if self._paused:
-            self._paused = False
-            self.transport.resumeProducing()
+        self._release(self._held)
         listening.tunnel_opened(self)
         tunnel.start(early, rest)
         return ended

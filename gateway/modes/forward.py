@@ -70,11 +70,11 @@ class ForwardMode:
             head.scheme = ""
             head.host, head.port = parse_authority(target, None)
             return
-        if head.host_field is not None:
+        if head.section.host_field is not None:
             # Not used, for the target says it all, but what could be misread by the next hop goes no further.
-            host, port = parse_authority(head.host_field, 80)
+            host, port = parse_authority(head.section.host_field, 80)
         if target == b"*":
-            if method != b"OPTIONS" or head.host_field is None:
+            if method != b"OPTIONS" or head.section.host_field is None:
                 raise InvalidTarget("only OPTIONS has the target *")
             head.host, head.port = host, port
             return
@@ -84,11 +84,16 @@ class ForwardMode:
 
     def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> ForwardUpstream | Response:
         """Let it through, or say why not."""
-        if connection.allowed is None:
+        if txn.client is not connection.client:
+            # A trusted proxy speaks for another client in each request.
+            allowed = txn.client.address in self.allow_from
+        elif connection.allowed is None:
             address = connection.client.address
             # Who has no address came through a unix socket and was let in by its permissions.
-            connection.allowed = not address or address in self.allow_from
-        if not connection.allowed:
+            allowed = connection.allowed = not address or address in self.allow_from
+        else:
+            allowed = connection.allowed
+        if not allowed:
             raise TransactionError("this client may not use the proxy", status=403, page="not_allowed")
         request = txn.request
         if not request.scheme:
@@ -183,13 +188,13 @@ class ForwardUpstream:
         if self._parent is not None:
             target = b"http://" + host + (b"" if target == b"*" else target)
         method = head.raw_method
-        if chunked is None and head.fields.lines is head.received and method not in onward.COUNTED:
-            alike = head.alike
+        if chunked is None and head.fields.lines is head.section.received and method not in onward.COUNTED:
+            section = head.section
             circumstances = (host, self._parent)
-            if alike.onward_for != circumstances:
-                alike.onward = self._fields(host, chunked)
-                alike.onward_for = circumstances
-            return request_head(method, target, alike.onward)
+            if section.onward_for != circumstances:
+                section.onward = self._fields(host, chunked)
+                section.onward_for = circumstances
+            return request_head(method, target, section.onward)
         return request_head(method, target, self._fields(host, chunked))
 
     def _fields(self, host: bytes, chunked: bool | None) -> bytes:
@@ -197,7 +202,7 @@ class ForwardUpstream:
         forwarding = self._forwarding
         more: tuple[bytes, ...] = ()
         if forwarding is not None:
-            received = [known for known in head.special if known.code == FORWARDING]
+            received = [known for known in head.section.special if known.code == FORWARDING]
             more = forwarding.lines(host, received)
         if self._parent is not None:
             more = (*more, *_credentials(self._parent))

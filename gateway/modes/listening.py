@@ -177,7 +177,7 @@ class Listening:
         """
         xff: list[bytes] = []
         forwarded: list[bytes] = []
-        for known in head.special:
+        for known in head.section.special:
             if known.code == FORWARDING:
                 if known.name == b"x-forwarded-for":
                     xff.append(known.value)

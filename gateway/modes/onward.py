@@ -34,22 +34,23 @@ def check(head: RequestHead, via: Via) -> Response | None:
     @raise TransactionError: it is refused.
     """
     method = head.raw_method
-    if head.alike.harmless and method not in COUNTED:
+    if head.section.harmless and method not in COUNTED:
         return None
-    if head.unmet_expectation:
+    if head.section.unmet_expectation:
         raise ClientError("an expectation other than 100-continue", status=417, page="expectation_failed")
     upgrade = head.upgrade
     if upgrade is not None and (head.framing or head.raw_method != b"GET" or upgrade.lower() not in UPGRADES):
         # A server may ignore Upgrade; so may we (RFC 9110 section 7.8).
         head.upgrade = None
-    for known in head.special:
+    for known in head.section.special:
         if known.code == VIA:
-            values = [line.value for line in head.special if line.code == VIA]
+            values = [line.value for line in head.section.special if line.code == VIA]
             if via.seen(values):
                 raise TransactionError("the request came back to this gateway", status=508, page="loop")
             break
     else:
-        head.alike.harmless = head.upgrade is None
+        # What was asked for, not what is left of it: the next head alike asks for it again.
+        head.section.harmless = head.section.asked_upgrade is None
     if method in COUNTED:
         if head.framing and method == b"TRACE":
             raise ClientError("content in a TRACE request (RFC 9110 section 9.3.8)")
@@ -74,19 +75,19 @@ def fields(
     @param keeps_forwarding: X-Forwarded-For and its kin stay as received.
     @param more: lines of the mode's own.
     """
-    drop = head.hop
+    drop = head.section.hop
     dropped: list[bytes] = []
-    for known in head.special:
+    for known in head.section.special:
         if known.code == FORWARDING and not keeps_forwarding:
             dropped.append(known.line)
         elif known.code == MAX_FORWARDS and head.raw_method in COUNTED:
             dropped.append(known.line)
             more = (*more, b"Max-Forwards: %d" % (int(known.value) - 1))
-    if head.host_field == host:
+    if head.section.host_field == host:
         out: list[bytes] = []
     else:
         out = [b"Host: " + host]
-        if head.host_field is not None:
+        if head.section.host_field is not None:
             dropped.extend(line for line in head.fields.lines if name_of(line) == b"host")
     kept = head.fields.lines
     if dropped:
@@ -98,7 +99,7 @@ def fields(
     out.append(via.lines[head.minor])
     out += more
     if chunked is None:
-        if head.declared is not None:
+        if head.section.declared is not None:
             out.append(b"Content-Length: 0")
     elif chunked:
         out.append(b"Transfer-Encoding: chunked")
@@ -106,10 +107,10 @@ def fields(
         out.append(b"Content-Length: %d" % head.framing)
     if head.upgrade is not None:
         out.append(b"Upgrade: " + head.upgrade)
-        out.append(b"Connection: Upgrade, TE" if head.accepts_trailers else b"Connection: Upgrade")
-        if head.accepts_trailers:
+        out.append(b"Connection: Upgrade, TE" if head.section.accepts_trailers else b"Connection: Upgrade")
+        if head.section.accepts_trailers:
             out.append(b"TE: trailers")
-    elif head.accepts_trailers:
+    elif head.section.accepts_trailers:
         out.append(b"TE: trailers")
         out.append(b"Connection: TE")
     return section(out)
@@ -118,7 +119,7 @@ def fields(
 def _last_hop(head: RequestHead) -> Response | None:
     """Answer TRACE and OPTIONS whose Max-Forwards is used up."""
     found: FieldLine | None = None
-    for known in head.special:
+    for known in head.section.special:
         if known.code == MAX_FORWARDS:
             if found is not None or not known.value.isdigit() or len(known.value) > 9:
                 raise ClientError("a bad Max-Forwards (RFC 9110 section 7.6.2)")

@@ -97,7 +97,7 @@ class ReverseMode:
     def resolve(self, head: RequestHead) -> None:
         """Resolve the target: the authority of an absolute-form wins over Host (RFC 9112 section 3.2.2)."""
         target = head.target
-        field = head.host_field
+        field = head.section.host_field
         if field:
             head.host, head.port = parse_authority(field, 80)
         else:
@@ -169,7 +169,7 @@ class ReverseUpstream:
         if self._origin is None:
             cookie = self._site.cookie
             if cookie is not None:
-                values = [known.value for known in self._head.special if known.code == COOKIE]
+                values = [known.value for known in self._head.section.special if known.code == COOKIE]
                 self._sticky = cookie.read(values) if values else None
             chosen = self._site.origins.acquire(txn.client.address, self._excluded or (), self._sticky)
             if isinstance(chosen, Deferred):
@@ -217,18 +217,18 @@ class ReverseUpstream:
         """Write the request head."""
         head = self._head
         forwarding = self._forwarding
-        alike = head.alike
+        section = head.section
         if (
             chunked is None
             and self._site.keeps_fields
-            and head.fields.lines is head.received
+            and head.fields.lines is head.section.received
             and head.target[0] == 0x2F
             and head.raw_method not in onward.COUNTED
         ):
-            if alike.onward_for is not forwarding:
-                alike.onward = self._fields(chunked)
-                alike.onward_for = forwarding
-            fields = alike.onward
+            if section.onward_for is not forwarding:
+                section.onward = self._fields(chunked)
+                section.onward_for = forwarding
+            fields = section.onward
         else:
             fields = self._fields(chunked)
         return b"%b %b HTTP/1.1\r\n%bX-Request-Id: %b\r\n\r\n" % (
@@ -242,7 +242,7 @@ class ReverseUpstream:
         head = self._head
         site = self._site
         assert self._origin is not None
-        public = head.host_field or b""
+        public = head.section.host_field or b""
         if head.target[0] != 0x2F and head.target != b"*":
             public = format_authority(head.scheme, head.host, head.port)
         host = public
@@ -251,7 +251,7 @@ class ReverseUpstream:
             host = format_authority(origin.scheme, origin.host, origin.port)
         received: list[FieldLine] = []
         kept = head.fields
-        for known in head.special:
+        for known in head.section.special:
             code = known.code
             if code == FORWARDING:
                 received.append(known)
@@ -315,7 +315,7 @@ class ReverseUpstream:
     def _rewrite(self, txn: Transaction, references: OriginReferences) -> None:
         assert txn.response is not None
         fields = txn.response.fields
-        public = b"http://" + (self._head.host_field or b"")
+        public = b"http://" + (self._head.section.host_field or b"")
         for name in ("location", "content-location", "refresh"):
             value = fields.get(name)
             if value is not None:

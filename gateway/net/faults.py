@@ -1,8 +1,8 @@
 """
 What can go wrong between us and the next hop, told apart in status, page and log.
 
-Each fault is a class: its C{status} and C{page} are the client's answer (RFC 9110 section 15.6), its C{token} stands in
-the access log. A detail names hosts and addresses, never what a peer sent.
+Each fault is a class: its C{status} and C{page} are the client's answer (RFC 9110 section 15.6), and the page's
+name stands in the access log. A detail names hosts and addresses, never what a peer sent.
 """
 
 # The tokens are words of the log, not secrets:
@@ -19,7 +19,7 @@ class NetworkFault(UpstreamError):
     """
     The next hop could not be found, reached or understood.
 
-    @ivar token: the reason in the access log.
+    @ivar token: the fault by its cause, finer than the page; for counting and for tests.
     """
 
     token: str = "upstream"

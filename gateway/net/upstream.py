@@ -268,7 +268,7 @@ class UpstreamConnection:
         try:
             events = self._parser.closed()
         except RemoteProtocolError as error:
-            self._break(UpstreamClosed(error.detail))
+            self._break(self._cut_off(error.detail))
             return
         if events:
             self._persistent = False
@@ -292,12 +292,12 @@ class UpstreamConnection:
             try:
                 events = self._parser.closed()
             except RemoteProtocolError as error:
-                answering.lost(UpstreamClosed(error.detail))
+                answering.lost(self._cut_off(error.detail))
                 return
             if events:
                 answering.ended(())
                 return
-        answering.lost(UpstreamClosed("the server closed or reset the connection"))
+        answering.lost(self._cut_off("the server closed or reset the connection"))
 
     def _head(self, head: ResponseHead, answering: Answering) -> None:
         self.minor = head.minor
@@ -317,6 +317,12 @@ class UpstreamConnection:
             self._drop()
         else:
             self._pool.keep(self)
+
+    def _cut_off(self, detail: str) -> UpstreamClosed | UpstreamProtocolError:
+        """Name the fault: half a head is an answer, if a bad one, and no sign that the request was not seen."""
+        if self._parser.started and not self._answered:
+            return UpstreamProtocolError(detail)
+        return UpstreamClosed(detail)
 
     def _break(self, error: UpstreamClosed | UpstreamProtocolError) -> None:
         answering, self._answering = self._answering, None

@@ -103,9 +103,11 @@ class Downstream(Sink, Protocol):
     The client's side of one transaction.
 
     @ivar answerable: no final response was begun, so one can still be sent.
+    @ivar persistent: the connection may carry another request; may be set to C{False} before the response begins.
     """
 
     answerable: bool
+    persistent: bool
 
     def interim(self, status: int, reason: bytes, fields: bytes) -> None:
         """Pass on a 1xx response."""

@@ -208,12 +208,14 @@ class Pipeline:
         bodiless = not head.framing and (x.asked.raw_method == b"HEAD" or status in (204, 304))
         if self.plans.response_filters is not None and not bodiless:
             filters = self.plans.response_filters(txn)
+        if content is not None and x.upload is not None and not x.upload.ended:
+            # What is left of the request is not waited for.
+            down.persistent = False
         if content is not None and not filters and not x.trailers:
             if not bodiless and length == len(content):
                 down.whole(status, head.reason, fields, content)
                 return
-            # Chunks that came in one read become a length; for HTTP/1.0 that is the only way to end in order.
-            down.start(status, head.reason, fields, length if bodiless else len(content), bodiless)
+            down.start(status, head.reason, fields, length, bodiless)
             if content:
                 down.write(content)
             down.end(())
@@ -257,12 +259,13 @@ class Pipeline:
         """
         txn = x.txn
         hop = x.hop
-        if hop is None or x.asked.upgrade is None or head.upgrade is None or not hop.request_ended:
+        asked = x.asked.upgrade
+        if hop is None or asked is None or not hop.request_ended or (head.upgrade or b"").lower() != asked.lower():
             raise UpstreamError("the server changed the protocol without being asked", page="upstream_protocol")
         txn.response = head
         txn.phase = Phase.DELIVERING
         txn.status = 101
-        fields = self._forwarded(x, head) + b"Upgrade: " + head.upgrade + b"\r\nConnection: Upgrade\r\n"
+        fields = self._forwarded(x, head) + b"Upgrade: " + asked + b"\r\nConnection: Upgrade\r\n"
         x.hop = None
         await x.down.tunnel(hop, hop.surrender(), fields)
         return Tunnelled()

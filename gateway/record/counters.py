@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.api.transaction import Transaction, Tunnelled
-from gateway.record.outcomes import OUTCOMES, outcome_name
+from gateway.record.outcomes import OUTCOME_NAMES, OUTCOMES
 
 #: Upper bounds of the buckets of durations, in seconds.
 DURATION_BOUNDS: Final = (
@@ -106,10 +106,12 @@ class Counters:
         """Count a transaction that has ended."""
         mode = self.modes[txn.client.mode]
         mode.statuses[txn.status // 100] += 1
-        mode.bytes_in += txn.bytes_in
+        if txn.bytes_in:
+            mode.bytes_in += txn.bytes_in
         mode.bytes_out += txn.bytes_out
-        mode.outcomes[outcome_name(txn)] += 1
-        if txn.outcome.__class__ is not Tunnelled:
+        outcome = txn.outcome.__class__
+        mode.outcomes[OUTCOME_NAMES.get(outcome, "unknown")] += 1
+        if outcome is not Tunnelled:
             timings = txn.timings
             seconds = timings.ended - timings.begun
             mode.buckets[bisect_left(DURATION_BOUNDS, seconds)] += 1

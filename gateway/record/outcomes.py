@@ -22,7 +22,7 @@ from gateway.api.verdicts import Allow, Block, Respond
 #: What C{outcome} may be, in the log and as a label; C{"unknown"} is a fault of ours.
 OUTCOMES: Final = ("delivered", "refused", "failed", "aborted", "tunnelled", "unknown")
 
-_NAMES: Final[dict[type, str]] = {
+OUTCOME_NAMES: Final[dict[type, str]] = {
     Delivered: "delivered",
     Refused: "refused",
     Failed: "failed",
@@ -35,14 +35,14 @@ _DENIALS = frozenset((401, 403, 407, 413))
 
 def outcome_name(txn: Transaction) -> str:
     """Give one of L{OUTCOMES}."""
-    return _NAMES.get(txn.outcome.__class__, "unknown")
+    return OUTCOME_NAMES.get(txn.outcome.__class__, "unknown")
 
 
 def reason(txn: Transaction) -> tuple[str, str]:
     """
     Give a token for programs and a sentence for people; both empty if it went well.
 
-    The token is the page's name of a refusal, the fault's own token or else the page's name of an error, C{"respond"} for an answer of a plugin's, and the side that
+    The token is the page's name of a refusal or an error, C{"respond"} for an answer of a plugin's, and the side that
     went away (C{"client"}, C{"upstream"}, C{"gateway"}) for what was broken off.
     """
     match txn.outcome:
@@ -53,7 +53,7 @@ def reason(txn: Transaction) -> tuple[str, str]:
         case Refused(Allow(why)):
             return "allow", why
         case Failed(error):
-            return getattr(error, "token", "") or error.page, error.detail
+            return error.page, error.detail
         case Aborted(by, why):
             return by, why
         case _:

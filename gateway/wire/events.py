@@ -13,7 +13,7 @@ from typing import TypeAlias
 from gateway.api.transaction import Request, Response
 from gateway.message.fields import Fields
 from gateway.wire.lines import FieldLine
-from gateway.wire.write import section
+from gateway.wire.write import section as joined_lines
 
 #: Framing of content by the chunked coding; a value of C{framing} beside lengths of 0 and more.
 CHUNKED = -1
@@ -21,18 +21,57 @@ CHUNKED = -1
 UNTIL_CLOSE = -2
 
 
-class Alike:
+class Section:
     """
-    What heads with the same header section have in common beyond it.
+    The header section of a request, and all that follows from it alone.
 
-    @ivar onward: what that section became for the next hop, as a mode remembers it.
+    On a kept connection the next request often has the same one, byte by byte; then it is shared.
+
+    @ivar received: its lines as received; while a head's C{fields.lines} is this very list nobody changed a field.
+    @ivar special: the known lines, for those who need Via, Forwarded and the like.
+    @ivar hop: raw lines that end at this hop (RFC 9110 section 7.6.1) or that nobody may see.
+    @ivar host_field: the one Host value, C{None} only for HTTP/1.0.
+    @ivar declared: value of Content-Length, C{None} without.
+    @ivar persistent: the client lets the connection be used again.
+    @ivar keep_alive: an HTTP/1.0 client asked for that by C{Connection: keep-alive}.
+    @ivar expects_continue: C{Expect: 100-continue}.
+    @ivar unmet_expectation: some other expectation.
+    @ivar asked_upgrade: value of Upgrade if the Connection field names it.
+    @ivar accepts_trailers: C{TE: trailers}.
+    @ivar harmless: nothing in it calls for more than to be sent on; a mode's finding.
+    @ivar onward: what it became for the next hop, as a mode remembers it.
     @ivar onward_for: under which circumstances; C{None}: nothing is remembered.
-    @ivar harmless: nothing in the section calls for more than to be sent on.
     """
 
-    __slots__ = ("harmless", "onward", "onward_for")
+    __slots__ = (
+        "accepts_trailers",
+        "asked_upgrade",
+        "declared",
+        "expects_continue",
+        "harmless",
+        "hop",
+        "host_field",
+        "keep_alive",
+        "onward",
+        "onward_for",
+        "persistent",
+        "received",
+        "special",
+        "unmet_expectation",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, received: list[bytes], special: list[FieldLine], persistent: bool) -> None:
+        self.received = received
+        self.special = special
+        self.hop: set[bytes] | None = None
+        self.host_field: bytes | None = None
+        self.declared: int | None = None
+        self.persistent = persistent
+        self.keep_alive = False
+        self.expects_continue = False
+        self.unmet_expectation = False
+        self.asked_upgrade: bytes | None = None
+        self.accepts_trailers = False
         self.harmless = False
         self.onward = b""
         self.onward_for: object = None
@@ -46,38 +85,11 @@ class RequestHead(Request):
 
     @ivar target: as received: origin-form, absolute-form, authority or asterisk; printable ASCII.
     @ivar framing: bytes of content that follow, or L{CHUNKED}.
-    @ivar declared: value of Content-Length, C{None} without.
-    @ivar persistent: the client lets the connection be used again.
-    @ivar keep_alive: an HTTP/1.0 client asked for that by C{Connection: keep-alive}.
-    @ivar host_field: the one Host value, C{None} only for HTTP/1.0.
-    @ivar expects_continue: C{Expect: 100-continue}.
-    @ivar unmet_expectation: some other expectation.
-    @ivar asked_upgrade: value of Upgrade if the Connection field names it.
-    @ivar upgrade: the same, as long as nobody decided to ignore it.
-    @ivar accepts_trailers: C{TE: trailers}.
-    @ivar hop: raw lines of C{fields} that end at this hop (RFC 9110 section 7.6.1) or that nobody may see.
-    @ivar received: the lines as received; while C{fields.lines} is this very list nobody changed a field.
-    @ivar alike: what all heads of this connection with the same header section share.
-    @ivar special: the known lines, for those who need Via, Forwarded and the like.
+    @ivar upgrade: as the section's C{asked_upgrade}, as long as nobody decided to ignore it.
+    @ivar section: the header section.
     """
 
-    __slots__ = (
-        "accepts_trailers",
-        "alike",
-        "asked_upgrade",
-        "declared",
-        "expects_continue",
-        "framing",
-        "hop",
-        "host_field",
-        "keep_alive",
-        "persistent",
-        "received",
-        "special",
-        "target",
-        "unmet_expectation",
-        "upgrade",
-    )
+    __slots__ = ("framing", "section", "target", "upgrade")
 
     def __init__(self, method: bytes, target: bytes, minor: int, fields: Fields, special: list[FieldLine]) -> None:
         self.raw_method = method
@@ -88,48 +100,24 @@ class RequestHead(Request):
         self.host = ""
         self.port = 0
         self.length = 0
-        self.special = special
         self.framing = 0
-        self.declared: int | None = None
-        self.persistent = minor > 0
-        self.keep_alive = False
-        self.host_field: bytes | None = None
-        self.expects_continue = False
-        self.unmet_expectation = False
-        self.asked_upgrade: bytes | None = None
         self.upgrade: bytes | None = None
-        self.accepts_trailers = False
-        self.hop: set[bytes] | None = None
-        self.received = fields.lines
-        self.alike = Alike()
+        self.section = Section(fields.lines, special, minor > 0)
 
     def again(self, method: bytes, target: bytes) -> RequestHead:
-        """
-        Make the head of another request with the same header section and version; C{fields} is its own.
-        """
+        """Make the head of another request with the same section and version; C{fields} is its own."""
         made = RequestHead.__new__(RequestHead)
+        made.section = section = self.section
         made.raw_method = method
         made.raw_target = made.target = target
         made.minor = self.minor
-        made.received = lines = self.received
-        made.fields = Fields(lines)
+        made.fields = Fields(section.received)
         made.scheme = "http"
         made.host = ""
         made.port = 0
         made.framing = framing = self.framing
         made.length = framing if framing >= 0 else None
-        made.special = self.special
-        made.declared = self.declared
-        made.persistent = self.persistent
-        made.keep_alive = self.keep_alive
-        made.host_field = self.host_field
-        made.expects_continue = self.expects_continue
-        made.unmet_expectation = self.unmet_expectation
-        made.upgrade = self.asked_upgrade
-        made.asked_upgrade = self.asked_upgrade
-        made.accepts_trailers = self.accepts_trailers
-        made.hop = self.hop
-        made.alike = self.alike
+        made.upgrade = section.asked_upgrade
         return made
 
 
@@ -151,7 +139,7 @@ class ResponseHead(Response):
     @ivar received: the lines as received; while C{fields.lines} is this very list nobody changed a field.
     """
 
-    __slots__ = ("_passed", "dated", "framing", "hop", "media_type", "minor", "persistent", "received", "received_length", "upgrade")
+    __slots__ = ("_passed", "_start", "dated", "framing", "hop", "media_type", "minor", "persistent", "received", "received_length", "upgrade")
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: Fields) -> None:
         self.status = status
@@ -167,6 +155,8 @@ class ResponseHead(Response):
         self.dated = False
         self.hop: set[bytes] | None = None
         self.received = fields.lines
+        # As received, for the heads alike: this one is a plugin's to change.
+        self._start = (status, reason)
         self.media_type: str | None = None
         self._passed: bytes | None = None
 
@@ -177,14 +167,14 @@ class ResponseHead(Response):
         if passed is None:
             hop = self.hop
             kept = self.received if hop is None else [line for line in self.received if line not in hop]
-            passed = self._passed = section(kept)
+            passed = self._passed = joined_lines(kept)
         return passed
 
     def again(self) -> ResponseHead:
         """Make the same head once more, for another response with the same bytes; C{fields} is its own."""
         made = ResponseHead.__new__(ResponseHead)
-        made.status = self.status
-        made.reason = self.reason
+        made._start = start = self._start
+        made.status, made.reason = start
         made.minor = self.minor
         made.received = lines = self.received
         made.fields = Fields(lines)

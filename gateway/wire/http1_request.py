@@ -57,7 +57,7 @@ class RequestParser(MessageReader):
         self._buffer = b""
         # Bytes of empty lines before the head that is being read.
         self._skipped = 0
-        # The last header section and what was made of it: on a kept connection the next one is often the same.
+        # The last header section, from the CRLF before it to the empty line behind, and what was made of it: on a kept connection the next one is often the same.
         self._section = b""
         self._like: RequestHead | None = None
 
@@ -75,6 +75,22 @@ class RequestParser(MessageReader):
 
         @raise RemoteProtocolError: nothing more can be read, now and for all further bytes.
         """
+        like = self._like
+        if like is not None and not (like.framing or self._reading or self.rest or self._buffer or self._skipped):
+            # One whole request whose header section is the last one again: nothing of that is looked at twice.
+            end = data.find(b"\r\n")
+            if end > 0 and data[end:] == self._section:
+                match = _LINE.fullmatch(data, 0, end)
+                if match is not None:
+                    method, target, minor = match.groups()
+                    limits = self._limits
+                    if (
+                        (minor != b"0") == like.minor
+                        and method != b"CONNECT"
+                        and len(target) <= limits.target
+                        and len(data) <= limits.head + 4
+                    ):
+                        return [like.again(method, target), END]
         out: list[RequestEvent] = []
         try:
             if self._reading:
@@ -106,6 +122,7 @@ class RequestParser(MessageReader):
             self._read_content(data[stop + 4 :], out)  # type: ignore[arg-type]
         except RemoteProtocolError:
             self._buffer = b""
+            self._like = None
             self._break()
             raise
         return out
@@ -175,7 +192,7 @@ class RequestParser(MessageReader):
             raise _uri_too_long(limits.target)
         section = b"" if end < 0 else block[end:]
         like = self._like
-        if like is not None and section == self._section and (minor != b"0") == like.minor and method != b"CONNECT":
+        if like is not None and section + b"\r\n\r\n" == self._section and (minor != b"0") == like.minor and method != b"CONNECT":
             return like.again(method, target)
         # It begins with the CRLF of the request line.
         lines = section.split(b"\r\n")[1:]
@@ -189,13 +206,14 @@ class RequestParser(MessageReader):
         if method == b"CONNECT" and head.framing:
             raise RemoteProtocolError("content in a CONNECT request", "RFC 9110 section 9.3.6")
         if len(section) <= KEPT_SECTION:
-            self._section = section
+            self._section = section + b"\r\n\r\n"
             self._like = head
         return head
 
 
 def _read_special(head: RequestHead) -> None:
     """Decide framing and persistence from the known lines, and mark those that end here."""
+    section = head.section
     length: int | None = None
     chunked = False
     hosts = 0
@@ -203,10 +221,10 @@ def _read_special(head: RequestHead) -> None:
     nominating = False
     upgrade: bytes | None = None
     hop: list[bytes] = []
-    for known in head.special:
+    for known in section.special:
         code = known.code
         if code == HOST:
-            head.host_field = known.value
+            section.host_field = known.value
             hosts += 1
         elif code == CONNECTION:
             hop.append(known.line)
@@ -230,7 +248,7 @@ def _read_special(head: RequestHead) -> None:
         elif code == TE:
             hop.append(known.line)
             if b"trailers" in [coding.strip(b" \t") for coding in known.value.lower().split(b",")]:
-                head.accepts_trailers = True
+                section.accepts_trailers = True
         elif code == UPGRADE:
             hop.append(known.line)
             upgrade = known.value if upgrade is None else upgrade + b", " + known.value
@@ -239,24 +257,24 @@ def _read_special(head: RequestHead) -> None:
                 # Meaningless from a client that knows no interim response (RFC 9110 section 10.1.1).
                 hop.append(known.line)
             elif known.value.lower() == b"100-continue":
-                head.expects_continue = True
+                section.expects_continue = True
             else:
-                head.unmet_expectation = True
+                section.unmet_expectation = True
     if hosts > 1:
         raise RemoteProtocolError("more than one Host field", "RFC 9112 section 3.2")
     if not hosts and head.minor:
         raise RemoteProtocolError("no Host field", "RFC 9112 section 3.2")
     if options is not None:
         if b"close" in options:
-            head.persistent = False
+            section.persistent = False
         elif b"keep-alive" in options and not head.minor:
-            head.keep_alive = True
+            section.keep_alive = True
         if nominating:
             _drop_nominated(head, options - USUAL_OPTIONS, hop)
         if upgrade is not None and b"upgrade" in options and head.minor:
-            head.upgrade = head.asked_upgrade = upgrade
+            head.upgrade = section.asked_upgrade = upgrade
     if hop:
-        head.hop = set(hop)
+        section.hop = set(hop)
     if chunked:
         if length is not None:
             raise RemoteProtocolError("both Content-Length and Transfer-Encoding", "RFC 9112 section 6.1")
@@ -265,7 +283,7 @@ def _read_special(head: RequestHead) -> None:
         head.framing = CHUNKED
         head.length = None
     elif length is not None:
-        head.framing = head.declared = head.length = length
+        head.framing = section.declared = head.length = length
 
 
 def _drop_nominated(head: RequestHead, nominated: Set[bytes], hop: list[bytes]) -> None:

@@ -52,7 +52,7 @@ class ResponseParser(MessageReader):
         self.started = False
         # What follows is no HTTP any more.
         self._switched = False
-        # The last final head and what was made of it, for a request of the same kind.
+        # The last final head up to its empty line, and what was made of it, for a request of the same kind.
         self._block = b""
         self._like: ResponseHead | None = None
 
@@ -76,6 +76,14 @@ class ResponseParser(MessageReader):
 
         @raise RemoteProtocolError: nothing more can be read, now and for all further bytes.
         """
+        like = self._like
+        if like is not None and self._awaiting and not self._buffer and data.startswith(self._block):
+            # The last head again, with all of its content: nothing of the head is looked at twice.
+            content = data[len(self._block) :]
+            if like.framing == len(content):
+                self.started = True
+                self._awaiting = False
+                return [like.again(), content, END] if content else [like.again(), END]
         out: list[ResponseEvent] = []
         try:
             if self._reading:
@@ -125,6 +133,7 @@ class ResponseParser(MessageReader):
                 return out
         except RemoteProtocolError:
             self._buffer = b""
+            self._like = None
             self._awaiting = False
             self._break()
             raise
@@ -148,7 +157,7 @@ class ResponseParser(MessageReader):
 
     def _head(self, block: bytes) -> ResponseHead:
         like = self._like
-        if like is not None and block == self._block:
+        if like is not None and block + b"\r\n\r\n" == self._block:
             return like.again()
         lines = block.split(b"\r\n")
         match = _LINE.fullmatch(lines.pop(0))
@@ -160,8 +169,8 @@ class ResponseParser(MessageReader):
         head = ResponseHead(int(status), reason or b"", 0 if minor == b"0" else 1, Fields(lines))
         special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
         self._read_special(head, special)
-        if len(block) <= KEPT_BLOCK and head.status >= 200:
-            self._block = block
+        if len(block) <= KEPT_BLOCK and head.status >= 200 and self._method != b"CONNECT":
+            self._block = block + b"\r\n\r\n"
             self._like = head
         return head
 

@@ -226,6 +226,7 @@ class Origin(Server):
         /bytes/N        N bytes                /slow/N       N pieces, one every 0.1 s
         /stall          no answer              /late/N       the answer after N tenths of a second
         /deaf           reads no content       /plain        ends with the connection, without a length
+        /sink           how much content came
 
     @ivar name: what it calls itself.
     @ivar seen: the heads of all requests.
@@ -253,9 +254,13 @@ class Origin(Server):
             if what == "deaf":
                 self.released.wait(60)
                 return
-            if what != "upload":
-                if head.get("expect").lower() == "100-continue":
-                    stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if head.get("expect").lower() == "100-continue":
+                stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if what == "sink":
+                # Not kept, it may be large.
+                content = b"%d" % stream.drop(int(head.get("content-length")))
+                what = "echo"
+            else:
                 content = stream.content(head, to_end=False)
                 self.received += len(content)
             if not self._answer(stream, head, what, argument, content):

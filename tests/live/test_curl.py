@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.processes import FORWARD, Gateway, certificate, curl, free_port, made_folder, nginx
+from tests.live.processes import FORWARD, PATIENCE, Gateway, certificate, curl, free_port, made_folder, nginx
 
 SITE = """
 [[site]]
@@ -159,7 +159,7 @@ class RefusalTests(CurlCase):
         )
         proxy = ("-x", f"http://127.0.0.1:{gateway.forward}")
         for number, (name, status, reason) in enumerate(
-            (("missing", 502, "dns_nxdomain"), ("failing", 502, "dns_failure"), ("silent", 504, "dns_timeout"))
+            (("missing", 502, "dns_nxdomain"), ("failing", 502, "dns_servfail"), ("silent", 504, "dns_timeout"))
         ):
             host = f"{name}.example.com"
             self.refused(*proxy, f"http://{host}/", page=host.encode(), status=status)
@@ -201,10 +201,12 @@ def name_server(test: SynchronousTestCase) -> int:
     """Answer DNS questions by the first letter of the name: no such name, a failure, or not at all; give the port."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 0))
+    # It ends by itself: a close from another thread would not wake it.
+    server.settimeout(PATIENCE)
 
     def serve() -> None:
         codes = {b"m": b"\x81\x83", b"f": b"\x81\x82"}
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), server:
             while True:
                 query, peer = server.recvfrom(2048)
                 if code := codes.get(query[13:14]):
@@ -212,8 +214,5 @@ def name_server(test: SynchronousTestCase) -> int:
                     server.sendto(query[:2] + code + b"\0\1" + bytes(6) + question, peer)
 
     threading.Thread(target=serve, daemon=True).start()
-    # Shut first: a close alone would leave the thread where it waits.
-    test.addCleanup(server.close)
-    test.addCleanup(contextlib.suppress(OSError)(server.shutdown), socket.SHUT_RDWR)
     port: int = server.getsockname()[1]
     return port

@@ -8,7 +8,7 @@ from string import Template
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.peers import Origin, connected
-from tests.live.processes import FORWARD, Gateway, free_port, made_folder
+from tests.live.processes import FORWARD, Gateway, free_port, short_folder
 
 
 class FirstLinesTests(SynchronousTestCase):
@@ -16,13 +16,12 @@ class FirstLinesTests(SynchronousTestCase):
 
     def test_what_listens_where(self) -> None:
         """The first lines name each listener with a command to try it, and the log."""
-        folder = made_folder(self)
         gateway = Gateway(
             self,
             FORWARD
             + '[[site]]\nhost = ["www.example.com"]\norigins = ["http://127.0.0.1:9"]\n'
             + 'listen = ["127.0.0.1:$reverse", "unix:$socket"]\n',
-            socket=f"{folder}/g" if len(str(folder)) < 100 else "/tmp/gateway-test.sock",
+            socket=short_folder(self) / "s",
         )
         for line in (
             f"forward proxy on 127.0.0.1:{gateway.forward}     try: curl -x http://127.0.0.1:{gateway.forward} http://example.com/",

@@ -158,6 +158,15 @@ class BoundedMemoryTests(ScenarioTestCase):
         client.send(request(URL) * 100)
         self.assertLess(len(origin.requests), 30)
 
+    def test_requests_of_a_client_that_does_not_read(self) -> None:
+        """Nor are more and more of its requests taken in meanwhile."""
+        gateway = self.forward()
+        gateway.origin(reply=response(bytes(20000)))
+        client = gateway.client()
+        client.stop_reading()
+        client.send(request(URL) * 20000)
+        self.assertGreater(client.unsent, len(request(URL)) * 20000 - 300000)
+
     def test_client_that_reads_again(self) -> None:
         """When it reads again it gets all of them."""
         gateway = self.forward()

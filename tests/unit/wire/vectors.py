@@ -222,7 +222,7 @@ LENGTHS = (
     Refused("one of two is bad", posts(b"Content-Length: 5", b"Content-Length: x"), "RFC 9110 section 8.6"),
     Refused("a blank before the colon", posts(b"Content-Length : 5"), "RFC 9112 section 5.1"),
     Refused("a tab before the colon", posts(b"Content-Length\t: 5"), "RFC 9112 section 5.1"),
-    Refused("a folded length", posts(b"Content-Length:\r\n 5"), "RFC 9112 section 5.2"),
+    Refused("a folded length", posts(b"Content-Length:\r\n 5"), "RFC 9110 section 8.6"),
     Refused("a length with more folded", posts(b"Content-Length: 5\r\n 0"), "RFC 9112 section 5.2"),
     Refused("NUL in the name", posts(b"Content-Length\x00: 5"), "RFC 9110 section 5.1"),
     Refused("a bare CR behind it", posts(b"Content-Length: 5\r"), "RFC 9112 section 2.2"),
