@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from gateway.config.addresses import Listen
 from gateway.net.notify import passed_descriptors
 from gateway.net.transport import listen as listen_tcp
+from gateway.net.unix_port import adopt_unix, listen_unix
 
 #: Connections that may wait for us to accept them (S02); the kernel caps it by net.core.somaxconn.
 BACKLOG = 1024
@@ -37,7 +38,7 @@ class Listeners:
         """
         reactor = self._reactor
         if listen.kind == "unix":
-            port = reactor.listenUNIX(listen.address, factory, backlog=BACKLOG, mode=0o660, wantPID=True)
+            port = listen_unix(reactor, listen.address, factory, backlog=BACKLOG, mode=0o660)
         elif listen.kind == "systemd":
             port = self._adopt(listen.index, factory)
         elif plain:
@@ -89,7 +90,6 @@ class Listeners:
         descriptor = passed[index]
         with socket.socket(fileno=os.dup(descriptor)) as passed_socket:
             passed_socket.setblocking(False)
-            family = passed_socket.family
-        if family == socket.AF_UNIX:
-            return self._reactor.adoptStreamPort(descriptor, family, factory)
+            if passed_socket.family == socket.AF_UNIX:
+                return adopt_unix(self._reactor, descriptor, factory)
         return listen_tcp(self._reactor, 0, factory, adopted=descriptor)

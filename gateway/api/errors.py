@@ -40,13 +40,12 @@ class UpstreamError(TransactionError):
     """
     The next hop is at fault: 502 or 504.
 
-    @ivar sent: whether any byte of the request may have reached an upstream. While it is C{False} the request may be
-        sent again elsewhere, whatever its method (RFC 9110 section 9.2.2).
+    @ivar begun: whether any byte of an answer came.
     """
 
     status = 502
     page = "upstream_error"
-    sent: bool = False
+    begun: bool = False
 
 
 class PluginError(TransactionError):

@@ -110,8 +110,8 @@ class Forward(Section, frozen=True, kw_only=True):
         Networks,
         Help(
             "Exceptions to the guard: addresses that may be connected to although they are "
-            "loopback, link-local, listeners "
-            "of the gateway or in `deny_destinations`.",
+            "loopback or link-local. The gateway's own listeners and `deny_destinations` stay "
+            "refused.",
             '["127.0.0.0/8"]',
         ),
     ] = NetworkSet()

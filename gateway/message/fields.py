@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-#: Names that decide framing or belong to one hop; nobody but C{gateway.wire} writes them.
+#: Names that decide framing or routing or belong to one hop; nobody but the core writes them.
 CONNECTION_FIELDS = frozenset(
     (
         "connection",
         "content-length",
+        "host",
         "http2-settings",
         "keep-alive",
         "proxy-connection",

@@ -26,7 +26,7 @@ from gateway.message.fields import Fields
 from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.target import InvalidTarget
 from gateway.modes.listening import Listening
-from gateway.modes.mode import NOWHERE
+from gateway.modes.mode import NOWHERE, Mode
 from gateway.modes.writer import ResponseWriter
 from gateway.net.faults import UpstreamTimeout
 from gateway.net.splice import unsent_bytes
@@ -291,48 +291,44 @@ class ClientConnection:
         head = events[0]
         assert type(head) is RequestHead
         listening = self._listening
-        timings = Timings(time(), monotonic())
         mode = listening.mode
+        client = listening.client_of(head, self.client) if self._trusted else self.client
+        txn = Transaction(listening.next_id(), head, client, Timings(time(), monotonic()))
+        txn.upload_limit = listening.upload_limit
         failure: TransactionError | None = None
-        request: Request = head
+        upstream: Any = NOWHERE
         try:
             mode.resolve(head)
+            upstream = mode.upstream(txn, head, self)
         except InvalidTarget as error:
-            request = UnreadRequest()
+            txn.request = UnreadRequest()
             failure = ClientError(error.detail, status=error.status, page=error.page)
-        client = listening.client_of(head, self.client) if self._trusted else self.client
-        txn = Transaction(listening.next_id(), request, client, timings)
-        txn.upload_limit = listening.upload_limit
-        upstream: Any = NOWHERE
-        local: Response | None = None
-        if failure is None:
-            try:
-                upstream = mode.upstream(txn, head, self)
-            except TransactionError as error:
-                failure = error
-            if type(upstream) is Response:
-                local, upstream = upstream, NOWHERE
-        # What came with a CONNECT was meant for the tunnel: it must not be read as a request if there is none.
-        misplaced = bool(self.parser.rest) and head.raw_method == b"CONNECT"
-        persistent = not misplaced and (head.section.persistent if head.minor else head.section.keep_alive and mode.keeps_http10) and not listening.draining
-        writer = self._writer
+        except TransactionError as error:
+            failure = error
+        self._writer.begin(txn, head, self._may_persist(head, mode))
         upload = None
         if head.framing:
             upload = self.upload = BodyPipe(self)
-        writer.begin(txn, head, persistent)
-        exchange = self._exchange = Exchange(txn, head, upload, writer, upstream)
-        pipeline = listening.pipeline
-        if failure is not None:
-            coroutine = pipeline.fail(exchange, failure)
-        elif local is not None:
-            coroutine = pipeline.respond(exchange, local)
-        else:
-            coroutine = pipeline.run(exchange)
+        exchange = self._exchange = Exchange(txn, head, upload, self._writer, upstream)
         if upload is not None:
             self._feed(events[1:])
-        exchange.start(coroutine, self._finished)
+        if failure is not None:
+            exchange.start(listening.pipeline.fail(exchange, failure), self._finished)
+        elif type(upstream) is Response:
+            exchange.upstream = NOWHERE  # type: ignore[assignment]
+            exchange.start(listening.pipeline.respond(exchange, upstream), self._finished)
+        else:
+            listening.pipeline.begin(exchange, self._finished)
         if upload is not None:
             upload.flush()
+
+    def _may_persist(self, head: RequestHead, mode: Mode) -> bool:
+        """Tell whether the connection can carry another request behind this one."""
+        section = head.section
+        if self._listening.draining or not (section.persistent if head.minor else section.keep_alive and mode.keeps_http10):
+            return False
+        # What came with a CONNECT was meant for the tunnel: it must not be read as a request if there is none.
+        return head.raw_method != b"CONNECT" or not self.parser.rest
 
     def _feed(self, events: list[RequestEvent]) -> None:
         """Hand content to the upload's pipe."""
@@ -346,6 +342,8 @@ class ClientConnection:
                 else:
                     assert type(event) is End
                     self.upload = None
+                    # The last of it may have come while the upstream wanted no more; nobody resumes a pipe that ended.
+                    self._release(_UPLOAD)
                     upload.end(event.trailers)
                     return
             upload.flush()

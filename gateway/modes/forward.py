@@ -188,13 +188,18 @@ class ForwardUpstream:
         if self._parent is not None:
             target = b"http://" + host + (b"" if target == b"*" else target)
         method = head.raw_method
-        if chunked is None and head.fields.lines is head.section.received and method not in onward.COUNTED:
-            section = head.section
+        shared = head.section
+        if (
+            chunked is None
+            and shared.harmless
+            and head.fields.lines is shared.received
+            and method not in onward.COUNTED
+        ):
             circumstances = (host, self._parent)
-            if section.onward_for != circumstances:
-                section.onward = self._fields(host, chunked)
-                section.onward_for = circumstances
-            return request_head(method, target, section.onward)
+            if shared.onward_for != circumstances:
+                shared.onward = self._fields(host, chunked)
+                shared.onward_for = circumstances
+            return request_head(method, target, shared.onward)
         return request_head(method, target, self._fields(host, chunked))
 
     def _fields(self, host: bytes, chunked: bool | None) -> bytes:

@@ -167,6 +167,8 @@ class ReverseUpstream:
     def take(self, txn: Transaction) -> UpstreamConnection | None:
         """Choose an origin and give a kept connection to it."""
         if self._origin is None:
+            if self._waiting is not None:
+                return None
             cookie = self._site.cookie
             if cookie is not None:
                 values = [known.value for known in self._head.section.special if known.code == COOKIE]
@@ -220,6 +222,7 @@ class ReverseUpstream:
         section = head.section
         if (
             chunked is None
+            and section.harmless
             and self._site.keeps_fields
             and head.fields.lines is head.section.received
             and head.target[0] == 0x2F

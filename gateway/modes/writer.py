@@ -9,6 +9,7 @@ without either it is reset.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+import re
 from time import time
 from typing import Any, Protocol
 
@@ -20,6 +21,9 @@ from gateway.wire.write import LAST_CHUNK, chunk, last_chunk, response_head, sec
 
 #: Below this head and content are joined, above they go by one sendmsg.
 JOIN_BYTES = 65536
+
+
+_REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Tunnels(Protocol):
@@ -149,10 +153,12 @@ class ResponseWriter:
         bodiless = response.status in (204, 304)
         length = None if response.status == 204 else len(content)
         fields = section(response.fields.lines)
+        # A plugin's words; what is no reason phrase must not become a line of its own (RFC 9112 section 4).
+        reason = response.reason if _REASON.fullmatch(response.reason) else b""
         if "date" not in response.fields:
             # We have a clock (RFC 9110 section 6.6.1).
             fields += b"Date: %b\r\n" % http_date(time())
-        self.start(response.status, response.reason, fields, length, bodiless)
+        self.start(response.status, reason, fields, length, bodiless)
         if content and not self._head_only and not bodiless:
             self._out.append(content)
         self.complete = True

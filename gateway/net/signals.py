@@ -29,7 +29,9 @@ class ProcessSignals:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, *, hurry: Callable[[], None], reopen: Callable[[], None]) -> None:
+    def __init__(
+        self, reactor: Any, *, hurry: Callable[[], None], reopen: Callable[[], None]
+    ) -> None:
         """
         Take what is to be called, always from the reactor.
 
@@ -71,4 +73,6 @@ class ProcessSignals:
             self._log.info("told to stop once more: what still runs is broken off")
             self._hurry()
         else:
-            self._log.info("told to stop; what runs may end in its time, a second signal breaks it off")
+            self._log.info(
+                "told to stop; what runs may end in its time, a second signal breaks it off"
+            )

@@ -13,7 +13,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable
-from errno import EALREADY, ECONNREFUSED, ECONNRESET, EINPROGRESS, EISCONN
+from errno import (
+    EALREADY,
+    ECONNABORTED,
+    ECONNREFUSED,
+    ECONNRESET,
+    EHOSTUNREACH,
+    EINPROGRESS,
+    EISCONN,
+    ENETUNREACH,
+    EPIPE,
+    ETIMEDOUT,
+)
 from typing import Any, cast
 
 from twisted.internet import main, tcp
@@ -24,6 +35,8 @@ from twisted.python import log
 
 #: Below this the parts of a message are joined and sent by C{send}; above, copying costs more than C{sendmsg}.
 JOIN_BYTES = 65536
+#: What a send to a connection that is no more may say; any other error is one of this call.
+_BROKEN = frozenset((ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNABORTED))
 
 
 class ImmediateConnection(tcp.Connection):
@@ -34,6 +47,8 @@ class ImmediateConnection(tcp.Connection):
     """
 
     readSize = 65536
+    # A write met an error and so has taken it from the socket, where a read would find a mere end now.
+    _broken = False
     # shutdown(2) right before close(2) does nothing for a descriptor that no other process has.
     _shouldShutdown = False
 
@@ -46,7 +61,7 @@ class ImmediateConnection(tcp.Connection):
         except OSError:
             return main.CONNECTION_LOST
         if not data:
-            return main.CONNECTION_DONE
+            return main.CONNECTION_LOST if self._broken else main.CONNECTION_DONE
         self.protocol.dataReceived(data)
         return None
 
@@ -61,7 +76,10 @@ class ImmediateConnection(tcp.Connection):
             return
         try:
             sent = self.socket.send(data)
-        except OSError:
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._broken = error.errno in _BROKEN
             sent = 0
         if sent != len(data):
             super().write(data[sent:] if sent else data)
@@ -81,7 +99,10 @@ class ImmediateConnection(tcp.Connection):
             return
         try:
             sent = self.socket.sendmsg(parts)
-        except OSError:
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._broken = error.errno in _BROKEN
             sent = 0
         if sent == total:
             return

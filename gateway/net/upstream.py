@@ -68,11 +68,11 @@ class UpstreamConnection:
     __slots__ = (
         "_answered",
         "_answering",
-        "_bulk",
         "_chunked",
         "_lost",
         "_out",
         "_parser",
+        "_paused",
         "_persistent",
         "_pool",
         "_request_ended",
@@ -101,7 +101,7 @@ class UpstreamConnection:
         self._persistent = True
         self._lost = False
         self._writing: Any = None
-        self._bulk = False
+        self._paused = False
         self.deadline: Deadline | None = None
 
     # What the asking side calls.
@@ -179,10 +179,12 @@ class UpstreamConnection:
     def pause(self) -> None:
         """Stop reading: the client does not take more."""
         if not self._lost:
+            self._paused = True
             self.transport.pauseProducing()
 
     def resume(self) -> None:
         """Read again."""
+        self._paused = False
         if not self._lost:
             self.transport.resumeProducing()
 
@@ -316,13 +318,16 @@ class UpstreamConnection:
         if not self._persistent or not self._request_ended or self._parser.rest or self._lost:
             self._drop()
         else:
+            if self._paused:
+                # By what came with the end, in one read; whoever comes next waits for an answer.
+                self.resume()
             self._pool.keep(self)
 
-    def _cut_off(self, detail: str) -> UpstreamClosed | UpstreamProtocolError:
-        """Name the fault: half a head is an answer, if a bad one, and no sign that the request was not seen."""
-        if self._parser.started and not self._answered:
-            return UpstreamProtocolError(detail)
-        return UpstreamClosed(detail)
+    def _cut_off(self, detail: str) -> UpstreamClosed:
+        """Make the fault; half a head is an answer too, and so a sign that the request was seen."""
+        made = UpstreamClosed(detail)
+        made.begun = self._parser.started
+        return made
 
     def _break(self, error: UpstreamClosed | UpstreamProtocolError) -> None:
         answering, self._answering = self._answering, None

@@ -8,11 +8,10 @@ ends in C{fail}, never in C{end}, so that a sink can always tell a part from the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.api.content import BodyFilter, ContentRefused
-from gateway.pipeline.driver import Signal
 
 #: Bytes a closed pipe keeps before it pauses its source.
 HIGH_WATER = 65536
@@ -55,11 +54,11 @@ class BodyPipe:
 
     __slots__ = ("_done", "_error", "_filters", "_kept", "_paused", "_sink", "_size", "_source", "_trailers", "count", "ended")
 
-    def __init__(self, source: Source, done: Signal[BaseException | None] | None = None) -> None:
+    def __init__(self, source: Source, done: Callable[[BaseException | None], None] | None = None) -> None:
         """
         Begin closed.
 
-        @param done: fired once at the end; C{None}: nobody waits for it.
+        @param done: called once when the end or the failure went to the sink, or when the pipe was aborted.
         """
         self._source: Source | None = source
         self._sink: Sink | None = None
@@ -141,7 +140,7 @@ class BodyPipe:
             sink.end(trailers)
             done = self._done
             if done is not None:
-                done.fire(None)
+                done(None)
 
     def fail(self, error: BaseException) -> None:
         """Learn from the source that the message broke off; after an end or an abort it means nothing."""
@@ -227,7 +226,7 @@ class BodyPipe:
 
     def _tell(self, error: BaseException | None) -> None:
         if self._done is not None:
-            self._done.fire(error)
+            self._done(error)
 
     def _finish(self) -> None:
         self._sink = None

@@ -108,11 +108,11 @@ class Task:
         try:
             waiting = self.coroutine.send(value)
         except StopIteration:
-            self._end()
+            self.end()
             return
         except BaseException:
             self._log.failure("a transaction's coroutine failed")
-            self._end()
+            self.end()
             return
         self.running = False
         if type(waiting) is Signal and self.pending is None:
@@ -128,12 +128,12 @@ class Task:
         try:
             waiting = self.coroutine.throw(error)
         except StopIteration:
-            self._end()
+            self.end()
             return
         except BaseException as raised:
             if not isinstance(raised, CancelledError):
                 self._log.failure("a transaction's coroutine failed")
-            self._end()
+            self.end()
             return
         self.running = False
         self._wait(waiting)
@@ -186,7 +186,8 @@ class Task:
             # The Deferred's own iterator hands its result over when it is asked again.
             self.step(None)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """It is over: say so, once. For its runner."""
         self.over = True
         self.running = False
         # What the coroutine holds must not outlive it.

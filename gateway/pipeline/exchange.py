@@ -7,7 +7,8 @@ past it (content). It outlives a hop: when a request is sent again elsewhere, th
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from gateway.api.errors import UpstreamError
 from gateway.api.transaction import Response, Transaction
@@ -29,6 +30,16 @@ class LateBlock(Exception):
     def __init__(self, block: Block) -> None:
         super().__init__(block.why)
         self.block = block
+
+
+class Quick(Protocol):
+    """Who runs a transaction without a coroutine as long as that goes well."""
+
+    def arrived(self, x: Exchange, head: ResponseHead) -> None:
+        """Take an answer that came whole."""
+
+    def run(self, x: Exchange, refusal: None, given: ResponseHead | BaseException) -> Coroutine[Any, Any, None]:
+        """Go on with a coroutine from what was given."""
 
 
 class Whole:
@@ -60,7 +71,9 @@ class Exchange(Task):
     @ivar hop: the connection in use; C{None} before, between and after.
     @ivar last_hop: the connection used last.
     @ivar answering: some byte of an answer came.
-    @ivar signal: fires with the final response's head, then with the end of the download (C{None} or why it failed).
+    @ivar quick: takes the answer while no coroutine runs; C{None} if one does.
+    @ivar signal: fires with the final response's head, then with the end of the download (C{None} or why it failed);
+        only there while a coroutine runs.
     """
 
     __slots__ = (
@@ -71,6 +84,7 @@ class Exchange(Task):
         "download",
         "hop",
         "last_hop",
+        "quick",
         "signal",
         "stored",
         "trailers",
@@ -100,7 +114,12 @@ class Exchange(Task):
         self.last_hop: Hop | None = None
         self.answering = False
         self.stored: Response | None = None
+        self.quick: Quick | None = None
+
+    def start(self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None) -> None:
+        """Run a coroutine from here on; see L{Task.start}."""
         self.signal: Signal[Any] = Signal()
+        super().start(coroutine, finished)
 
     # What the hop calls.
 
@@ -115,14 +134,26 @@ class Exchange(Task):
         self.hop = None
         self.content = content
         self.trailers = trailers
-        self.signal.fire(head)
+        quick = self.quick
+        if quick is not None:
+            self.quick = None
+            quick.arrived(self, head)
+        else:
+            self.signal.fire(head)
 
     def answered(self, head: ResponseHead) -> None:
         """Take the final head; content flows into a closed pipe from now on."""
         assert self.hop is not None
         self.answering = True
-        self.download = BodyPipe(self.hop, self.signal)
-        self.signal.fire(head)
+        self.download = BodyPipe(self.hop, self.ended_with)
+        if self.quick is not None:
+            self._go_slow(head)
+        else:
+            self.signal.fire(head)
+
+    def ended_with(self, error: BaseException | None) -> None:
+        """Learn from the download that it is at its end."""
+        self.signal.fire(error)
 
     def received(self, data: bytes) -> None:
         """Take content."""
@@ -145,7 +176,9 @@ class Exchange(Task):
         """Learn that the hop is gone."""
         self.last_hop = self.hop
         self.hop = None
-        if self.download is None:
+        if self.quick is not None:
+            self._go_slow(error)
+        elif self.download is None:
             self.signal.fail(error)
         else:
             self.download.fail(error)
@@ -156,6 +189,19 @@ class Exchange(Task):
             self.download.flush()
 
     # What the client's side and the transaction call.
+
+    def interrupt(self, error: BaseException) -> None:
+        """Break into whatever it waits for; see L{Task.interrupt}."""
+        if self.quick is not None:
+            self._go_slow(error)
+        else:
+            super().interrupt(error)
+
+    def _go_slow(self, given: ResponseHead | BaseException) -> None:
+        """It takes a turn that needs a coroutine."""
+        quick, self.quick = self.quick, None
+        assert quick is not None
+        self.start(quick.run(self, None, given), self.finished)
 
     def cut(self, refused: ContentRefused) -> None:
         """Stop the content of either side because a filter refused it."""

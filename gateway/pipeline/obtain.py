@@ -113,4 +113,5 @@ def _repeatable(x: Exchange, error: UpstreamError) -> bool:
         and x.upload is None
         and x.asked.raw_method in _IDEMPOTENT
         and not x.answering
+        and not error.begun
     )

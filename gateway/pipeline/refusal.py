@@ -98,6 +98,9 @@ def answer(x: Exchange, response: Response) -> None:
     """Send a whole response made here."""
     x.txn.response = response
     x.txn.status = response.status
+    if x.upload is not None and not x.upload.ended:
+        # What is left of the request is not waited for.
+        x.down.persistent = False
     x.down.answer(response)
 
 

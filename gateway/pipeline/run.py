@@ -7,6 +7,7 @@ on, or whose answers are all in hand, is a plain call: the usual transaction wai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic, time
 from types import CoroutineType
 from typing import Any, TypeAlias
@@ -81,30 +82,80 @@ class Pipeline:
         self._asks_more = any(
             plan is not None for plan in (plans.authenticate, plans.cache_lookup, plans.select_upstream)
         )
+        self._plain = not self._asks_more and plans.response_filters is None
 
-    async def run(self, x: Exchange) -> None:
-        """Take one transaction from its request head to its line in the log."""
-        txn = x.txn
+    def begin(self, x: Exchange, finished: Callable[[], None]) -> None:
+        """
+        Take a transaction on its way.
+
+        The usual one is over without having waited for anything but an answer that comes whole: admitted at once, sent
+        on a kept connection, judged and delivered at once. For that no coroutine is made. Where it takes another turn
+        L{run} takes over.
+
+        @param finished: called once when it has ended.
+        """
+        x.finished = finished
+        refusal: Opinion = None
+        given: BaseException | None = None
         try:
             refusal = self.admit(x)
+            if refusal is None and self._plain and x.upload is None and not x.upstream.tunnels:
+                hop = x.upstream.take(x.txn)
+                if hop is not None:
+                    x.quick = self
+                    send(x, hop)
+                    return
+        except Exception as error:
+            x.quick = None
+            given = error
+        x.start(self.run(x, refusal, given), finished)
+
+    def arrived(self, x: Exchange, head: ResponseHead) -> None:
+        """Take the answer that came whole to a transaction without a coroutine."""
+        refusal: Opinion = None
+        given: BaseException | None = None
+        try:
+            x.txn.timings.first_byte = monotonic()
+            refusal = self.judge(x, head)
+            if refusal is None:
+                self.deliver(x, head)
+        except Exception as error:
+            given = error
+        if refusal is not None or given is not None:
+            x.start(self.run(x, refusal, given), x.finished)
+            return
+        x.txn.outcome = _DELIVERED
+        self._end(x)
+        x.end()
+
+    async def run(
+        self, x: Exchange, refusal: Opinion = None, given: ResponseHead | BaseException | None = None
+    ) -> None:
+        """
+        Take one transaction to its line in the log.
+
+        @param refusal: what L{admit} or L{judge} said.
+        @param given: how its first try without a coroutine went: a head, or what went wrong.
+        """
+        txn = x.txn
+        try:
             if type(refusal) is CoroutineType:
                 refusal = await refusal
             if refusal is not None:
                 txn.outcome = await self._refusals.refuse(x, refusal)
             elif x.stored is not None:
                 txn.outcome = await self._serve(x, x.stored)
-            elif x.upstream.tunnels:
+            elif x.upstream.tunnels and given is None:
                 txn.outcome = await self.tunnel(x)
             else:
-                hop = x.upstream.take(txn)
-                if hop is None:
+                if given is None:
                     head = await obtain(x, self.plans)
+                elif isinstance(given, ResponseHead):
+                    head = given
+                elif isinstance(given, UpstreamError):
+                    head = await obtain(x, self.plans, given)
                 else:
-                    send(x, hop)
-                    try:
-                        head = await x.signal
-                    except UpstreamError as error:
-                        head = await obtain(x, self.plans, error)
+                    raise given
                 txn.timings.first_byte = monotonic()
                 if head.status == 101:
                     txn.outcome = await self.upgrade(x, head)
@@ -222,7 +273,7 @@ class Pipeline:
             return
         download = x.download
         if download is None:
-            download = x.download = BodyPipe(WHOLE, x.signal)
+            download = x.download = BodyPipe(WHOLE, x.ended_with)
             assert content is not None
             x.content = None
             if content:

@@ -119,6 +119,11 @@ class MemoryNetwork(Clock):
         return not (self._readers or self._writers or self._connecting)
 
     @property
+    def connecting(self) -> int:
+        """How many connection attempts of the gateway's are under way."""
+        return len(self._connecting)
+
+    @property
     def ports(self) -> list[tuple[str, int]]:
         """The addresses that are listened on."""
         return list(self._ports)

@@ -97,6 +97,11 @@ class ScriptedPeer:
         return "reset" if self._socket.broken else ""
 
     @property
+    def left(self) -> bool:
+        """This end was closed or reset by the test."""
+        return self._socket.closed
+
+    @property
     def unsent(self) -> int:
         """Bytes to send that the gateway's window did not take."""
         return len(self._outbox)

@@ -317,7 +317,9 @@ class Gateway(Program):
     def stop(self) -> None:
         """End it, and see that it had no unexpected fault."""
         super().stop()
-        found = re.search(r"(Traceback \(most|Unhandled|a transaction's coroutine failed)(.|\n){,2000}", self.text)
+        found = re.search(
+            r"(Traceback \(most|Unhandled|a transaction's coroutine failed)(.|\n){,2000}", self.text
+        )
         self.test.assertIsNone(found, found and found[0])
 
 

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.processes import FORWARD, PATIENCE, Gateway, certificate, curl, free_port, made_folder, nginx
+from tests.live.processes import (
+    FORWARD,
+    PATIENCE,
+    Gateway,
+    certificate,
+    curl,
+    free_port,
+    made_folder,
+    nginx,
+)
 
 SITE = """
 [[site]]
@@ -79,19 +88,29 @@ class TransferTests(CurlCase):
         for way, (url, options) in enumerate(self.ways()):
             self.assertEqual(self.fetch(*options, f"{url}/index.html"), b"<p>hello")
             self.assertEqual(self.fetch(*options, f"{url}/large"), self.large)
-            self.assertEqual(self.fetch(*options, "-r", "100-199", f"{url}/large"), self.large[100:200])
+            self.assertEqual(
+                self.fetch(*options, "-r", "100-199", f"{url}/large"), self.large[100:200]
+            )
             self.assertEqual(self.fetch(*options, "-r", "-50", f"{url}/large"), self.large[-50:])
             head = self.fetch(*options, "--head", f"{url}/large").decode()
             self.assertRegex(head, r"(?i)content-length: 3000000\r\n")
             status = ("-o", "/dev/null", "-w", "%{http_code}")
             tag = re.findall(r'(?i)etag: (".*")\r\n', head)[0]
-            self.assertEqual(self.fetch(*options, *status, "-H", f"If-None-Match: {tag}", f"{url}/large"), b"304")
-            self.assertEqual(self.fetch(*options, *status, "-r", "9999999-", f"{url}/large"), b"416")
+            self.assertEqual(
+                self.fetch(*options, *status, "-H", f"If-None-Match: {tag}", f"{url}/large"), b"304"
+            )
+            self.assertEqual(
+                self.fetch(*options, *status, "-r", "9999999-", f"{url}/large"), b"416"
+            )
             self.assertEqual(self.fetch(*options, *status, "-I", f"{url}/moved"), b"302")
-            for number, how in enumerate(([], ["-H", "Expect: 100-continue"], ["-H", "Transfer-Encoding: chunked"])):
+            for number, how in enumerate(
+                ([], ["-H", "Expect: 100-continue"], ["-H", "Transfer-Encoding: chunked"])
+            ):
                 source = str(self.files / "large")
                 name = f"up/{way}-{number}"
-                self.assertEqual(self.fetch(*options, *status, "-T", source, *how, f"{url}/{name}"), b"201", how)
+                self.assertEqual(
+                    self.fetch(*options, *status, "-T", source, *how, f"{url}/{name}"), b"201", how
+                )
                 self.assertEqual((self.files / name).read_bytes(), self.large, how)
 
     def test_kept_connections(self) -> None:
@@ -99,11 +118,15 @@ class TransferTests(CurlCase):
         for url, options in self.ways()[:2]:
             first = self.fetch(*options, f"{url}/connection").split()
             second = self.fetch(*options, f"{url}/connection", f"{url}/connection")
-            self.assertEqual(second, b"%b %d%b %d" % (first[0], int(first[1]) + 1, first[0], int(first[1]) + 2))
+            self.assertEqual(
+                second, b"%b %d%b %d" % (first[0], int(first[1]) + 1, first[0], int(first[1]) + 2)
+            )
 
     def test_fields(self) -> None:
         """The client sees the origin's Server as it is, our Via, and no other field of ours."""
-        through = self.fetch(*self.proxy, "-D", "-", "-o", "/dev/null", f"{self.direct}/index.html").decode()
+        through = self.fetch(
+            *self.proxy, "-D", "-", "-o", "/dev/null", f"{self.direct}/index.html"
+        ).decode()
         directly = self.fetch("-D", "-", "-o", "/dev/null", f"{self.direct}/index.html").decode()
 
         def names(head: str) -> set[str]:
@@ -111,7 +134,9 @@ class TransferTests(CurlCase):
 
         # Connection is for a single connection: kept, which is what its absence says too.
         self.assertEqual(names(through) - {"via"}, names(directly) - {"connection"})
-        self.assertEqual(re.findall("(?m)^Server: .*", through), re.findall("(?m)^Server: .*", directly))
+        self.assertEqual(
+            re.findall("(?m)^Server: .*", through), re.findall("(?m)^Server: .*", directly)
+        )
 
     def test_log(self) -> None:
         """A tunnel has one line with its bytes both ways, a request through the proxy one with its URL."""
@@ -140,7 +165,9 @@ class RefusalTests(CurlCase):
         """A destination that is not allowed, dead, silent in DNS or unknown is told apart, with the id of the log's line."""
         strict = Gateway(self, '[forward]\nlisten = ["127.0.0.1:$forward"]\n')
         proxy = ("-x", f"http://127.0.0.1:{strict.forward}")
-        page = self.refused(*proxy, f"{self.direct}/", page=b"This destination is not allowed", status=403)
+        page = self.refused(
+            *proxy, f"{self.direct}/", page=b"This destination is not allowed", status=403
+        )
         line = strict.lines(1)[0]
         self.assertIn(line["id"].encode(), page)
         self.assertEqual((line["status"], line["outcome"]), (403, "failed"))
@@ -159,7 +186,11 @@ class RefusalTests(CurlCase):
         )
         proxy = ("-x", f"http://127.0.0.1:{gateway.forward}")
         for number, (name, status, reason) in enumerate(
-            (("missing", 502, "dns_nxdomain"), ("failing", 502, "dns_servfail"), ("silent", 504, "dns_timeout"))
+            (
+                ("missing", 502, "dns_nxdomain"),
+                ("failing", 502, "dns_servfail"),
+                ("silent", 504, "dns_timeout"),
+            )
         ):
             host = f"{name}.example.com"
             self.refused(*proxy, f"http://{host}/", page=host.encode(), status=status)
@@ -167,7 +198,10 @@ class RefusalTests(CurlCase):
 
     def test_connect(self) -> None:
         """A tunnel that is refused gives curl the status, and nothing is tunnelled."""
-        narrow = Gateway(self, '[forward]\nlisten = ["127.0.0.1:$forward"]\nallow_destinations = ["127.0.0.0/8"]\n')
+        narrow = Gateway(
+            self,
+            '[forward]\nlisten = ["127.0.0.1:$forward"]\nallow_destinations = ["127.0.0.0/8"]\n',
+        )
         proxy = ("-x", f"http://127.0.0.1:{narrow.forward}")
         done = curl(*proxy, f"https://127.0.0.1:{self.secure}/")
         self.assertEqual(done.returncode, 56, done.stderr)
@@ -181,7 +215,9 @@ class RefusalTests(CurlCase):
 
     def test_json(self) -> None:
         """Programs that ask for JSON get it."""
-        page = self.refused("-H", "Accept: application/json", f"{self.site}/", page=b'"status"', status=421)
+        page = self.refused(
+            "-H", "Accept: application/json", f"{self.site}/", page=b'"status"', status=421
+        )
         self.assertTrue(page.lstrip().startswith(b"{"), page)
 
     def test_upload_limit(self) -> None:

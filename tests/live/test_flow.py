@@ -47,7 +47,9 @@ class LongLineTests(SynchronousTestCase):
         """Send as much and give the seconds until the answer is there."""
         client = connected(self, port)
         begun = time.monotonic()
-        client.send(b"PUT /sink HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: %d\r\n\r\n" % self.SIZE)
+        client.send(
+            b"PUT /sink HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: %d\r\n\r\n" % self.SIZE
+        )
         client.send(bytes(self.SIZE))
         self.assertEqual(client.answer().content, b"%d" % self.SIZE)
         return time.monotonic() - begun
@@ -59,7 +61,9 @@ class LongLineTests(SynchronousTestCase):
         directly = self.download(line.port)
         behind = Gateway(self, FORWARD + SITE, origin=line.port)
         self.assertLess(self.download(behind.reverse), directly / 0.8)
-        self.assertLess(self.download(behind.forward, b"http://127.0.0.1:%d" % line.port), directly / 0.8)
+        self.assertLess(
+            self.download(behind.forward, b"http://127.0.0.1:%d" % line.port), directly / 0.8
+        )
         before = Gateway(self, SITE, origin=origin.port)
         self.assertLess(self.download(self.line(before.reverse).port), directly / 0.8)
 
@@ -104,7 +108,8 @@ class BackPressureTests(SynchronousTestCase):
             client.send(GET % b"/bytes/3000000")
             client.answer()
             client.send(
-                b"PUT /sink HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: 3000000\r\n\r\n" + bytes(3000000)
+                b"PUT /sink HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: 3000000\r\n\r\n"
+                + bytes(3000000)
             )
             client.answer()
         client.close()
@@ -131,7 +136,9 @@ class BackPressureTests(SynchronousTestCase):
     def test_origin_that_does_not_read(self) -> None:
         """An origin that never reads an upload keeps the client waiting, and the gateway small."""
         client = connected(self, self.gateway.reverse)
-        client.send(b"PUT /deaf HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: %d\r\n\r\n" % self.SIZE)
+        client.send(
+            b"PUT /deaf HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: %d\r\n\r\n" % self.SIZE
+        )
         taken = self.fill(client)
         self.assertLess(self.grown(), self.MOST)
         self.assertLess(taken, self.SIZE // 2)
@@ -141,7 +148,9 @@ class BackPressureTests(SynchronousTestCase):
         client = connected(self, self.gateway.reverse)
         client.send(GET % b"/bytes/%d" % (30 * MEGABYTE))
         client.head()
-        reading = threading.Thread(target=client.drop, args=(30 * MEGABYTE,), kwargs={"pause": 0.005})
+        reading = threading.Thread(
+            target=client.drop, args=(30 * MEGABYTE,), kwargs={"pause": 0.005}
+        )
         reading.start()
         self.assertLess(self.grown(), self.MOST)
         reading.join()
@@ -151,9 +160,15 @@ class BackPressureTests(SynchronousTestCase):
         clients = []
         for what in (b"GET /bytes/%d" % self.SIZE, b"PUT /deaf"):
             client = connected(self, self.gateway.forward)
-            client.send(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % self.origin.port)
+            client.send(
+                b"CONNECT 127.0.0.1:%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % self.origin.port
+            )
             self.assertEqual(client.answer("CONNECT").status, 200)
-            client.send(what + b" HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (self.SIZE if b"PUT" in what else 0))
+            client.send(
+                what
+                + b" HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+                % (self.SIZE if b"PUT" in what else 0)
+            )
             clients.append(client)
         self.fill(clients[1])
         self.assertLess(self.grown(), self.MOST)
@@ -216,7 +231,9 @@ class ManyClientsTests(SynchronousTestCase):
     def test_limits(self) -> None:
         """Connections over the limit of a listener are closed at once, and those under it are served."""
         origin = Origin(self)
-        site = SITE.replace('"127.0.0.1:$reverse"', '{ address = "127.0.0.1:$reverse", max_connections = 5 }')
+        site = SITE.replace(
+            '"127.0.0.1:$reverse"', '{ address = "127.0.0.1:$reverse", max_connections = 5 }'
+        )
         gateway = Gateway(self, site, origin=origin.port)
         let_in = [connected(self, gateway.reverse) for _ in range(5)]
         until(lambda: gateway.metric("gateway_client_connections_open") == 5)

@@ -53,7 +53,9 @@ class ProxyProtocolTests(SynchronousTestCase):
     def test_versions(self) -> None:
         """With version 1 and with version 2 the log, the origin and plugins get the client's own address and port."""
         gateway = Gateway(self, BEHIND, origin=self.origin.port, trusted="127.0.0.1")
-        for number, how in enumerate(("send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,unique-id")):
+        for number, how in enumerate(
+            ("send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,unique-id")
+        ):
             port = self.balanced(gateway, how, mode="tcp")
             status, ours = self.ask(port)
             self.assertEqual(status, 200, how)
@@ -67,7 +69,10 @@ class ProxyProtocolTests(SynchronousTestCase):
         port = self.balanced(gateway, "send-proxy-v2")
         self.assertEqual(self.ask(port)[0], 200)
         self.assertEqual(self.ask(port, "127.0.0.6")[0], 200)
-        self.assertEqual([line["client"] for line in gateway.lines(4)], [CLIENT, CLIENT, "127.0.0.6", "127.0.0.6"])
+        self.assertEqual(
+            [line["client"] for line in gateway.lines(4)],
+            [CLIENT, CLIENT, "127.0.0.6", "127.0.0.6"],
+        )
 
     def test_untrusted_balancer(self) -> None:
         """A balancer that is not trusted is cut off: no request of it is served, and the gateway says who it was."""
@@ -98,7 +103,9 @@ class ProxyProtocolTests(SynchronousTestCase):
             port,
         )
         checks = gateway.lines(2)
-        self.assertEqual({(line["client"], line["status"]) for line in checks}, {("127.0.0.1", 200)})
+        self.assertEqual(
+            {(line["client"], line["status"]) for line in checks}, {("127.0.0.1", 200)}
+        )
         self.assertEqual(self.ask(port)[0], 200)
 
     def ask_once(self, port: int) -> int:
@@ -137,4 +144,3 @@ class ForwardedForTests(SynchronousTestCase):
     def test_untrusted(self) -> None:
         """From anybody else the field is not believed."""
         self.assertEqual(self.ask("192.0.2.1"), (403, "127.0.0.1"))
-

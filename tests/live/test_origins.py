@@ -88,6 +88,9 @@ class OriginsTests(SynchronousTestCase):
             origin.stop()
         self.assertEqual(set(self.ask(gateway.reverse, 10)), {"502"})
         back = Origin(self, "back", first.port)
-        until(lambda: self.ask(gateway.reverse, 1) == ["back"], what="an answer from the origin that is back")
+        until(
+            lambda: self.ask(gateway.reverse, 1) == ["back"],
+            what="an answer from the origin that is back",
+        )
         self.assertGreater(len(back.seen), 0)
         self.assertLess(gateway.lines(12)[-1]["duration"], 1000)

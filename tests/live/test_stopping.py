@@ -30,7 +30,10 @@ class StoppingCase(SynchronousTestCase):
         """Start both."""
         self.origin = Origin(self)
         self.gateway = Gateway(
-            self, FORWARD + SITE.replace(', "unix:$socket"', ""), origin=self.origin.port, drain=drain
+            self,
+            FORWARD + SITE.replace(', "unix:$socket"', ""),
+            origin=self.origin.port,
+            drain=drain,
         )
 
     def asking(self, path: bytes) -> Stream:
@@ -106,8 +109,13 @@ class DrainTests(StoppingCase):
         for client in (download, stalled, tunnel):
             self.assertRaises(ConnectionResetError, client.rest)
         lines = self.gateway.lines(3)
-        self.assertEqual({line["outcome"] for line in lines if line["method"] == "GET"}, {"aborted"})
-        self.assertEqual([line["notes"] for line in lines if line["method"] == "CONNECT"], [{"tunnel": "gateway"}])
+        self.assertEqual(
+            {line["outcome"] for line in lines if line["method"] == "GET"}, {"aborted"}
+        )
+        self.assertEqual(
+            [line["notes"] for line in lines if line["method"] == "CONNECT"],
+            [{"tunnel": "gateway"}],
+        )
 
     def test_told_twice(self) -> None:
         """A second signal ends the wait, as who presses Ctrl-C twice means it."""
@@ -135,7 +143,10 @@ class DrainTests(StoppingCase):
         """An upload that runs is completed too."""
         self.start()
         client = connected(self, self.gateway.reverse)
-        client.send(b"PUT /echo HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: 100\r\n\r\n" + b"a" * 50)
+        client.send(
+            b"PUT /echo HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: 100\r\n\r\n"
+            + b"a" * 50
+        )
         until(lambda: self.origin.seen)
         self.gateway.signal(signal.SIGTERM)
         until(lambda: self.refused(self.gateway.reverse))

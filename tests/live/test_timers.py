@@ -104,7 +104,9 @@ class TimerTests(SynchronousTestCase):
     def test_stalled_upload(self) -> None:
         """Content that does not arrive makes a 408, and the origin never sees a complete request."""
         client = connected(self, self.gateway.reverse)
-        client.send(b"PUT /echo HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: 100\r\n\r\nbegun")
+        client.send(
+            b"PUT /echo HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: 100\r\n\r\nbegun"
+        )
         self.assertEqual(client.answer().status, 408)
         self.assertEqual(self.gateway.lines(1)[0]["reason"], "request_timeout")
         self.assertEqual(self.origin.received, 0)
@@ -122,7 +124,9 @@ class TimerTests(SynchronousTestCase):
         client = connected(self, self.gateway.reverse)
         client.send(GET % b"/hello")
         client.answer()
-        self.assertEqual(self.gateway.metric("gateway_upstream_connections", pool="all", state="idle"), 1)
+        self.assertEqual(
+            self.gateway.metric("gateway_upstream_connections", pool="all", state="idle"), 1
+        )
         begun = time.monotonic()
         until(lambda: not self.gateway.metric("gateway_upstream_connections", pool="all"), 5)
         self.assertGreater(time.monotonic() - begun, 0.5)
@@ -141,7 +145,9 @@ class TimerTests(SynchronousTestCase):
         busy.socket.shutdown(socket.SHUT_WR)
         self.assertEqual(busy.rest(), b"x" * 20)
         busy.close()
-        self.assertEqual([line["notes"] for line in self.gateway.lines(2)][0], {"tunnel": "inactivity"})
+        self.assertEqual(
+            [line["notes"] for line in self.gateway.lines(2)][0], {"tunnel": "inactivity"}
+        )
 
     def test_connect(self) -> None:
         """A destination that does not answer a connection attempt makes a 504."""
@@ -188,7 +194,10 @@ class SourcePortTests(SynchronousTestCase):
 
     def test_range_of_our_own(self) -> None:
         """A range outside of the system's own is kept to, a thousand times, with its holes."""
-        ports = self.ask('[network]\nsource_ports = "20000-23000"\nexclude_ports = ["20100-20199", 20500]\n', 1000)
+        ports = self.ask(
+            '[network]\nsource_ports = "20000-23000"\nexclude_ports = ["20100-20199", 20500]\n',
+            1000,
+        )
         self.assertEqual(len(ports), 1000)
         allowed = set(range(20000, 23001)) - set(range(20100, 20200)) - {20500}
         self.assertEqual(set(ports) - allowed, set())

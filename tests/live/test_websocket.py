@@ -45,7 +45,9 @@ def frame(kind: int, content: bytes, *, masked: bool) -> bytes:
 def xored(content: bytes, mask: bytes) -> bytes:
     """Mask or unmask."""
     long = (mask * (len(content) // 4 + 1))[: len(content)]
-    return (int.from_bytes(content, "big") ^ int.from_bytes(long, "big")).to_bytes(len(content), "big")
+    return (int.from_bytes(content, "big") ^ int.from_bytes(long, "big")).to_bytes(
+        len(content), "big"
+    )
 
 
 def read_frame(stream: Stream) -> tuple[int, bytes]:
@@ -65,12 +67,15 @@ def echo(stream: Stream) -> None:
     """Be a server: greet at once, give every message back, pong, and close when the client does."""
     head = stream.head()
     if head.get("upgrade").lower() != "websocket" or head.get("connection").lower() != "upgrade":
-        stream.send(b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n")
+        stream.send(
+            b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n"
+        )
         return
     accept = accept_of(head.get("sec-websocket-key"))
     stream.send(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: chat\r\n\r\n" % accept.encode()
+        b"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: chat\r\n\r\n"
+        % accept.encode()
         + frame(_TEXT, b"welcome", masked=False)
     )
     while True:
@@ -100,7 +105,9 @@ class WebSocketTests(SynchronousTestCase):
         self.assertEqual(head.first[1], "101", head)
         self.assertEqual(head.get("sec-websocket-accept"), accept_of(key))
         self.assertEqual(head.get("sec-websocket-protocol"), "chat")
-        self.assertEqual((head.get("upgrade").lower(), head.get("connection").lower()), ("websocket", "upgrade"))
+        self.assertEqual(
+            (head.get("upgrade").lower(), head.get("connection").lower()), ("websocket", "upgrade")
+        )
 
     def talk(self, client: Stream) -> None:
         """Send messages of every size, a ping in between, and close in order."""

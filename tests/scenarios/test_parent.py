@@ -12,8 +12,8 @@ PARENT = "203.0.113.8"
 class ParentTests(ScenarioTestCase):
     """One parent."""
 
-    def _with_parent(self, **rule: object) -> tuple[Harness, ScriptedOrigin]:
-        gateway = self.forward({"forward.parent": [{"url": f"http://{PARENT}:3128", **rule}]})
+    def _with_parent(self, url: str = f"http://{PARENT}:3128", **rule: object) -> tuple[Harness, ScriptedOrigin]:
+        gateway = self.forward({"forward.parent": [{"url": url, **rule}]})
         return gateway, gateway.origin(PARENT, 3128)
 
     def test_absolute_form(self) -> None:
@@ -66,14 +66,14 @@ class ParentTests(ScenarioTestCase):
 
     def test_credentials(self) -> None:
         """Our credentials go to the parent; the client's own never do."""
-        gateway, parent = self._with_parent(user="gw", password="secret")
+        gateway, parent = self._with_parent(f"http://gw:secret@{PARENT}:3128")
         parent.reply = response()
         gateway.client().send(request(URL, b"Proxy-Authorization: Basic Zm9v"))
         self.assertEqual(parent.request.all("proxy-authorization"), [b"Basic Z3c6c2VjcmV0"])
 
     def test_refused_credentials(self) -> None:
         """A parent's 407 is our fault, not the client's, who couldn't answer it: 502."""
-        gateway, parent = self._with_parent(user="gw", password="secret")
+        gateway, parent = self._with_parent(f"http://gw:secret@{PARENT}:3128")
         parent.reply = response(b"no", b"Proxy-Authenticate: Basic realm=x", status=b"407 Proxy Authentication Required")
         client = gateway.client()
         client.send(request(URL))
@@ -109,13 +109,13 @@ class ParentTests(ScenarioTestCase):
 class ConnectTests(ScenarioTestCase):
     """CONNECT through a parent."""
 
-    def _asked(self, **rule: object) -> tuple[Harness, ScriptedOrigin]:
-        gateway = self.forward({"forward.parent": [{"url": f"http://{PARENT}:3128", **rule}]})
+    def _asked(self, url: str = f"http://{PARENT}:3128") -> tuple[Harness, ScriptedOrigin]:
+        gateway = self.forward({"forward.parent": [{"url": url}]})
         return gateway, gateway.origin(PARENT, 3128)
 
     def test_tunnel(self) -> None:
         """The parent is asked for the tunnel first; then bytes go both ways."""
-        gateway, parent = self._asked(user="gw", password="secret")
+        gateway, parent = self._asked(f"http://gw:secret@{PARENT}:3128")
         client = gateway.client()
         client.send(request(b"origin.example.com:443", method=b"CONNECT") + b"early")
         asked = parent.connection.requests[0]

@@ -107,7 +107,7 @@ class RetryTests(ScenarioTestCase):
         client = clients[0]
         client.send(request(URL))
         for _ in range(6):
-            busy = [found for found in origin.connections if len(found.requests) > 1 and not found.closed]
+            busy = [found for found in origin.connections if len(found.requests) > 1 and not found.left]
             if not busy:
                 break
             busy[-1].close()

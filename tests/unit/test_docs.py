@@ -9,11 +9,13 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unittest import TestResult, defaultTestLoader
 
 from twisted.trial.unittest import SynchronousTestCase
 
 import gateway
+from gateway.api import Block
 from gateway.api.hooks import HOOKS, NOT_CALLED_YET
 from gateway.cli.main import COMMANDS
 from gateway.config.describe import settings, table_struct
@@ -24,7 +26,7 @@ from gateway.pipeline.plugins import load_plugins
 from gateway.service import GatewayService
 from gateway.testing.harness import Harness
 from gateway.testing.peers import request, response
-from tests.unit.pipeline.builders import Bench
+from tests.unit.pipeline.builders import Bench, transaction
 
 ROOT = Path(gateway.__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -63,7 +65,17 @@ def anchor(heading: str) -> str:
 def is_file(code: str) -> bool:
     """Tell whether a dotted word is a file or a module of ours and no setting."""
     module = ROOT / code.replace(".", "/")
-    files = (".py", ".toml", ".tac", ".service", ".socket", ".sysusers", ".plugins", ".plugin", ".pw")
+    files = (
+        ".py",
+        ".toml",
+        ".tac",
+        ".service",
+        ".socket",
+        ".sysusers",
+        ".plugins",
+        ".plugin",
+        ".pw",
+    )
     return code.endswith(files) or module.is_dir() or module.with_suffix(".py").is_file()
 
 
@@ -197,6 +209,27 @@ class PluginPageTests(ExampleTestCase):
         self.assertEqual(named, set(NOT_CALLED_YET))
 
 
+class HookPageTests(SynchronousTestCase):
+    """The plugin at the head of docs/hooks.md."""
+
+    def test_it_works(self) -> None:
+        """It blocks the host that it names and has no opinion on others."""
+        (shown,) = re.findall(
+            r"^```python\n(from .*?)^```$",
+            (DOCS / "hooks.md").read_text(),
+            re.MULTILINE | re.DOTALL,
+        )
+        found: dict[str, Any] = {"__name__": "shown"}
+        exec(compile(shown, "docs/hooks.md", "exec"), found)
+        bench = Bench()
+        config = load(None, {"plugins.enabled": ["block_hosts"]}, {})
+        loaded = load_plugins(config, bench.services, extra={"block_hosts": found["plugin"]})
+        ask = loaded.plans.request_headers
+        assert ask is not None
+        self.assertIsInstance(ask(transaction(host="bad.example")), Block)
+        self.assertIsNone(ask(transaction(host="good.example")))
+
+
 class ConfigurationExampleTests(SynchronousTestCase):
     """Configurations that pages show."""
 
@@ -264,7 +297,9 @@ class NameTests(SynchronousTestCase):
         listed = set(re.findall(r"`(gateway_\w+)`", (DOCS / "metrics.md").read_text()))
         plugins = {path.name for path in ROOT.glob("plugins/gateway_*")}
         for page in PAGES:
-            for found in re.findall(r"`(gateway_\w+_(?:total|seconds|bytes|fds|waiting))`", prose(page)):
+            for found in re.findall(
+                r"`(gateway_\w+_(?:total|seconds|bytes|fds|waiting))`", prose(page)
+            ):
                 if found not in plugins:
                     self.assertIn(found, listed, name(page))
 
@@ -282,7 +317,9 @@ class NameTests(SynchronousTestCase):
                     for part in code.split("."):
                         seen += 1
                         self.assertRegex(
-                            source, rf"(?m)^\s*(?:async )?(?:def|class) {part}\b", f"{name(page)}: {code}"
+                            source,
+                            rf"(?m)^\s*(?:async )?(?:def|class) {part}\b",
+                            f"{name(page)}: {code}",
                         )
         self.assertGreater(seen, 30)
 
@@ -339,7 +376,9 @@ class DecisionTests(SynchronousTestCase):
             self.assertTrue(page.name.startswith(f"{number:04d}-"), page.name)
             self.assertTrue(title.startswith(f"# {number:04d} "), page.name)
             self.assertEqual(
-                re.findall(r"^## (.*)$", text, re.MULTILINE), ["Context", "Decision", "Consequences"], page.name
+                re.findall(r"^## (.*)$", text, re.MULTILINE),
+                ["Context", "Decision", "Consequences"],
+                page.name,
             )
             self.assertIn(f"| [{number:04d}]({page.name}) | {title[7:]} |", listed)
 

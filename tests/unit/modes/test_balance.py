@@ -117,7 +117,7 @@ class ChoosingTests(PoolCase):
         second = self.acquire(pool, exclude=(first,))
         self.assertIsNot(second, first)
         error = self.assertRaises(NoOrigin, pool.acquire, "", (first, second))
-        self.assertEqual((error.status, error.sent), (502, False))
+        self.assertEqual((error.status, error.begun), (502, False))
 
     def test_no_origins(self) -> None:
         """A site without origins has nobody to ask."""

@@ -66,7 +66,7 @@ class FaultTests(SynchronousTestCase):
                 fault = faults.connect_fault(OSError(number, "x"), "192.0.2.1", 80)
                 self.assertIs(type(fault), kind)
                 self.assertIn("192.0.2.1:80: ", fault.detail)
-                self.assertFalse(fault.sent)
+                self.assertFalse(fault.begun)
 
     def test_ipv6_in_a_detail(self) -> None:
         """An IPv6 address is told from its port by brackets."""

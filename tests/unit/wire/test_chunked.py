@@ -11,13 +11,20 @@ LAST = b"0\r\n\r\n"
 
 
 def decode(data: bytes, *sizes: int, max_trailers: int = 100) -> tuple[bytes, ChunkedDecoder]:
-    """Decode in pieces of these sizes; the last one is as long as need be."""
+    """
+    Decode in pieces of these sizes, the last one as long as need be, and stop where the message ends.
+
+    What was not decoded then is put behind C{rest}.
+    """
     decoder = ChunkedDecoder(max_trailers)
     out = b""
-    for size in sizes:
+    for size in (*sizes, len(data)):
         out += decoder.receive(data[:size])
         data = data[size:]
-    return out + decoder.receive(data), decoder
+        if decoder.done:
+            decoder.rest += data
+            break
+    return out, decoder
 
 
 class DecodeTests(SynchronousTestCase):
