@@ -44,11 +44,12 @@ class RunningSite:
     @ivar site: the configuration.
     @ivar origins: its pool.
     @ivar cookie: the sticky cookie; C{None} without.
+    @ivar only: the one origin of a site that has no other and bounds nothing; else C{None}.
     @ivar keeps_fields: an origin is told the same whichever it is.
     @ivar references: what Location rewriting looks for; C{None} without.
     """
 
-    __slots__ = ("cookie", "host", "keeps_fields", "listen", "name", "origins", "path", "references", "site", "upload")
+    __slots__ = ("cookie", "host", "keeps_fields", "listen", "name", "only", "origins", "path", "references", "site", "upload")
 
     def __init__(self, site: Site, origins: Origins, key: bytes, upload: int) -> None:
         self.site = site
@@ -62,6 +63,10 @@ class RunningSite:
         if site.sticky == "cookie":
             addresses = [str(origin) for origin in site.origins]
             self.cookie = StickyCookie(site.sticky_cookie, addresses, key, path=site.path)
+        # Then there is nothing to choose and nobody to wait for.
+        self.only = None
+        if len(origins.origins) == 1 and not site.max_connections and self.cookie is None:
+            self.only = origins.origins[0]
         # Then what goes on depends on nothing but the client's connection and its fields.
         self.keeps_fields = self.cookie is None and site.preserve_host
         self.references = None
@@ -166,6 +171,13 @@ class ReverseUpstream:
 
     def take(self, txn: Transaction) -> UpstreamConnection | None:
         """Choose an origin and give a kept connection to it."""
+        only = self._site.only
+        if only is not None and self._excluded is None:
+            if self._origin is None:
+                only.open += 1
+                only.served += 1
+                self._origin = only
+            return self._mode.pool.take(only.address)
         if self._origin is None:
             if self._waiting is not None:
                 return None
@@ -313,7 +325,11 @@ class ReverseUpstream:
             outcome = txn.outcome
             if type(outcome) is Failed and isinstance(outcome.error, (UpstreamClosed, UpstreamTimeout)):
                 self._site.origins.failed(state, outcome.error.page)
-            self._site.origins.release(state)
+            if self._site.only is not None:
+                # Nobody waits for room where there is no bound.
+                state.open -= 1
+            else:
+                self._site.origins.release(state)
 
     def _rewrite(self, txn: Transaction, references: OriginReferences) -> None:
         assert txn.response is not None

@@ -82,6 +82,7 @@ class Pipeline:
         self._asks_more = any(
             plan is not None for plan in (plans.authenticate, plans.cache_lookup, plans.select_upstream)
         )
+        self._judges = plans.response_headers is not None
         self._plain = not self._asks_more and plans.response_filters is None
 
     def begin(self, x: Exchange, finished: Callable[[], None]) -> None:
@@ -114,9 +115,13 @@ class Pipeline:
         """Take the answer that came whole to a transaction without a coroutine."""
         refusal: Opinion = None
         given: BaseException | None = None
+        txn = x.txn
         try:
-            x.txn.timings.first_byte = monotonic()
-            refusal = self.judge(x, head)
+            txn.timings.first_byte = monotonic()
+            if self._judges:
+                refusal = self.judge(x, head)
+            else:
+                txn.response = head
             if refusal is None:
                 self.deliver(x, head)
         except Exception as error:
@@ -124,7 +129,7 @@ class Pipeline:
         if refusal is not None or given is not None:
             x.start(self.run(x, refusal, given), x.finished)
             return
-        x.txn.outcome = _DELIVERED
+        txn.outcome = _DELIVERED
         self._end(x)
         x.end()
 
@@ -255,6 +260,9 @@ class Pipeline:
         txn.phase = Phase.DELIVERING
         length = head.length
         content = x.content
+        if content and length == len(content) and self._plain and not x.trailers and x.upload is None:
+            down.whole(status, head.reason, fields, content)
+            return
         filters = None
         bodiless = not head.framing and (x.asked.raw_method == b"HEAD" or status in (204, 304))
         if self.plans.response_filters is not None and not bodiless:
@@ -263,9 +271,6 @@ class Pipeline:
             # What is left of the request is not waited for.
             down.persistent = False
         if content is not None and not filters and not x.trailers:
-            if not bodiless and length == len(content):
-                down.whole(status, head.reason, fields, content)
-                return
             down.start(status, head.reason, fields, length, bodiless)
             if content:
                 down.write(content)

@@ -54,13 +54,11 @@ class AccessLog:
         Never raises: a fault of ours in making the line is logged, and the line is lost and counted.
         """
         try:
-            line = self._format(txn)
+            self._write(self._format(txn))
+            self.count += 1
         except Exception:
             self.file.dropped += 1
             self._log.failure("no line could be made for {txn}", txn=txn.id)
-            return
-        self.count += 1
-        self._write(line)
 
     def start(self) -> None:
         """Open the file."""

@@ -120,11 +120,16 @@ class TransportCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.log: list[str] = []
         self.reactor = SlimEPollReactor()
-        self.addCleanup(self.reactor._poller.close)
+        # Cleaning up runs backwards: all out of the reactor before a socket is closed, so not by addCleanup each.
+        self.open: list[Any] = []
+        self.addCleanup(self.close_all)
 
-    def tearDown(self) -> None:
-        # Before the sockets are closed.
+    def close_all(self) -> None:
+        """Take everything out of the reactor, and close it."""
         self.reactor.removeAll()
+        for each in self.open:
+            each.close()
+        self.reactor._poller.close()
 
     def turn(self, times: int = 5) -> None:
         """Let the reactor do what is due."""
@@ -143,13 +148,13 @@ class TransportCase(SynchronousTestCase):
         """Listen on a port; give it and its factory."""
         factory = Factory(make or (lambda: Notes(self.log)))
         port = listen(self.reactor, 0, factory, interface="127.0.0.1")
-        self.addCleanup(port.socket.close)
+        self.open.append(port.socket)
         return port, factory
 
     def peer(self, port: Any) -> socket.socket:
         """Connect a blocking socket."""
         peer = socket.create_connection(("127.0.0.1", port.getHost().port), 5)
-        self.addCleanup(peer.close)
+        self.open.append(peer)
         return peer
 
     def accepted(self) -> tuple[Notes, socket.socket]:
@@ -158,7 +163,7 @@ class TransportCase(SynchronousTestCase):
         peer = self.peer(port)
         self.until(lambda: factory.made)
         protocol = factory.made[0]
-        self.addCleanup(protocol.transport.socket.close)
+        self.open.append(protocol.transport.socket)
         return protocol, peer
 
 
@@ -363,7 +368,7 @@ class BufferTests(TransportCase):
         """Neither buffer is set on any socket of ours, for that would switch the kernel's tuning off."""
         ours, _ = self.listening()
         theirs = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(theirs.close)
+        self.open.append(theirs)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             self.assertEqual(
                 ours.socket.getsockopt(socket.SOL_SOCKET, option), theirs.getsockopt(socket.SOL_SOCKET, option)
@@ -371,11 +376,11 @@ class BufferTests(TransportCase):
         protocol, peer = self.accepted()
         outgoing = self.outgoing(theirs)
         stock = socket.create_connection(theirs.getsockname())
-        self.addCleanup(stock.close)
+        self.open.append(stock)
         accepted = []
         for _ in range(2):
             accepted.append(theirs.accept()[0])
-            self.addCleanup(accepted[-1].close)
+            self.open.append(accepted[-1])
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             self.assertEqual(
                 outgoing.socket.getsockopt(socket.SOL_SOCKET, option), stock.getsockopt(socket.SOL_SOCKET, option)
@@ -388,7 +393,7 @@ class BufferTests(TransportCase):
     def test_no_delay(self) -> None:
         """Small writes are not held back: accepted, made or adopted, TCP_NODELAY is on."""
         theirs = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(theirs.close)
+        self.open.append(theirs)
         protocol, _ = self.accepted()
         for each in (protocol.transport, self.outgoing(theirs), self.adopted(theirs)):
             self.assertEqual(each.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), 1)
@@ -403,7 +408,7 @@ class BufferTests(TransportCase):
             failed=lambda attempt, error: self.fail(str(error)),
         ).start()
         self.until(lambda: made)
-        self.addCleanup(made[0].socket.close)
+        self.open.append(made[0].socket)
         return made[0]
 
     def adopted(self, listener: socket.socket) -> Any:
@@ -411,12 +416,12 @@ class BufferTests(TransportCase):
         # What waits there from before is served too.
         factory = Factory(lambda: Notes([]))
         port = listen(self.reactor, 0, factory, adopted=listener.fileno())
-        self.addCleanup(port.socket.close)
+        self.open.append(port.socket)
         self.assertEqual(port.getHost().port, listener.getsockname()[1])
         peer = self.peer(port)
         self.until(lambda: any(made.transport.getPeer().port == peer.getsockname()[1] for made in factory.made))
         for made in factory.made:
-            self.addCleanup(made.transport.socket.close)
+            self.open.append(made.transport.socket)
         return factory.made[-1].transport
 
 
@@ -429,7 +434,7 @@ class PortTests(TransportCase):
         peer = self.peer(port)
         self.until(lambda: factory.made)
         address, transport = factory.addresses[0], factory.made[0].transport
-        self.addCleanup(transport.socket.close)
+        self.open.append(transport.socket)
         self.assertEqual((address.host, address.port), peer.getsockname())
         self.assertEqual((transport.getHost().host, transport.getHost().port), peer.getpeername())
 
@@ -441,7 +446,7 @@ class PortTests(TransportCase):
         self.turn(1)
         self.assertEqual(len(factory.made), 20)
         for made in factory.made:
-            self.addCleanup(made.transport.socket.close)
+            self.open.append(made.transport.socket)
 
     def test_turned_away(self) -> None:
         """A connection that the factory does not want is closed."""
@@ -470,7 +475,7 @@ class PortTests(TransportCase):
             factory.make = lambda: Notes(self.log)
             self.peer(port)
             self.until(lambda factory=factory: any(type(made) is Notes for made in factory.made))
-            self.addCleanup(factory.made[-1].transport.socket.close)
+            self.open.append(factory.made[-1].transport.socket)
 
     def test_closed_while_accepting(self) -> None:
         """A port that is closed by what it accepts accepts no more."""
@@ -479,7 +484,7 @@ class PortTests(TransportCase):
         peers = [self.peer(port) for _ in range(3)]
         self.turn()
         self.assertEqual(len(factory.made), 1)
-        self.addCleanup(factory.made[0].transport.socket.close)
+        self.open.append(factory.made[0].transport.socket)
         self.assertIn(len(peers), (3,))
 
     def test_taken(self) -> None:
@@ -515,7 +520,7 @@ class AttemptTests(TransportCase):
     def setUp(self) -> None:
         super().setUp()
         self.server = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(self.server.close)
+        self.open.append(self.server)
         self.failures: list[int | None] = []
         self.successes: list[Attempt] = []
 
@@ -537,9 +542,9 @@ class AttemptTests(TransportCase):
         self.until(lambda: self.successes)
         protocol = Notes(self.log)
         transport = attempt.transport(protocol)  # type: ignore[arg-type]
-        self.addCleanup(transport.socket.close)
+        self.open.append(transport.socket)
         accepted, address = self.server.accept()
-        self.addCleanup(accepted.close)
+        self.open.append(accepted)
         host, peer = transport.getHost(), transport.getPeer()
         self.assertEqual((host.host, host.port), address)
         self.assertEqual((peer.host, peer.port), self.server.getsockname())
@@ -598,8 +603,10 @@ class AttemptTests(TransportCase):
         attempt = self.attempt(self.server.getsockname()[1], prepare)
         attempt.start()
         self.until(lambda: self.successes)
-        self.addCleanup(attempt.cancel)
-        self.assertEqual(self.server.accept()[1][1], free)
+        accepted, address = self.server.accept()
+        self.open.append(accepted)
+        attempt.cancel()
+        self.assertEqual(address[1], free)
 
     def test_itself(self) -> None:
         """A connection that TCP made with itself counts as refused."""

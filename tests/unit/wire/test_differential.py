@@ -2,7 +2,7 @@
 Two other parsers read the same bytes: llhttp (by httptools), as Node.js has it, and h11.
 
 Where we accept, both must read what we read: the same start line, fields, framing, content, trailers and end. Where one
-of them disagrees, L{REASONS} or L{DIFFERENCES} says why; that we are stricter is no disagreement, and what both
+of them disagrees, C{REASONS} or L{DIFFERENCES} says why; that we are stricter is no disagreement, and what both
 refuse we refuse too.
 """
 
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.wire import vectors
+from tests.unit.wire.agreement import disagreement, verdict
 from tests.unit.wire.messages import requests, responses
 from tests.unit.wire.reading import (
-    Message,
     Reading,
     by_h11,
     h11_responses,
@@ -27,20 +27,6 @@ from tests.unit.wire.reading import (
     our_responses,
     ours,
 )
-
-#: By oracle: words of an error, and why that error says nothing about us.
-REASONS = {
-    "llhttp": {
-        "Invalid method encountered": "it has a list of methods; RFC 9110 section 9.1 has none that ends",
-        "Invalid HTTP version": "RFC 9110 section 2.5: a later minor version is read as the highest one known",
-        "Invalid characters in url": "which of the four forms a target has is for gateway.message.target to judge",
-        "Unexpected start char in url": "the same",
-        "Expected space after method": "it looks for methods of its list letter by letter",
-    },
-    "h11": {
-        "no request line received": "RFC 9112 section 2.2: a server should ignore an empty line before a request line",
-    },
-}
 
 #: By vector and oracle: what differs, and why.
 DIFFERENCES = {
@@ -73,56 +59,12 @@ UPGRADING = vectors.Read(
 )
 
 
-def plain(message: Message) -> Message:
-    """Level what one oracle changes: h11 gives codings in lower case."""
-    fields = tuple(
-        (name, value.lower() if name == b"transfer-encoding" else value)
-        for name, value in message.fields
-    )
-    return replace(message, fields=fields)
-
-
-def verdict(reading: Reading, index: int, mine: Message) -> str:
-    """
-    Compare a message of ours with that of an oracle.
-
-    @return: C{"same"}, C{"refused"}, C{"other"}, or C{""} if it did not get so far for a reason of its own.
-    """
-    if index < len(reading.messages):
-        theirs = reading.messages[index]
-        if plain(theirs) == plain(mine):
-            return "same"
-        if not reading.refused or theirs.complete:
-            return "other"
-    elif reading.stopped:
-        return ""
-    return "refused" if reading.refused else "other"
-
-
-def excused(oracle: str, reading: Reading) -> bool:
-    """Tell whether an oracle refused for one of the L{REASONS}."""
-    return any(words in reading.refused for words in REASONS[oracle])
-
-
 class DifferentialTests(SynchronousTestCase):
     """Where we accept, nobody reads anything else."""
 
     def agree(self, data: bytes, mine: Reading, theirs: dict[str, Reading]) -> None:
-        """Compare message by message; an oracle is asked no more once it has differed or ended."""
-        asked = dict(theirs)
-        for index, message in enumerate(mine.messages):
-            found = {oracle: verdict(reading, index, message) for oracle, reading in asked.items()}
-            self.assertNotIn("other", found.values(), f"{data!r}: {message}, but {asked}")
-            if message.complete:
-                strict = [
-                    oracle
-                    for oracle, said in found.items()
-                    if said == "refused" and not excused(oracle, asked[oracle])
-                ]
-                silent = [oracle for oracle, said in found.items() if said != "same"]
-                if strict and len(silent) == len(theirs):
-                    self.fail(f"we alone accept {data!r}: {message}, but {asked}")
-            asked = {oracle: asked[oracle] for oracle, said in found.items() if said == "same"}
+        """Compare with the oracles."""
+        self.assertEqual(disagreement(data, mine, theirs), "")
 
     def test_valid(self) -> None:
         """Every valid vector is read alike by both, but for the documented differences, and those are real."""
@@ -160,13 +102,13 @@ class DifferentialTests(SynchronousTestCase):
                     self.assertIn((kind, vector.section), STRICTER, vector.name)
         self.assertEqual(rules, set(STRICTER))
 
-    @settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=250, suppress_health_check=list(HealthCheck))
     @given(requests())
     def test_requests(self, data: bytes) -> None:
         """Requests made at random, most of them nearly valid, are read alike or refused."""
         self.agree(data, ours(data), {"llhttp": llhttp(data), "h11": by_h11(data)})
 
-    @settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=250, suppress_health_check=list(HealthCheck))
     @given(responses(), st.booleans())
     def test_responses(self, data: bytes, closes: bool) -> None:
         """Responses made at random are read alike or refused, cut off by the close or not."""

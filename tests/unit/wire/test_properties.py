@@ -27,7 +27,7 @@ from tests.unit.wire.messages import (
 from tests.unit.wire.reading import Reading, our_responses, ours, pieces
 from tests.unit.wire.test_costs import retained
 
-often = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+often = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 
 SMALL = HeadLimits(head=120, target=20, fields=4, trailers=20, interim=1)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.testing.playbook import Playbook
+from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import CHUNKED, End, RequestHead
 from gateway.wire.http1_request import RequestParser
+from gateway.wire.limits import HeadLimits
 from gateway.wire.lines import MAX_FORWARDS, VIA
 from tests.unit.wire.reading import Client
 
@@ -283,6 +285,29 @@ class AgainTests(SynchronousTestCase):
         one, two = self.heads(b"GET / HTTP/1.1\r\n" + section, b"GET / HTTP/1.0\r\n" + section)
         self.assertEqual((one.minor, one.section.persistent, one.section.keep_alive), (1, True, False))
         self.assertEqual((two.minor, two.section.persistent, two.section.keep_alive), (0, False, True))
+
+    def test_limits(self) -> None:
+        """A longer request line before a remembered section is held to all limits."""
+        limits = HeadLimits(head=60, target=30)
+        section = b"Host: a\r\nX: 1234567890\r\n\r\n"
+        for length, refused in ((1, False), (25, False), (26, True), (31, True)):
+            request = b"G /%b HTTP/1.1\r\n" % (b"x" * (length - 1)) + section
+            for before in (b"G / HTTP/1.1\r\n" + section, b""):
+                parser = RequestParser(limits)
+                parser.receive(before)
+                if refused:
+                    error = self.assertRaises(RemoteProtocolError, parser.receive, request)
+                    self.assertEqual(error.status, 431, (length, before))
+                else:
+                    self.assertEqual(len(parser.receive(request)), 2, (length, before))
+
+    def test_empty_lines_between(self) -> None:
+        """Empty lines before each of many requests are never too many for one of them."""
+        client = Client()
+        for _ in range(30):
+            self.assertEqual(client.receive(b"\r\n"), [])
+            self.assertEqual(len(client.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")), 2)
+            client.next()
 
     def test_own_fields(self) -> None:
         """A plugin that changes one request's fields changes no other's."""
