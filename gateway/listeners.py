@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -27,6 +28,7 @@ class Listeners:
         self._reactor = reactor
         self._ports: dict[Any, Any] = {}
         self._plain: set[Any] = set()
+        self._addresses: dict[Any, tuple[str, int]] = {}
 
     def open(self, listen: Listen, factory: Any, *, plain: bool) -> None:
         """
@@ -47,6 +49,9 @@ class Listeners:
             port = listen_tcp(reactor, listen.port, factory, interface=listen.address, backlog=BACKLOG)
         owner = "admin" if plain else factory
         self._ports[owner] = port
+        host = port.getHost()
+        if isinstance(host, (IPv4Address, IPv6Address)):
+            self._addresses[owner] = (host.host, host.port)
         if plain:
             self._plain.add(owner)
 
@@ -61,14 +66,9 @@ class Listeners:
         """Tell whether a port is there and accepts."""
         return owner in self._ports
 
-    def addresses(self) -> set[tuple[str, int]]:
-        """Give address and port of every TCP port, for the destination guard."""
-        found: set[tuple[str, int]] = set()
-        for port in self._ports.values():
-            host = port.getHost()
-            if isinstance(host, (IPv4Address, IPv6Address)):
-                found.add((host.host, host.port))
-        return found
+    def addresses(self) -> Collection[tuple[str, int]]:
+        """Give address and port of every TCP port, for the destination guard, which asks for each connection."""
+        return self._addresses.values()
 
     async def close_clients(self) -> None:
         """Stop accepting clients; the admin port stays."""
@@ -81,6 +81,7 @@ class Listeners:
             await self._close(owner)
 
     def _close(self, owner: Any) -> Deferred[Any]:
+        self._addresses.pop(owner, None)
         return maybeDeferred(self._ports.pop(owner).stopListening)
 
     def _adopt(self, index: int, factory: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.api.events import Event, Severity
 from gateway.config.addresses import Listen
+from gateway.config.faults import ConfigError
 from gateway.config.schema import Config
 from gateway.message.via import Via
 from gateway.modes.balance import Pool as Origins
@@ -51,6 +52,13 @@ class Upstreams:
         own: Callable[[], Collection[tuple[str, int]]],
         tell: Callable[[Event], None],
     ) -> None:
+        """
+        Compose; nothing is opened.
+
+        @param own: gives the addresses of our own listeners, for the guard.
+        @param tell: is told when an origin goes down or comes back.
+        @raise ConfigError: no source port is left.
+        """
         network = config.network
         self._config = config
         self._tell = tell
@@ -61,7 +69,13 @@ class Upstreams:
         guard = None
         if config.forward is not None:
             guard = Guard(config.forward.allow_destinations, config.forward.deny_destinations, own)
-        ports = source_ports(network.source_ports, network.exclude_ports)
+        try:
+            ports = source_ports(network.source_ports, network.exclude_ports)
+        except ValueError:
+            # Only here is it known which range the system has.
+            what = "no port of the system's range is left once exclude_ports are taken out"
+            fault = config.sources.fault(("network", "exclude_ports"), what, "say source_ports, or exclude fewer")
+            raise ConfigError([fault]) from None
         self.dialer = Dialer(reactor, self.resolver, guard, ports)
         self.pool = Pool(deadlines, idle_seconds=config.timeouts.upstream_idle, limits=limits)
         # Without a kept secret clients are distributed anew after a restart; nothing else depends on it.

@@ -141,7 +141,10 @@ class ClientConnection:
             return
         exchange = self._exchange
         if exchange is None:
-            self._read(data)
+            if self._held & _SCREENING:
+                self.parser.hold(data)
+            else:
+                self._read(data)
             return
         deadline = self._deadline
         deadline.at = self._listening.deadlines.now + self._listening.inactivity
@@ -254,6 +257,8 @@ class ClientConnection:
             self._turn_away(block.why)
         else:
             self._release(_SCREENING)
+            if self.parser.rest:
+                self._advance()
 
     def _turn_away(self, why: str) -> None:
         self._log.info(
@@ -262,6 +267,7 @@ class ClientConnection:
             client=self.client.address,
             why=why,
         )
+        self._stop_reading()
         if not self._gone:
             self.transport.abortConnection()
 
@@ -347,11 +353,11 @@ class ClientConnection:
                     upload.end(event.trailers)
                     return
             upload.flush()
-        except ContentRefused as refused:
+        except (ContentRefused, PluginError) as error:
             self.upload = None
             exchange = self._exchange
             if exchange is not None:
-                exchange.cut(refused)
+                exchange.cut(error)
 
     def _refuse_unread(self, error: ClientError) -> None:
         """Answer bytes that are no request, and close."""
@@ -375,6 +381,8 @@ class ClientConnection:
         """The running transaction ended; go on with the next request or close."""
         self._exchange = None
         self.upload = None
+        # An idle connection keeps nothing of the transaction before.
+        self._writer.txn = None
         if self._gone or self._tunnel is not None:
             self._tunnel = None
             return

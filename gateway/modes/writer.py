@@ -151,7 +151,8 @@ class ResponseWriter:
         """Send a whole response made here."""
         content = response.content
         bodiless = response.status in (204, 304)
-        length = None if response.status == 204 else len(content)
+        # A 304's length would be that of the 200 it stands for, which we don't know (RFC 9110 section 8.6).
+        length = None if bodiless else len(content)
         fields = section(response.fields.lines)
         # A plugin's words; what is no reason phrase must not become a line of its own (RFC 9112 section 4).
         reason = response.reason if _REASON.fullmatch(response.reason) else b""

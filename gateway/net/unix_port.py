@@ -28,6 +28,8 @@ class UnixPort(unix.Port):
     """
 
     adopted = False
+    # A shutdown(2) would end the listening of every process that has this socket, its maker too.
+    _shouldShutdown = False
 
     def startListening(self) -> None:
         """

@@ -61,6 +61,7 @@ class UpstreamConnection:
     @ivar key: what it is kept under.
     @ivar address: C{"address:port"} really connected to, for the log.
     @ivar used: exchanges begun on it; over 1 it was kept alive and may have died unseen.
+    @ivar gone: it is closed or closing, or was given away.
     @ivar minor: HTTP minor version of the last answer.
     @ivar deadline: when it is closed if it is not used; the pool's.
     """
@@ -79,6 +80,7 @@ class UpstreamConnection:
         "_writing",
         "address",
         "deadline",
+        "gone",
         "key",
         "minor",
         "transport",
@@ -89,6 +91,7 @@ class UpstreamConnection:
         self.key = key
         self.address = ""
         self.used = 0
+        self.gone = False
         self.minor = 1
         self.transport: Any = None
         self._pool = pool
@@ -346,6 +349,7 @@ class UpstreamConnection:
                 self.transport.abortConnection()
 
     def _leave(self) -> None:
+        self.gone = True
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None

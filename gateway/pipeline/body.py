@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.api.content import BodyFilter, ContentRefused
+from gateway.api.errors import PluginError
 
 #: Bytes a closed pipe keeps before it pauses its source.
 HIGH_WATER = 65536
@@ -103,6 +104,7 @@ class BodyPipe:
         Take a chunk from the source.
 
         @raise gateway.api.content.ContentRefused: a filter refused it; the caller stops reading this message.
+        @raise gateway.api.errors.PluginError: a filter failed; likewise.
         """
         self.count += len(data)
         if self._filters:
@@ -111,7 +113,7 @@ class BodyPipe:
                 return
         if self._sink is not None:
             self._sink.write(data)
-        elif self._source is not None:
+        elif self._error is None:
             self._keep(data)
 
     def flush(self) -> None:
@@ -138,9 +140,13 @@ class BodyPipe:
         if sink is not None:
             self._sink = self._source = None
             sink.end(trailers)
-            done = self._done
+            done, self._done = self._done, None
             if done is not None:
                 done(None)
+        else:
+            # From here on the source may belong to another message.
+            self._source = None
+            self._paused = False
 
     def fail(self, error: BaseException) -> None:
         """Learn from the source that the message broke off; after an end or an abort it means nothing."""
@@ -189,8 +195,6 @@ class BodyPipe:
         self._kept = None
         if self._error is None:
             self._error = error
-        if self._sink is None and source is None:
-            return
         self._finish()
         if self._paused and source is not None:
             self._paused = False
@@ -225,8 +229,9 @@ class BodyPipe:
             self.pauseProducing()
 
     def _tell(self, error: BaseException | None) -> None:
-        if self._done is not None:
-            self._done(error)
+        done, self._done = self._done, None
+        if done is not None:
+            done(error)
 
     def _finish(self) -> None:
         self._sink = None
@@ -236,7 +241,7 @@ class BodyPipe:
         for body_filter in self._filters:
             if not data:
                 break
-            data = body_filter.data(data)
+            data = _guarded(body_filter, body_filter.data, data)
         return data
 
     def _rest(self) -> bytes:
@@ -244,9 +249,32 @@ class BodyPipe:
         rest = b""
         for body_filter in self._filters:
             if rest:
-                rest = body_filter.data(rest)
-            rest += body_filter.end()
+                rest = _guarded(body_filter, body_filter.data, rest)
+            rest += _guarded(body_filter, body_filter.end)
         return rest
+
+
+def _guarded(body_filter: BodyFilter, call: Callable[..., bytes], *args: bytes) -> bytes:
+    """
+    Call a plugin's filter.
+
+    @raise ContentRefused: it refuses the content.
+    @raise PluginError: it fails, or gives something else than bytes.
+    """
+    try:
+        given = call(*args)
+    except ContentRefused:
+        raise
+    except Exception as error:
+        raise _plugin_error(body_filter, error) from error
+    if not isinstance(given, bytes):
+        raise _plugin_error(body_filter, TypeError(f"{type(given).__name__} in place of bytes"))
+    return given
+
+
+def _plugin_error(body_filter: BodyFilter, error: Exception) -> PluginError:
+    # A filter does not know whose it is; the package it comes from does.
+    return PluginError(type(body_filter).__module__.partition(".")[0], "filters", error)
 
 
 __all__ = ["HIGH_WATER", "BodyPipe", "ContentRefused", "Sink", "Source"]

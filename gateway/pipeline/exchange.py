@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from gateway.api.errors import UpstreamError
+from gateway.api.errors import PluginError, UpstreamError
 from gateway.api.transaction import Response, Transaction
 from gateway.api.verdicts import Block
 from gateway.pipeline.body import BodyPipe, ContentRefused
@@ -152,16 +152,17 @@ class Exchange(Task):
             self.signal.fire(head)
 
     def ended_with(self, error: BaseException | None) -> None:
-        """Learn from the download that it is at its end."""
-        self.signal.fire(error)
+        """Learn from the download that it is at its end; without a coroutine nobody waits for that."""
+        if self.coroutine is not None:
+            self.signal.fire(error)
 
     def received(self, data: bytes) -> None:
         """Take content."""
         if self.download is not None:
             try:
                 self.download.write(data)
-            except ContentRefused as refused:
-                self.cut(refused)
+            except (ContentRefused, PluginError) as error:
+                self.cut(error)
 
     def ended(self, trailers: tuple[bytes, ...]) -> None:
         """Take the end of the answer."""
@@ -169,8 +170,8 @@ class Exchange(Task):
         if self.download is not None:
             try:
                 self.download.end(trailers)
-            except ContentRefused as refused:
-                self.cut(refused)
+            except (ContentRefused, PluginError) as error:
+                self.cut(error)
 
     def lost(self, error: UpstreamError) -> None:
         """Learn that the hop is gone."""
@@ -203,9 +204,9 @@ class Exchange(Task):
         assert quick is not None
         self.start(quick.run(self, None, given), self.finished)
 
-    def cut(self, refused: ContentRefused) -> None:
-        """Stop the content of either side because a filter refused it."""
-        self.interrupt(LateBlock(refused.block))
+    def cut(self, error: ContentRefused | PluginError) -> None:
+        """Stop the content of either side because a filter refused it or failed."""
+        self.interrupt(LateBlock(error.block) if isinstance(error, ContentRefused) else error)
 
     def drop(self, error: BaseException) -> None:
         """End what is still open towards the upstream, so that it never sees a complete request that was none."""

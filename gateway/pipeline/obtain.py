@@ -101,6 +101,8 @@ async def dial(x: Exchange, plans: CallPlans) -> Hop:
             block = await block
         if block is not None:
             raise LateBlock(block)
+        if hop.gone:
+            raise UpstreamError("the server closed the connection at once", page="upstream_closed")
     return hop
 
 

@@ -26,10 +26,12 @@ class Hop(Sink, Protocol):
 
     @ivar used: exchanges begun on it; over 1 it was kept alive.
     @ivar address: where it really goes.
+    @ivar gone: it is closed or closing, or was given away.
     """
 
     used: int
     address: str
+    gone: bool
 
     def ask(self, method: bytes, head: bytes, answering: Any) -> None:
         """Send a request without content."""

@@ -60,6 +60,8 @@ class Refusals:
             error = outcome.error
             name, status, detail = error.page, error.status, error.detail
             retry_after = getattr(error, "retry_after", None)
+            # The outcome outlives this; a traceback would keep every frame it came through, and by them itself.
+            error.__traceback__ = error.__context__ = error.__cause__ = None
         else:
             block = outcome.verdict
             assert isinstance(block, Block)

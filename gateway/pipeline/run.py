@@ -127,7 +127,7 @@ class Pipeline:
         except Exception as error:
             given = error
         if refusal is not None or given is not None:
-            x.start(self.run(x, refusal, given), x.finished)
+            x.start(self.run(x, refusal, given or head), x.finished)
             return
         txn.outcome = _DELIVERED
         self._end(x)
@@ -139,13 +139,15 @@ class Pipeline:
         """
         Take one transaction to its line in the log.
 
-        @param refusal: what L{admit} or L{judge} said.
+        @param refusal: what L{admit} said, or L{judge} of the head that is given.
         @param given: how its first try without a coroutine went: a head, or what went wrong.
         """
         txn = x.txn
+        waited = False
         try:
             if type(refusal) is CoroutineType:
                 refusal = await refusal
+                waited = True
             if refusal is not None:
                 txn.outcome = await self._refusals.refuse(x, refusal)
             elif x.stored is not None:
@@ -165,13 +167,18 @@ class Pipeline:
                 if head.status == 101:
                     txn.outcome = await self.upgrade(x, head)
                 else:
-                    refusal = self.judge(x, head)
-                    if type(refusal) is CoroutineType:
-                        refusal = await refusal
+                    if txn.response is not head:
+                        refusal = self.judge(x, head)
+                        if type(refusal) is CoroutineType:
+                            refusal = await refusal
+                            waited = True
                     if refusal is not None:
                         txn.outcome = await self._refusals.refuse(x, refusal)
                     else:
                         self.deliver(x, head)
+                        if waited:
+                            # The read that brought the head is long over, and nobody else sends what it brought.
+                            x.down.flush()
                         broken = None if x.content is not None else await x.signal
                         txn.outcome = _DELIVERED if broken is None else _broken_off(broken)
         except ClientGone as gone:

@@ -161,6 +161,10 @@ class Harness:
         """Let time go by."""
         self.network.pass_time(seconds)
 
+    def settle(self) -> None:
+        """Let everything happen that can happen now; only needed after something that is no act of a peer's."""
+        self.network.settle()
+
     # What came of it.
 
     @property

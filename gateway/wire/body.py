@@ -98,9 +98,7 @@ class MessageReader:
             if size > left:
                 self.rest = data[left:]
                 data = data[:left]
-            if left:
-                out.append(data)
-            out.append(END)
+            out += (data, END)
         elif left == UNTIL_CLOSE:
             if data:
                 out.append(data)

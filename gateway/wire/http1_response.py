@@ -77,13 +77,13 @@ class ResponseParser(MessageReader):
         @raise RemoteProtocolError: nothing more can be read, now and for all further bytes.
         """
         like = self._like
-        if like is not None and self._awaiting and not self._buffer and data.startswith(self._block):
-            # The last head again, with all of its content: nothing of the head is looked at twice.
-            content = data[len(self._block) :]
-            if like.framing == len(content):
+        if like is not None and self._awaiting and not self._buffer:
+            block = self._block
+            if like.framing == len(data) - len(block) and data.startswith(block):
+                # The last head again, with all of its content: nothing of the head is looked at twice.
                 self.started = True
                 self._awaiting = False
-                return [like.again(), content, END] if content else [like.again(), END]
+                return [like.again(), data[len(block) :], END] if like.framing else [like.again(), END]
         out: list[ResponseEvent] = []
         try:
             if self._reading:
@@ -99,7 +99,7 @@ class ResponseParser(MessageReader):
             self.started = True
             if self._buffer:
                 data = self._buffer + data
-            while self._awaiting:
+            while True:
                 stop = self._find_head(data)
                 if stop < 0:
                     if data[:7] != _START[: len(data)]:
@@ -130,7 +130,7 @@ class ResponseParser(MessageReader):
                 else:
                     out.append(END)
                     self.rest = data
-                return out
+                break
         except RemoteProtocolError:
             self._buffer = b""
             self._like = None

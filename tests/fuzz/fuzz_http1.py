@@ -8,29 +8,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-try:
-    import atheris
-except ImportError:
-    atheris = None
+atheris: Any = None
+with suppress(ImportError):
+    atheris = import_module("atheris")
 
-if atheris is not None and __name__ == "__main__":
-    with atheris.instrument_imports(include=["gateway.wire"]):
-        import gateway.wire.http1_request
-        import gateway.wire.http1_response  # noqa: F401
-
-from tests.unit.wire import vectors
-from tests.unit.wire.agreement import disagreement
-from tests.unit.wire.reading import (
-    Reading,
-    by_h11,
-    h11_responses,
-    llhttp,
-    llhttp_responses,
-    our_responses,
-    ours,
-)
+# Instrumented is what is imported here for the first time.
+with atheris.instrument_imports(include=["gateway.wire"]) if atheris else nullcontext():
+    from tests.unit.wire import vectors
+    from tests.unit.wire.agreement import disagreement
+    from tests.unit.wire.reading import (
+        Reading,
+        by_h11,
+        h11_responses,
+        llhttp,
+        llhttp_responses,
+        our_responses,
+        ours,
+    )
 
 #: What a response answers, by the low bits of the first byte; 0 is a request.
 _METHODS = (b"", b"GET", b"HEAD", b"CONNECT")
@@ -60,10 +59,16 @@ def run(data: bytes) -> None:
     else:
         whole = our_responses(stream, method=method, closes=closes)
         compare(stream, whole, our_responses(stream, cuts, method=method, closes=closes))
-        compare(stream, whole, our_responses(stream, range(len(stream)), method=method, closes=closes))
+        compare(
+            stream, whole, our_responses(stream, range(len(stream)), method=method, closes=closes)
+        )
         if method != b"GET" or closes:
             # httptools can be told neither what a response answers nor that the stream ended.
-            theirs = {"h11": h11_responses(stream, method=method, closes=closes)} if method != b"CONNECT" else {}
+            theirs = (
+                {"h11": h11_responses(stream, method=method, closes=closes)}
+                if method != b"CONNECT"
+                else {}
+            )
         else:
             theirs = {"llhttp": llhttp_responses(stream), "h11": h11_responses(stream)}
     wrong = disagreement(stream, whole, theirs)
@@ -77,7 +82,9 @@ def compare(stream: bytes, whole: Reading, part: Reading) -> None:
         raise AssertionError(f"{stream!r}: {whole} whole, {part} in parts")
     if not whole.refused and whole != part:
         raise AssertionError(f"{stream!r}: {whole} whole, {part} in parts")
-    done = [message for message in whole.messages if message.complete and message.start[0][:1] != b"1"]
+    done = [
+        message for message in whole.messages if message.complete and message.start[0][:1] != b"1"
+    ]
     for message in done:
         if message not in part.messages:
             raise AssertionError(f"{stream!r}: {message} is lost in parts: {part}")
@@ -85,10 +92,11 @@ def compare(stream: bytes, whole: Reading, part: Reading) -> None:
 
 def seeds() -> Iterator[bytes]:
     """Give inputs to start from: all vectors, and a response of each framing."""
-    for table in (vectors.VALID, *vectors.REFUSED.values()):
-        for vector in table:
-            if len(vector.data) < 1000:
-                yield b"\x00\x20\x40\x80\xc0" + vector.data
+    streams = [vector.data for vector in vectors.VALID]
+    streams += [vector.data for table in vectors.REFUSED.values() for vector in table]
+    for stream in streams:
+        if len(stream) < 1000:
+            yield b"\x00\x20\x40\x80\xc0" + stream
     start = b"HTTP/1.1 200 OK\r\n"
     for stream in (
         start + b"Content-Length: 2\r\n\r\nok",

@@ -22,7 +22,9 @@ class FuzzTargetTests(SynchronousTestCase):
         for seed in fuzz_http1.seeds():
             changed = bytearray(seed)
             for _ in range(random.randrange(1, 4)):
-                changed[random.randrange(len(changed))] = random.choice(b"\r\n :;,\t\x00\x0b05aX\xa0")
+                changed[random.randrange(len(changed))] = random.choice(
+                    b"\r\n :;,\t\x00\x0b05aX\xa0"
+                )
             fuzz_http1.run(bytes(changed))
 
     def test_short_inputs(self) -> None:

@@ -187,9 +187,9 @@ class RefusalTests(CurlCase):
         proxy = ("-x", f"http://127.0.0.1:{gateway.forward}")
         for number, (name, status, reason) in enumerate(
             (
-                ("missing", 502, "dns_nxdomain"),
-                ("failing", 502, "dns_servfail"),
-                ("silent", 504, "dns_timeout"),
+                ("missing", 502, "name_not_found"),
+                ("failing", 502, "name_error"),
+                ("silent", 504, "name_timeout"),
             )
         ):
             host = f"{name}.example.com"

@@ -22,6 +22,9 @@ REASONS = {
     },
     "h11": {
         "no request line received": "RFC 9112 section 2.2: a server should ignore an empty line before a request line",
+        "Only Transfer-Encoding: chunked is supported": "it reads framing out of trailers, from which we drop it",
+        "multiple Transfer-Encoding headers": "the same",
+        "conflicting Content-Length headers": "the same",
     },
 }
 

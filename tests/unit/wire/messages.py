@@ -6,8 +6,12 @@ from hypothesis import strategies as st
 
 _TOKENS = st.text("abcXYZ019-_.!~", min_size=1, max_size=8).map(str.encode)
 _METHODS = st.sampled_from([b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"DELETE", b"PATCH"])
-_TARGETS = st.sampled_from([b"/", b"/a?b=c", b"*", b"http://example.com/a", b"/%7E%00", b"/a#b", b'/"<>|', b"a"])
-_VERSIONS = st.sampled_from([b"HTTP/1.1"] * 6 + [b"HTTP/1.0", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.9"])
+_TARGETS = st.sampled_from(
+    [b"/", b"/a?b=c", b"*", b"http://example.com/a", b"/%7E%00", b"/a#b", b'/"<>|', b"a"]
+)
+_VERSIONS = st.sampled_from(
+    [b"HTTP/1.1"] * 6 + [b"HTTP/1.0", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.9"]
+)
 
 #: Lines that decide something, most of them wrongly.
 _DECIDING = st.sampled_from(
@@ -48,7 +52,9 @@ _VALUES = st.text(
 ).map(lambda text: text.encode("latin-1"))
 _PLAIN = st.builds(b"%b:%b".__mod__, st.tuples(_TOKENS, _VALUES))
 
-_SIZE = st.sampled_from([b"%x", b"%X", b"0%x", b"%x;a", b"%x;a=b", b'%x;a="b c"', b"%x ", b" %x", b"0x%x", b"%x\n"])
+_SIZE = st.sampled_from(
+    [b"%x", b"%X", b"0%x", b"%x;a", b"%x;a=b", b'%x;a="b c"', b"%x ", b" %x", b"0x%x", b"%x\n"]
+)
 CONTENTS = st.binary(max_size=40)
 
 
@@ -61,7 +67,9 @@ def bodies(draw: st.DrawFn) -> bytes:
     for content in draw(st.lists(CONTENTS.filter(bool), max_size=3)):
         size = (draw(_SIZE) if draw(st.integers(0, 9)) == 0 else b"%x") % len(content)
         out += size + b"\r\n" + content + b"\r\n"
-    trailer = draw(st.sampled_from([b""] * 6 + [b"X: y\r\n", b"Content-Length: 3\r\n", b"X\r\n", b"X: y\n"]))
+    trailer = draw(
+        st.sampled_from([b""] * 6 + [b"X: y\r\n", b"Content-Length: 3\r\n", b"X\r\n", b"X: y\n"])
+    )
     return out + b"0\r\n" + trailer + b"\r\n"
 
 
@@ -72,7 +80,26 @@ def _broken(draw: st.DrawFn, data: bytes) -> bytes:
         return data
     at = draw(st.integers(0, len(data) - 1))
     much = draw(st.integers(0, 2))
-    fault = draw(st.sampled_from([b"", b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b",", b";", b"\x00", b"\x0b", b"0", b"a", b"\xa0"]))
+    fault = draw(
+        st.sampled_from(
+            [
+                b"",
+                b"\r",
+                b"\n",
+                b"\r\n",
+                b" ",
+                b"\t",
+                b":",
+                b",",
+                b";",
+                b"\x00",
+                b"\x0b",
+                b"0",
+                b"a",
+                b"\xa0",
+            ]
+        )
+    )
     return data[:at] + fault + data[at + much :]
 
 
@@ -91,7 +118,14 @@ def requests(draw: st.DrawFn, most: int = 2) -> bytes:
 
 _STATUS_LINES = st.sampled_from(
     [b"HTTP/1.1 200 OK"] * 5
-    + [b"HTTP/1.0 200 OK", b"HTTP/1.1 404", b"HTTP/1.1 204 X", b"HTTP/1.1 304 X", b"HTTP/1.1 099 X", b"HTTP/1.1 100 X"]
+    + [
+        b"HTTP/1.0 200 OK",
+        b"HTTP/1.1 404",
+        b"HTTP/1.1 204 X",
+        b"HTTP/1.1 304 X",
+        b"HTTP/1.1 099 X",
+        b"HTTP/1.1 100 X",
+    ]
 )
 
 

@@ -73,7 +73,10 @@ class DecodeTests(SynchronousTestCase):
     def test_line_limit(self) -> None:
         """A chunk-size line may have 1024 bytes with its CRLF, however it comes."""
         fits = b"1;" + b"a" * (LINE_BYTES - 4)
-        for data, passes in ((fits + b"\r\nx\r\n" + LAST, True), (fits + b"a\r\nx\r\n" + LAST, False)):
+        for data, passes in (
+            (fits + b"\r\nx\r\n" + LAST, True),
+            (fits + b"a\r\nx\r\n" + LAST, False),
+        ):
             for sizes in ((), (LINE_BYTES - 1,), (LINE_BYTES,), (1,) * (LINE_BYTES + 1)):
                 if passes:
                     self.assertEqual(decode(data, *sizes)[0], b"x")

@@ -61,7 +61,9 @@ class TimeTests(SynchronousTestCase):
     def test_many_options(self) -> None:
         """Many Connection lines with many options each cost no more than their bytes."""
         numbers = iter(range(1 << 20))
-        lines = [b"Connection:" + b",".join(b"%x" % next(numbers) for _ in range(55)) for _ in range(190)]
+        lines = [
+            b"Connection:" + b",".join(b"%x" % next(numbers) for _ in range(55)) for _ in range(190)
+        ]
         self.costs(1.0, START + b"\r\n".join(lines) + b"\r\n\r\n")
 
     def test_empty_lines(self) -> None:

@@ -120,4 +120,3 @@ class DifferentialTests(SynchronousTestCase):
             if len(messages) == len(mine.messages) and not theirs["llhttp"].refused:
                 messages[-1] = replace(messages[-1], complete=True)
         self.agree(data, mine, theirs)
-

@@ -74,8 +74,19 @@ class KnownLinesTests(SynchronousTestCase):
 
     def test_lookalikes(self) -> None:
         """Every guarded name with other punctuation is a lookalike, whatever it is."""
-        for name in (b"host", b"content-length", b"transfer-encoding", b"authorization", b"content-type", *FORWARDING_FIELDS):
-            for line in (name.replace(b"-", b"_") + b"_: x", b"." + name + b": x", name.upper() + b"~:"):
+        for name in (
+            b"host",
+            b"content-length",
+            b"transfer-encoding",
+            b"authorization",
+            b"content-type",
+            *FORWARDING_FIELDS,
+        ):
+            for line in (
+                name.replace(b"-", b"_") + b"_: x",
+                b"." + name + b": x",
+                name.upper() + b"~:",
+            ):
                 found = self.known[line]
                 assert found is not None
                 self.assertEqual(found.code, LOOKALIKE, line)
@@ -90,7 +101,16 @@ class KnownLinesTests(SynchronousTestCase):
 
     def test_secrets_are_not_kept(self) -> None:
         """Lines with credentials leave nothing behind, in any case and as lookalikes too."""
-        for name in (b"Authorization", b"PROXY-AUTHORIZATION", b"cookie", b"Set-Cookie", b"X-Api-Key", b"X-Auth-Token", b"Proxy_Authorization", b"Authentication-Info"):
+        for name in (
+            b"Authorization",
+            b"PROXY-AUTHORIZATION",
+            b"cookie",
+            b"Set-Cookie",
+            b"X-Api-Key",
+            b"X-Auth-Token",
+            b"Proxy_Authorization",
+            b"Authentication-Info",
+        ):
             line = name + b": s3cret"
             found = self.known[line]
             self.assertEqual(dict(self.known), {}, line)
@@ -102,7 +122,18 @@ class KnownLinesTests(SynchronousTestCase):
 
     def test_what_is_wrong_is_not_kept(self) -> None:
         """A line that is refused is refused each time."""
-        for line in (b"A : b", b"", b"A", b": b", b" A: b", b"A: \x00", b"A\xe9: b", b"Content-Length: x", b"A: b\r", b"A: b\nC: d"):
+        for line in (
+            b"A : b",
+            b"",
+            b"A",
+            b": b",
+            b" A: b",
+            b"A: \x00",
+            b"A\xe9: b",
+            b"Content-Length: x",
+            b"A: b\r",
+            b"A: b\nC: d",
+        ):
             for _ in range(2):
                 self.assertRaises(RemoteProtocolError, self.known.__getitem__, line)
         self.assertEqual(dict(self.known), {})
@@ -161,13 +192,32 @@ class ContentLengthTests(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """Up to 18 ASCII digits, leading zeros among them."""
-        for text, number in ((b"0", 0), (b"00", 0), (b"7", 7), (b"9" * 18, 10**18 - 1), (b"0" * 17 + b"1", 1)):
+        for text, number in (
+            (b"0", 0),
+            (b"00", 0),
+            (b"7", 7),
+            (b"9" * 18, 10**18 - 1),
+            (b"0" * 17 + b"1", 1),
+        ):
             self.assertEqual(content_length(text), number)
             self.assertLess(number, sys.maxsize)
 
     def test_no_numbers(self) -> None:
         """Everything that Python's int would take and the grammar does not is refused."""
-        for text in (b"", b" 5", b"5 ", b"+5", b"-5", b"5_0", b"0x5", b"\xd9\xa5", b"\xb2", b"5\n", b"0" * 19, b"9" * 5000):
+        for text in (
+            b"",
+            b" 5",
+            b"5 ",
+            b"+5",
+            b"-5",
+            b"5_0",
+            b"0x5",
+            b"\xd9\xa5",
+            b"\xb2",
+            b"5\n",
+            b"0" * 19,
+            b"9" * 5000,
+        ):
             error = self.assertRaises(RemoteProtocolError, content_length, text)
             self.assertEqual((error.section, error.status), ("RFC 9110 section 8.6", 400))
 
@@ -181,7 +231,15 @@ class SmallTests(SynchronousTestCase):
 
     def test_bad_line_end(self) -> None:
         """A CR or LF by itself is bad; one whose partner may still come is not."""
-        for data, bad in ((b"a\r\nb\r\n", False), (b"a\r", False), (b"\n", True), (b"a\nb", True), (b"a\rb", True), (b"\r\r\n", True), (b"\r\n\n", True)):
+        for data, bad in (
+            (b"a\r\nb\r\n", False),
+            (b"a\r", False),
+            (b"\n", True),
+            (b"a\nb", True),
+            (b"a\rb", True),
+            (b"\r\r\n", True),
+            (b"\r\n\n", True),
+        ):
             self.assertEqual(bad_line_end(data, 0, len(data)), bad, data)
         # What is before the part that is looked at counts as well.
         self.assertFalse(bad_line_end(b"a\r\nb", 2, 4))
@@ -203,5 +261,19 @@ class SmallTests(SynchronousTestCase):
 
     def test_not_in_trailers(self) -> None:
         """What frames, routes, authenticates or describes the content is never taken from a trailer."""
-        for name in (b"content-length", b"transfer-encoding", b"host", b"connection", b"authorization", b"cookie", b"set-cookie", b"content-type", b"content-encoding", b"x-forwarded-for", b"trailer", b"expect", b"te"):
+        for name in (
+            b"content-length",
+            b"transfer-encoding",
+            b"host",
+            b"connection",
+            b"authorization",
+            b"cookie",
+            b"set-cookie",
+            b"content-type",
+            b"content-encoding",
+            b"x-forwarded-for",
+            b"trailer",
+            b"expect",
+            b"te",
+        ):
             self.assertIn(name, NOT_IN_TRAILERS)

@@ -47,7 +47,9 @@ class RoundTripTests(SynchronousTestCase):
 
     @often
     @given(METHODS, TARGETS, LINES, CONTENTS, CUTS)
-    def test_request(self, method: bytes, target: bytes, more: list[bytes], content: bytes, cuts: list[int]) -> None:
+    def test_request(
+        self, method: bytes, target: bytes, more: list[bytes], content: bytes, cuts: list[int]
+    ) -> None:
         """A request with a length."""
         fields = [b"Host: example.com", *more, b"Content-Length: %d" % len(content)]
         reading = ours(request_head(method, target, section(fields)) + content, cuts)
@@ -62,10 +64,21 @@ class RoundTripTests(SynchronousTestCase):
 
     @often
     @given(METHODS, LINES, st.lists(CONTENTS), LINES, CUTS)
-    def test_chunks(self, method: bytes, more: list[bytes], contents: list[bytes], trailers: list[bytes], cuts: list[int]) -> None:
+    def test_chunks(
+        self,
+        method: bytes,
+        more: list[bytes],
+        contents: list[bytes],
+        trailers: list[bytes],
+        cuts: list[int],
+    ) -> None:
         """A request in chunks, empty ones left out, with trailers, and the one behind it."""
         fields = section([b"Host: example.com", b"Transfer-Encoding: chunked", *more])
-        data = request_head(method, b"/", fields) + b"".join(map(chunk, contents)) + last_chunk(trailers)
+        data = (
+            request_head(method, b"/", fields)
+            + b"".join(map(chunk, contents))
+            + last_chunk(trailers)
+        )
         reading = ours(data + request_head(b"GET", b"/next", b"Host: example.com\r\n"), cuts)
         self.assertEqual(reading.refused, "")
         first, second = reading.messages
@@ -77,11 +90,31 @@ class RoundTripTests(SynchronousTestCase):
         self.assertEqual((second.start, second.complete), ((b"GET", b"/next"), True))
 
     @often
-    @given(st.integers(200, 999).filter(lambda status: status not in (204, 304)), REASONS, LINES, CONTENTS, CUTS, st.sampled_from(["length", "chunks", "close"]))
-    def test_response(self, status: int, reason: bytes, more: list[bytes], content: bytes, cuts: list[int], framing: str) -> None:
+    @given(
+        st.integers(200, 999).filter(lambda status: status not in (204, 304)),
+        REASONS,
+        LINES,
+        CONTENTS,
+        CUTS,
+        st.sampled_from(["length", "chunks", "close"]),
+    )
+    def test_response(
+        self,
+        status: int,
+        reason: bytes,
+        more: list[bytes],
+        content: bytes,
+        cuts: list[int],
+        framing: str,
+    ) -> None:
         """A response in each framing."""
         if framing == "length":
-            data = response_head(status, reason, section([*more, b"Content-Length: %d" % len(content)])) + content
+            data = (
+                response_head(
+                    status, reason, section([*more, b"Content-Length: %d" % len(content)])
+                )
+                + content
+            )
         elif framing == "chunks":
             head = response_head(status, reason, section([b"Transfer-Encoding: chunked", *more]))
             data = head + chunk(content) + last_chunk(())
@@ -90,7 +123,9 @@ class RoundTripTests(SynchronousTestCase):
         reading = our_responses(data, cuts, closes=framing == "close")
         self.assertEqual(reading.refused, "")
         (message,) = reading.messages
-        self.assertEqual((message.start, message.content, message.complete), ((b"%d" % status,), content, True))
+        self.assertEqual(
+            (message.start, message.content, message.complete), ((b"%d" % status,), content, True)
+        )
 
     @often
     @given(st.lists(st.binary(min_size=1, max_size=300)), st.lists(st.integers(1, 2000)))
@@ -204,11 +239,16 @@ class MemoryOfOthersTests(SynchronousTestCase):
         self.assertEqual(cold, warm)
         self.assertEqual(cold, crossed)
         for line in lines.KNOWN_LINES:
-            self.assertNotIn(line.partition(b":")[0].lower(), (b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"))
+            self.assertNotIn(
+                line.partition(b":")[0].lower(),
+                (b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"),
+            )
 
     @often
     @given(requests(1), TARGETS, METHODS, st.booleans())
-    def test_the_request_before(self, data: bytes, target: bytes, method: bytes, small: bool) -> None:
+    def test_the_request_before(
+        self, data: bytes, target: bytes, method: bytes, small: bool
+    ) -> None:
         """A request means what it means on a fresh connection, though one with the same fields went before."""
         limits = SMALL if small else HeadLimits()
         end = data.find(b"\r\n")
@@ -217,8 +257,15 @@ class MemoryOfOthersTests(SynchronousTestCase):
         for version in (b"1.1", b"1.0"):
             before = b"GET / HTTP/" + version + data[end:]
             line = b"%b %b HTTP/1.1" % (method, target)
-            for request in (data, line + data[end:], line[:-1] + b"0" + data[end:], b"CONNECT a:1 HTTP/1.1" + data[end:]):
-                self.assertEqual(self.last(before, request, limits), self.last(b"", request, limits))
+            for request in (
+                data,
+                line + data[end:],
+                line[:-1] + b"0" + data[end:],
+                b"CONNECT a:1 HTTP/1.1" + data[end:],
+            ):
+                self.assertEqual(
+                    self.last(before, request, limits), self.last(b"", request, limits)
+                )
 
     def last(self, before: bytes, request: bytes, limits: HeadLimits) -> object:
         """Read a request behind another one; nothing, if that one was not read to its end."""
@@ -239,8 +286,22 @@ class MemoryOfOthersTests(SynchronousTestCase):
         if isinstance(event, RequestHead):
             of = event.section
             return (
-                *(event.raw_method, event.target, event.minor, event.framing, event.length, event.upgrade),
-                *(of.persistent, of.keep_alive, of.host_field, of.hop, of.declared, of.expects_continue),
+                *(
+                    event.raw_method,
+                    event.target,
+                    event.minor,
+                    event.framing,
+                    event.length,
+                    event.upgrade,
+                ),
+                *(
+                    of.persistent,
+                    of.keep_alive,
+                    of.host_field,
+                    of.hop,
+                    of.declared,
+                    of.expects_continue,
+                ),
                 *(of.unmet_expectation, of.accepts_trailers, tuple(event.fields.lines)),
             )
         return event
@@ -269,7 +330,16 @@ class MemoryOfOthersTests(SynchronousTestCase):
         except RemoteProtocolError as error:
             return error.section
         return [
-            (event.status, event.reason, event.minor, event.framing, event.length, event.persistent, event.hop, event.passed)
+            (
+                event.status,
+                event.reason,
+                event.minor,
+                event.framing,
+                event.length,
+                event.persistent,
+                event.hop,
+                event.passed,
+            )
             if isinstance(event, ResponseHead)
             else event
             for event in events

@@ -12,11 +12,28 @@ from gateway.wire.limits import HeadLimits
 from gateway.wire.lines import MAX_FORWARDS, VIA
 from tests.unit.wire.reading import Client
 
-
 #: What a head says by itself, and what its header section says.
-OF_HEAD = ("raw_method", "raw_target", "target", "minor", "scheme", "host", "port", "length", "framing", "upgrade")
+OF_HEAD = (
+    "raw_method",
+    "raw_target",
+    "target",
+    "minor",
+    "scheme",
+    "host",
+    "port",
+    "length",
+    "framing",
+    "upgrade",
+)
 OF_SECTION = (
-    *("declared", "persistent", "keep_alive", "host_field", "expects_continue", "unmet_expectation"),
+    *(
+        "declared",
+        "persistent",
+        "keep_alive",
+        "host_field",
+        "expects_continue",
+        "unmet_expectation",
+    ),
     *("asked_upgrade", "accepts_trailers", "hop", "received"),
 )
 
@@ -75,7 +92,9 @@ class StartTests(SynchronousTestCase):
     def test_host(self) -> None:
         """Host is the value of its one line; only an HTTP/1.0 request may do without."""
         self.assertEqual(head_of().section.host_field, b"example.com")
-        self.assertEqual(head_of(b"hOST:\t Example.com:81 \t", host=False).section.host_field, b"Example.com:81")
+        self.assertEqual(
+            head_of(b"hOST:\t Example.com:81 \t", host=False).section.host_field, b"Example.com:81"
+        )
         self.assertEqual(head_of(b"Host:", host=False).section.host_field, b"")
         self.assertEqual(head_of(start=b"GET / HTTP/1.0", host=False).section.host_field, None)
 
@@ -93,7 +112,9 @@ class FramingTests(SynchronousTestCase):
         """A length is a length, with leading zeros too, up to 18 digits."""
         for text, length in ((b"0", 0), (b"5", 5), (b"007", 7), (b"9" * 18, 10**18 - 1)):
             head = head_of(b"Content-Length: " + text)
-            self.assertEqual((head.framing, head.section.declared, head.length), (length, length, length))
+            self.assertEqual(
+                (head.framing, head.section.declared, head.length), (length, length, length)
+            )
 
     def test_chunks(self) -> None:
         """Chunked content has no declared length."""
@@ -108,9 +129,16 @@ class PersistenceTests(SynchronousTestCase):
         """HTTP/1.1 goes on unless the client says close."""
         self.assertTrue(head_of().section.persistent)
         self.assertTrue(head_of(b"Connection: keep-alive").section.persistent)
-        for line in (b"Connection: close", b"connection:CLOSE", b"Connection: keep-alive, close", b"Connection: a,close ,b"):
+        for line in (
+            b"Connection: close",
+            b"connection:CLOSE",
+            b"Connection: keep-alive, close",
+            b"Connection: a,close ,b",
+        ):
             self.assertFalse(head_of(line).section.persistent, line)
-        self.assertFalse(head_of(b"Connection: a", b"Connection: b", b"Connection: close").section.persistent)
+        self.assertFalse(
+            head_of(b"Connection: a", b"Connection: b", b"Connection: close").section.persistent
+        )
 
     def test_http_1_0(self) -> None:
         """HTTP/1.0 ends unless the client says keep-alive, and close is stronger."""
@@ -123,7 +151,9 @@ class PersistenceTests(SynchronousTestCase):
             ((b"Proxy-Connection: keep-alive",), False),
         ):
             head = head_of(*lines, start=start)
-            self.assertEqual((head.section.persistent, head.section.keep_alive), (False, keep_alive), lines)
+            self.assertEqual(
+                (head.section.persistent, head.section.keep_alive), (False, keep_alive), lines
+            )
 
     def test_keep_alive_is_of_http_1_0(self) -> None:
         """In HTTP/1.1 nothing follows from keep-alive."""
@@ -139,7 +169,9 @@ class HopTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """An ordinary request has nothing that ends here."""
-        self.assertIsNone(head_of(b"Accept: */*", b"Cookie: a=b", b"X-Connection: close").section.hop)
+        self.assertIsNone(
+            head_of(b"Accept: */*", b"Cookie: a=b", b"X-Connection: close").section.hop
+        )
 
     def test_fields_of_the_connection(self) -> None:
         """Connection, its kin and what frames the message end here in any spelling of case."""
@@ -160,7 +192,9 @@ class HopTests(SynchronousTestCase):
         """Every line of every name that some Connection field gives ends here."""
         lines = (b"X-Secret: 1", b"x-secret: 2", b"X-Other: 3", b"X-Kept: 4")
         head = head_of(b"Connection: X-Secret ,close", *lines, b"connection:x-OTHER")
-        self.assertEqual(head.section.hop, {b"Connection: X-Secret ,close", b"connection:x-OTHER", *lines[:3]})
+        self.assertEqual(
+            head.section.hop, {b"Connection: X-Secret ,close", b"connection:x-OTHER", *lines[:3]}
+        )
 
     def test_nominated_but_not_there(self) -> None:
         """Naming a field that is not there, or nothing at all, takes nothing away."""
@@ -187,12 +221,20 @@ class HopTests(SynchronousTestCase):
 
     def test_no_lookalikes(self) -> None:
         """Other names with unusual characters pass."""
-        self.assertIsNone(head_of(b"X_Custom: 1", b"Content~Lengths: 2", b"X.Y: 3", b"Accept_Encoding: 4").section.hop)
+        self.assertIsNone(
+            head_of(
+                b"X_Custom: 1", b"Content~Lengths: 2", b"X.Y: 3", b"Accept_Encoding: 4"
+            ).section.hop
+        )
 
     def test_special(self) -> None:
         """Lines with a meaning of their own are given in order, for those who write the next hop's head."""
         head = head_of(b"Via: 1.0 a", b"X: y", b"Max-Forwards: 3", b"via:1.1 b")
-        found = [(known.code, known.value) for known in head.section.special if known.code in (VIA, MAX_FORWARDS)]
+        found = [
+            (known.code, known.value)
+            for known in head.section.special
+            if known.code in (VIA, MAX_FORWARDS)
+        ]
         self.assertEqual(found, [(VIA, b"1.0 a"), (MAX_FORWARDS, b"3"), (VIA, b"1.1 b")])
 
 
@@ -227,13 +269,20 @@ class ExpectTests(SynchronousTestCase):
 
     def test_other(self) -> None:
         """Another expectation, alone or beside, is told apart so that it can be refused."""
-        for lines in ((b"Expect: x",), (b"Expect:",), (b"Expect: 100-continue, x",), (b"Expect: 100-continue", b"Expect: x")):
+        for lines in (
+            (b"Expect: x",),
+            (b"Expect:",),
+            (b"Expect: 100-continue, x",),
+            (b"Expect: 100-continue", b"Expect: x"),
+        ):
             self.assertTrue(head_of(*lines).section.unmet_expectation, lines)
 
     def test_http_1_0(self) -> None:
         """From HTTP/1.0, which knows no interim response, an expectation means nothing and ends here."""
         head = head_of(b"Expect: 100-continue", start=b"POST / HTTP/1.0")
-        self.assertEqual((head.section.expects_continue, head.section.unmet_expectation), (False, False))
+        self.assertEqual(
+            (head.section.expects_continue, head.section.unmet_expectation), (False, False)
+        )
         self.assertEqual(head.section.hop, {b"Expect: 100-continue"})
 
 
@@ -242,7 +291,11 @@ class TrailersTests(SynchronousTestCase):
 
     def test_accepted(self) -> None:
         """TE: trailers is a list member of its own, in any of the lines."""
-        for lines in ((b"TE: trailers",), (b"te:gzip;q=0.5, Trailers",), (b"TE: trailers", b"TE: gzip")):
+        for lines in (
+            (b"TE: trailers",),
+            (b"te:gzip;q=0.5, Trailers",),
+            (b"TE: trailers", b"TE: gzip"),
+        ):
             self.assertTrue(head_of(*lines).section.accepts_trailers, lines)
 
     def test_not_accepted(self) -> None:
@@ -283,8 +336,12 @@ class AgainTests(SynchronousTestCase):
         """The same fields mean something else in another version: HTTP/1.1 needs no keep-alive."""
         section = b"Host: a\r\nConnection: keep-alive\r\n\r\n"
         one, two = self.heads(b"GET / HTTP/1.1\r\n" + section, b"GET / HTTP/1.0\r\n" + section)
-        self.assertEqual((one.minor, one.section.persistent, one.section.keep_alive), (1, True, False))
-        self.assertEqual((two.minor, two.section.persistent, two.section.keep_alive), (0, False, True))
+        self.assertEqual(
+            (one.minor, one.section.persistent, one.section.keep_alive), (1, True, False)
+        )
+        self.assertEqual(
+            (two.minor, two.section.persistent, two.section.keep_alive), (0, False, True)
+        )
 
     def test_limits(self) -> None:
         """A longer request line before a remembered section is held to all limits."""

@@ -26,7 +26,9 @@ class PipeliningTests(SynchronousTestCase):
         """Pipelined requests come one for each call, in order, however they arrive."""
         Playbook(Client).receives(GET % 1 + GET % 2 + GET % 3).gives(asked(1), END).calls(
             "next"
-        ).gives(asked(2), END).calls("next").gives(asked(3), END).calls("next").gives().at_every_cut()
+        ).gives(asked(2), END).calls("next").gives(asked(3), END).calls(
+            "next"
+        ).gives().at_every_cut()
 
     def test_content_between(self) -> None:
         """The content of one ends exactly where the next one begins."""
@@ -97,7 +99,9 @@ class PipeliningTests(SynchronousTestCase):
         parser = RequestParser()
         parser.receive(b"\r\n\r\n")
         self.assertFalse(parser.partial)
-        self.assertEqual(parser.receive(b"G / HTTP/1.0\r\n\r\n"), [Like(RequestHead, target=b"/"), END])
+        self.assertEqual(
+            parser.receive(b"G / HTTP/1.0\r\n\r\n"), [Like(RequestHead, target=b"/"), END]
+        )
 
 
 class ContentTests(SynchronousTestCase):
@@ -231,7 +235,9 @@ class LimitTests(SynchronousTestCase):
     def test_head_without_an_end(self) -> None:
         """A head that does not end gets 431."""
         parser = self.make()
-        error = self.assertRaises(RemoteProtocolError, parser.receive, b"GET / HTTP/1.1\r\nX: " + b"x" * 300)
+        error = self.assertRaises(
+            RemoteProtocolError, parser.receive, b"GET / HTTP/1.1\r\nX: " + b"x" * 300
+        )
         self.assertEqual((error.status, error.page), (431, "too_large_head"))
 
     def test_fields(self) -> None:

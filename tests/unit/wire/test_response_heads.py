@@ -10,7 +10,9 @@ from gateway.wire.http1_response import ResponseParser
 from tests.unit.wire.reading import our_responses
 
 
-def head_of(*lines: bytes, start: bytes = b"HTTP/1.1 200 OK", method: bytes = b"GET") -> ResponseHead:
+def head_of(
+    *lines: bytes, start: bytes = b"HTTP/1.1 200 OK", method: bytes = b"GET"
+) -> ResponseHead:
     """Read one response head."""
     parser = ResponseParser()
     parser.expect(method)
@@ -34,7 +36,9 @@ class RefusedTests(SynchronousTestCase):
                 reading = our_responses(data, cuts, method=method, closes=closes)
                 self.assertTrue(reading.refused, f"{data!r} cut at {cuts}")
                 final = [message for message in reading.messages if message.start[0] >= b"200"]
-                self.assertFalse(any(message.complete for message in final), f"{data!r} cut at {cuts}")
+                self.assertFalse(
+                    any(message.complete for message in final), f"{data!r} cut at {cuts}"
+                )
 
     def test_status_lines(self) -> None:
         """A status line has HTTP/1.x, one blank, three digits from 100 on, and a reason without control characters."""
@@ -66,7 +70,13 @@ class RefusedTests(SynchronousTestCase):
 
     def test_no_status_line(self) -> None:
         """Empty lines, bare line ends and garbage are no beginning of a response."""
-        for data in (b"\r\nHTTP/1.1 200 OK\r\n\r\n", b"\nHTTP/1.1 200 OK\r\n\r\n", b"\x00\x01\x02\r\n\r\n", b"HTTP/1.1 200 OK\n\n", b"HTTP/1.1 200 O\rK\r\n\r\n"):
+        for data in (
+            b"\r\nHTTP/1.1 200 OK\r\n\r\n",
+            b"\nHTTP/1.1 200 OK\r\n\r\n",
+            b"\x00\x01\x02\r\n\r\n",
+            b"HTTP/1.1 200 OK\n\n",
+            b"HTTP/1.1 200 O\rK\r\n\r\n",
+        ):
             self.refuse(data)
 
     def test_garbage_is_not_waited_for(self) -> None:
@@ -87,7 +97,10 @@ class RefusedTests(SynchronousTestCase):
             ((b"Content-Length:",), "RFC 9110 section 8.6"),
             ((b"Content-Length: 2", b"Transfer-Encoding: chunked"), "RFC 9112 section 6.3"),
             ((b"Transfer-Encoding: chunked", b"Content-Length: 2"), "RFC 9112 section 6.3"),
-            ((b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"), "RFC 9112 section 6.1"),
+            (
+                (b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
+                "RFC 9112 section 6.1",
+            ),
             ((b"Transfer-Encoding: gzip, chunked",), "RFC 9112 section 6.1"),
             ((b"Transfer-Encoding: gzip",), "RFC 9112 section 6.1"),
             ((b"Transfer-Encoding: identity",), "RFC 9112 section 6.1"),
@@ -98,7 +111,9 @@ class RefusedTests(SynchronousTestCase):
             self.refuse(start + b"\r\n".join((*lines, b"", b"ok")), section)
             # Also where no content follows: who reads it as a GET's answer must not be misled.
             self.refuse(start + b"\r\n".join((*lines, b"", b"")), section, b"HEAD")
-        self.refuse(b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "RFC 9112 section 6.1")
+        self.refuse(
+            b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "RFC 9112 section 6.1"
+        )
 
     def test_fields(self) -> None:
         """Field lines are as strict as in requests."""
@@ -117,7 +132,14 @@ class RefusedTests(SynchronousTestCase):
     def test_chunks(self) -> None:
         """Chunks are as strict as in requests."""
         start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        for content in (b"x\r\n", b"2\r\nok0\r\n\r\n", b"2\nok\r\n0\r\n\r\n", b"2 \r\nok\r\n0\r\n\r\n", b"0\r\nX\r\n\r\n", b"0\r\nX: 1\n\r\n"):
+        for content in (
+            b"x\r\n",
+            b"2\r\nok0\r\n\r\n",
+            b"2\nok\r\n0\r\n\r\n",
+            b"2 \r\nok\r\n0\r\n\r\n",
+            b"0\r\nX\r\n\r\n",
+            b"0\r\nX: 1\n\r\n",
+        ):
             self.refuse(start + content)
 
 
@@ -159,13 +181,17 @@ class FramingTests(SynchronousTestCase):
         """Without either it runs until the close, and the connection is used no more."""
         for start in (b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK", b"HTTP/1.1 500 X"):
             head = head_of(b"Connection: keep-alive", start=start)
-            self.assertEqual((head.framing, head.length, head.persistent), (UNTIL_CLOSE, None, False))
+            self.assertEqual(
+                (head.framing, head.length, head.persistent), (UNTIL_CLOSE, None, False)
+            )
 
     def test_connect(self) -> None:
         """A 2xx to CONNECT has no content, whatever it declares; another status has (RFC 9110 section 9.3.6)."""
         for line in (b"Content-Length: 5", b"Transfer-Encoding: chunked"):
             self.assertEqual(head_of(line, start=b"HTTP/1.1 299 X", method=b"CONNECT").framing, 0)
-        self.assertEqual(head_of(b"Content-Length: 5", start=b"HTTP/1.1 407 X", method=b"CONNECT").framing, 5)
+        self.assertEqual(
+            head_of(b"Content-Length: 5", start=b"HTTP/1.1 407 X", method=b"CONNECT").framing, 5
+        )
 
 
 class HeadTests(SynchronousTestCase):
@@ -201,7 +227,9 @@ class HeadTests(SynchronousTestCase):
         ):
             head = head_of(length, b"Connection: " + option, start=start)
             self.assertEqual(head.persistent, persistent, (start, option))
-        self.assertFalse(head_of(length, b"Connection: a", b"Connection: b", b"Connection: close").persistent)
+        self.assertFalse(
+            head_of(length, b"Connection: a", b"Connection: b", b"Connection: close").persistent
+        )
 
     def test_dated(self) -> None:
         """Whether there is a Date decides if we add one."""
@@ -212,7 +240,9 @@ class HeadTests(SynchronousTestCase):
         """Upgrade counts where Connection names it; several lines are one list."""
         start = b"HTTP/1.1 101 Switching Protocols"
         self.assertEqual(head_of(b"Upgrade: x", b"Connection: Upgrade", start=start).upgrade, b"x")
-        self.assertEqual(head_of(b"Upgrade: x", b"Upgrade: y", b"Connection: upgrade").upgrade, b"x, y")
+        self.assertEqual(
+            head_of(b"Upgrade: x", b"Upgrade: y", b"Connection: upgrade").upgrade, b"x, y"
+        )
         self.assertIsNone(head_of(b"Upgrade: x", start=start).upgrade)
         self.assertIsNone(head_of(b"Connection: upgrade", start=start).upgrade)
 
@@ -235,13 +265,22 @@ class HeadTests(SynchronousTestCase):
 
     def test_never_taken_away(self) -> None:
         """A Connection field can't take away what the content means or who may keep it."""
-        kept = (b"Content-Type: a/b", b"Content-Encoding: gzip", b"Set-Cookie: a=b", b"Cache-Control: private", b"Date: x", b"Content-Range: x")
+        kept = (
+            b"Content-Type: a/b",
+            b"Content-Encoding: gzip",
+            b"Set-Cookie: a=b",
+            b"Cache-Control: private",
+            b"Date: x",
+            b"Content-Range: x",
+        )
         names = b", ".join(line.partition(b":")[0] for line in kept)
         self.assertEqual(head_of(b"Connection: " + names, *kept).hop, {b"Connection: " + names})
 
     def test_passed(self) -> None:
         """What goes on are the lines as received, without those that end here."""
-        self.assertEqual(head_of(b"A:1", b"Connection: c", b"C: 2", b"B:  3").passed, b"A:1\r\nB:  3\r\n")
+        self.assertEqual(
+            head_of(b"A:1", b"Connection: c", b"C: 2", b"B:  3").passed, b"A:1\r\nB:  3\r\n"
+        )
         self.assertEqual(head_of(b"A:1", b"B:2").passed, b"A:1\r\nB:2\r\n")
         self.assertEqual(head_of(b"Content-Length: 0").passed, b"")
 
@@ -249,11 +288,26 @@ class HeadTests(SynchronousTestCase):
 class AgainTests(SynchronousTestCase):
     """The head of the response before is remembered."""
 
-    names = ("status", "reason", "minor", "length", "framing", "persistent", "upgrade", "dated", "hop", "received", "passed", "content")
+    names = (
+        "status",
+        "reason",
+        "minor",
+        "length",
+        "framing",
+        "persistent",
+        "upgrade",
+        "dated",
+        "hop",
+        "received",
+        "passed",
+        "content",
+    )
 
     def said_by(self, head: ResponseHead) -> dict[str, object]:
         """Give all that a head says by itself."""
-        return {name: getattr(head, name) for name in self.names} | {"fields": list(head.fields.lines)}
+        return {name: getattr(head, name) for name in self.names} | {
+            "fields": list(head.fields.lines)
+        }
 
     def test_same_verdict(self) -> None:
         """A head read for the second time says what it says on a fresh connection."""

@@ -109,7 +109,8 @@ class InterimTests(SynchronousTestCase):
     def test_in_order(self) -> None:
         """Any number of interim responses comes before the final one, each with its fields."""
         Playbook(asked()).receives(
-            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 199 X\r\n\r\n" + OK
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 199 X\r\n\r\n"
+            + OK
         ).gives(
             status(100),
             Like(ResponseHead, status=103, received=[b"Link: </a>"]),
@@ -138,7 +139,9 @@ class InterimTests(SynchronousTestCase):
             one * 2 + OK
         ).gives(status(100), status(100), status(200), b"ok", END).calls("expect", b"GET").receives(
             one * 3
-        ).raises(RemoteProtocolError, "RFC 9110 section 15.2", after=[status(100)] * 3).at_every_cut()
+        ).raises(
+            RemoteProtocolError, "RFC 9110 section 15.2", after=[status(100)] * 3
+        ).at_every_cut()
 
 
 class ClosedTests(SynchronousTestCase):
@@ -190,7 +193,10 @@ class ClosedTests(SynchronousTestCase):
 
     def test_after_an_error(self) -> None:
         """A response that was broken stays so when the connection ends."""
-        for bad in (b"HTTP/1.1 200 OK\r\nA\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"):
+        for bad in (
+            b"HTTP/1.1 200 OK\r\nA\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        ):
             parser = asked()
             self.assertRaises(RemoteProtocolError, parser.receive, bad)
             self.assertFalse(parser.reading_content)
@@ -253,7 +259,9 @@ class LimitTests(SynchronousTestCase):
     def test_head_without_an_end(self) -> None:
         """A head that does not end is given up."""
         parser = asked(limits=self.limits)
-        self.assertRaises(RemoteProtocolError, parser.receive, b"HTTP/1.1 200 OK\r\nA: " + b"a" * 200)
+        self.assertRaises(
+            RemoteProtocolError, parser.receive, b"HTTP/1.1 200 OK\r\nA: " + b"a" * 200
+        )
 
     def test_fields(self) -> None:
         """As many field lines as the limit pass, one more does not."""

@@ -85,7 +85,10 @@ class RefusedTests(SynchronousTestCase):
                 if vector.data.startswith((b"\r\n", b"\n", b"\r")):
                     # Empty lines behind a message are no part of the vector any more.
                     continue
-                for first, content in ((vectors.gets(), b""), (vectors.chunked(b"1\r\nx\r\n" + vectors.END), b"x")):
+                for first, content in (
+                    (vectors.gets(), b""),
+                    (vectors.chunked(b"1\r\nx\r\n" + vectors.END), b"x"),
+                ):
                     reading = ours(first + vector.data)
                     self.assertTrue(reading.refused, vector.name)
                     self.assertEqual(reading.messages[0].content, content, vector.name)

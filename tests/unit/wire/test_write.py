@@ -19,7 +19,10 @@ class WriteTests(SynchronousTestCase):
     def test_request(self) -> None:
         """A request head is HTTP/1.1 and has its lines as they are."""
         fields = section([b"Host: a", b"X:  \xe9"])
-        self.assertEqual(request_head(b"GET", b"/a?b", fields), b"GET /a?b HTTP/1.1\r\nHost: a\r\nX:  \xe9\r\n\r\n")
+        self.assertEqual(
+            request_head(b"GET", b"/a?b", fields),
+            b"GET /a?b HTTP/1.1\r\nHost: a\r\nX:  \xe9\r\n\r\n",
+        )
 
     def test_response(self) -> None:
         """A response head is HTTP/1.1; a reason that is not given is the registered one, or none."""
