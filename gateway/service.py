@@ -109,17 +109,21 @@ class GatewayService(Service):
         @raise SystemExit: it can't start; said in one line on standard error.
         """
         super().startService()
-        self._starting = ensureDeferred(self._start())
-        failed: list[Failure] = []
-        self._starting.addErrback(failed.append)
-        if failed:
-            self._give_up(failed[0])
-        elif not self._starting.called:
-            self._starting.addErrback(self._give_up_later)
+        self._starting = starting = ensureDeferred(self._start())
+        if starting.called:
+            failed: list[Failure] = []
+            starting.addErrback(failed.append)
+            if failed:
+                self._give_up(failed[0])
+        else:
+            starting.addErrback(self._give_up_later)
 
     async def _start(self) -> None:
         raise_descriptor_limit()
         await self.plugins.start()
+        if not self.running:
+            # Told to stop meanwhile: nothing may be opened after that.
+            return
         self.upstreams.start()
         health = self.config.admin.health
         if health is not None:
@@ -188,6 +192,8 @@ class GatewayService(Service):
 
     def _give_up_later(self, failure: Failure) -> None:
         """A start that had to wait has failed: end the process, and let its status say so."""
+        if not self.running:
+            return
         self._log.critical("can't start: {why}", why=failure.getErrorMessage())
         self._notifier.tell(f"STATUS=can't start: {failure.getErrorMessage()}")
         self.reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)

@@ -280,7 +280,7 @@ class _Asking:
         """The answer."""
         self.head.fire(head)
 
-    def whole(self, head: ResponseHead, content: bytes, trailers: tuple[bytes, ...]) -> None:
+    def whole(self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]) -> None:
         """The answer, with all of its content: a refusal."""
         self.head.fire(head)
 

@@ -77,7 +77,7 @@ class ResponseWriter:
         self._head(response_head(status, reason, fields))
         self.flush()
 
-    def whole(self, status: int, reason: bytes, fields: bytes, content: bytes) -> None:
+    def whole(self, status: int, reason: bytes, fields: bytes, content: bytes | memoryview) -> None:
         """Send a complete response; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
         self.answerable = False
         if self.persistent and self._minor:
@@ -91,8 +91,10 @@ class ResponseWriter:
             txn.head_out += size
             txn.bytes_out += size + len(content)
         if len(content) < JOIN_BYTES:
-            self.transport.write(head + content)
+            self.transport.write(b"".join((head, content)))
         else:
+            if not getattr(self.transport, "takes_views", False):
+                content = bytes(content)
             self.transport.writeSequence([head, content])
 
     def start(self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 from select import EPOLLIN, EPOLLOUT
 from time import monotonic
+from typing import Any
 
 from twisted.internet import main
 from twisted.internet.epollreactor import EPollReactor
@@ -34,7 +35,7 @@ class SlimEPollReactor(EPollReactor):
             if error.errno == errno.EINTR:
                 return
             raise
-        waiting = [selectables.get(fd) for fd, _ in events]
+        waiting: list[Any] = [selectables.get(fd) for fd, _ in events]
         for (fd, event), selectable in zip(events, waiting, strict=True):
             # An earlier event of this round may have closed it, and its number may be another's by
             # now, whom this event does not concern: a stale hang-up would end a fresh connection.

@@ -43,10 +43,12 @@ class ImmediateConnection(tcp.Connection):
     """
     What both directions share.
 
+    @cvar takes_views: L{writeSequence} takes C{memoryview}s too.
     @ivar readSize: bytes asked for in one read; 64 KiB for clients, more for bulk (set by the protocol).
     """
 
     readSize = 65536
+    takes_views = True
     # A write met an error and so has taken it from the socket, where a read would find a mere end now.
     _broken = False
     # shutdown(2) right before close(2) does nothing for a descriptor that no other process has.
@@ -84,14 +86,14 @@ class ImmediateConnection(tcp.Connection):
         if sent != len(data):
             super().write(data[sent:] if sent else data)
 
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+    def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
         """Send the parts in one call; they are joined while that is cheaper."""
-        parts = iovec if isinstance(iovec, list) else list(iovec)
+        parts: list[bytes | memoryview] = iovec if isinstance(iovec, list) else list(iovec)
         if self.dataBuffer or self._tempDataLen or not self.connected or self._writeDisconnected:
-            super().writeSequence(parts)
+            super().writeSequence([bytes(part) for part in parts])
             return
         if self.producer is not None and not self.streamingProducer:
-            super().writeSequence(parts)
+            super().writeSequence([bytes(part) for part in parts])
             return
         total = sum(map(len, parts))
         if total <= JOIN_BYTES:
@@ -111,7 +113,7 @@ class ImmediateConnection(tcp.Connection):
             if sent >= len(part):
                 sent -= len(part)
             else:
-                rest.append(part[sent:] if sent else part)
+                rest.append(bytes(part[sent:]) if sent else bytes(part))
                 sent = 0
         super().writeSequence(rest)
 

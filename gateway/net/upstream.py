@@ -34,7 +34,7 @@ class Answering(Protocol):
     def interim(self, head: ResponseHead) -> None:
         """Take a 1xx response other than 101; any number, before L{answered}."""
 
-    def whole(self, head: ResponseHead, content: bytes, trailers: tuple[bytes, ...]) -> None:
+    def whole(self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]) -> None:
         """Take a complete final response that came in one read; nothing follows, the connection is not yours any more."""
 
     def answered(self, head: ResponseHead) -> None:
@@ -248,11 +248,13 @@ class UpstreamConnection:
             self._persistent = head.persistent
             self._free()
             content = events[1]
-            answering.whole(head, content if type(content) is bytes else b"", events[-1].trailers)
+            answering.whole(
+                head, content if isinstance(content, (bytes, memoryview)) else b"", events[-1].trailers
+            )
             return
         for event in events:
-            if type(event) is bytes:
-                answering.received(event)
+            if isinstance(event, (bytes, memoryview)):
+                answering.received(bytes(event))
             elif type(event) is ResponseHead:
                 self._head(event, answering)
             else:

@@ -108,7 +108,7 @@ class Exchange(Task):
         self.down = down
         self.upstream = upstream
         self.download: BodyPipe | None = None
-        self.content: bytes | None = None
+        self.content: bytes | memoryview | None = None
         self.trailers: tuple[bytes, ...] = ()
         self.hop: Hop | None = None
         self.last_hop: Hop | None = None
@@ -129,7 +129,7 @@ class Exchange(Task):
         if self.asked.minor and self.down.answerable:
             self.down.interim(head.status, head.reason, head.passed)
 
-    def whole(self, head: ResponseHead, content: bytes, trailers: tuple[bytes, ...]) -> None:
+    def whole(self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]) -> None:
         """Take a complete final response; the connection is no longer ours."""
         self.hop = None
         self.content = content

@@ -114,7 +114,7 @@ class Downstream(Sink, Protocol):
     def interim(self, status: int, reason: bytes, fields: bytes) -> None:
         """Pass on a 1xx response."""
 
-    def whole(self, status: int, reason: bytes, fields: bytes, content: bytes) -> None:
+    def whole(self, status: int, reason: bytes, fields: bytes, content: bytes | memoryview) -> None:
         """Send a complete response whose content has its declared length."""
 
     def start(self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool) -> None:

@@ -280,7 +280,7 @@ class Pipeline:
         if content is not None and not filters and not x.trailers:
             down.start(status, head.reason, fields, length, bodiless)
             if content:
-                down.write(content)
+                down.write(bytes(content))
             down.end(())
             return
         download = x.download
@@ -289,7 +289,7 @@ class Pipeline:
             assert content is not None
             x.content = None
             if content:
-                download.write(content)
+                download.write(bytes(content))
             download.end(x.trailers)
         if filters:
             try:

@@ -206,4 +206,4 @@ class End:
 END = End()
 
 RequestEvent: TypeAlias = RequestHead | bytes | End
-ResponseEvent: TypeAlias = ResponseHead | bytes | End
+ResponseEvent: TypeAlias = ResponseHead | bytes | memoryview | End

@@ -36,6 +36,13 @@ KEPT_BLOCK = 2048
 
 _LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _START = b"HTTP/1."
+#: From here on whole content is a view of what was read: copying 100 KB costs more than the head.
+_VIEWED = 32768
+
+
+def _tail(data: bytes, start: int) -> bytes | memoryview:
+    """Give the content behind a head without copying much."""
+    return data[start:] if len(data) < _VIEWED else memoryview(data)[start:]
 
 
 class ResponseParser(MessageReader):
@@ -71,7 +78,8 @@ class ResponseParser(MessageReader):
         """
         Take bytes from the upstream and give the events they complete.
 
-        Interim responses are L{ResponseHead}s below 200. After a 101, and after a final head that answers CONNECT, no
+        Content is C{bytes}, but a C{memoryview} where all of a large response came in one read. Interim responses are
+        L{ResponseHead}s below 200. After a 101, and after a final head that answers CONNECT, no
         End comes: what follows is in C{rest}, and the caller bounds it.
 
         @raise RemoteProtocolError: nothing more can be read, now and for all further bytes.
@@ -83,7 +91,7 @@ class ResponseParser(MessageReader):
                 # The last head again, with all of its content: nothing of the head is looked at twice.
                 self.started = True
                 self._awaiting = False
-                return [like.again(), data[len(block) :], END] if like.framing else [like.again(), END]
+                return [like.again(), _tail(data, len(block)), END] if like.framing else [like.again(), END]
         out: list[ResponseEvent] = []
         try:
             if self._reading:
@@ -109,6 +117,12 @@ class ResponseParser(MessageReader):
                 self._buffer = b""
                 head = self._head(data[:stop])
                 out.append(head)
+                if head.framing > 0 and head.framing == len(data) - stop - 4 and head.status >= 200:
+                    # All of it came in one read.
+                    self._awaiting = False
+                    out.append(_tail(data, stop + 4))
+                    out.append(END)
+                    return out
                 data = data[stop + 4 :]
                 if head.status < 200 and head.status != 101:
                     self._interim += 1
@@ -120,11 +134,6 @@ class ResponseParser(MessageReader):
                     self._switched = True
                     self.rest = data
                 elif head.framing:
-                    if head.framing == len(data):
-                        # All of it came in one read.
-                        out.append(data)
-                        out.append(END)
-                        return out
                     self._begin_content(head.framing, head.fields.lines)
                     self._read_content(data, out)  # type: ignore[arg-type]
                 else:

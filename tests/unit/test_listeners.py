@@ -94,7 +94,7 @@ class ListenersTests(SynchronousTestCase):
             asked.append(backlog)
             return MemoryNetwork.listenTCP(self.reactor, 1000 + len(asked), factory, backlog)
 
-        self.reactor.listenTCP = listen  # type: ignore[method-assign]
+        self.reactor.listenTCP = listen  # type: ignore[method-assign, assignment]
         self.reactor.listenUNIX = listen  # type: ignore[attr-defined]
         self.open("127.0.0.1", 8080)
         self.open("127.0.0.1", 8081, plain=True)

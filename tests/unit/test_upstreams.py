@@ -18,7 +18,11 @@ from gateway.testing.network import MemoryNetwork
 from gateway.upstreams import Upstreams
 from gateway.wire.limits import HeadLimits
 
-SITE = {"host": ["www.example.com"], "listen": ["192.0.2.1:80"], "origins": ["http://198.51.100.1", "http://198.51.100.2"]}
+SITE = {
+    "host": ["www.example.com"],
+    "listen": ["192.0.2.1:80"],
+    "origins": ["http://198.51.100.1", "http://198.51.100.2"],
+}
 
 
 class UpstreamsTests(SynchronousTestCase):
@@ -43,7 +47,10 @@ class UpstreamsTests(SynchronousTestCase):
     def test_forward_alone(self) -> None:
         """Without sites there is a forward proxy, and its connections are guarded, our own listeners included."""
         upstreams = self.made({})
-        self.assertEqual([(str(listen), mode.name) for listen, mode in upstreams.modes()], [("127.0.0.1:8080", "forward")])
+        self.assertEqual(
+            [(str(listen), mode.name) for listen, mode in upstreams.modes()],
+            [("127.0.0.1:8080", "forward")],
+        )
         guard = upstreams.dialer.guard
         assert guard is not None
         self.assertEqual(guard.check("127.0.0.1", 80), "loopback")
@@ -63,17 +70,24 @@ class UpstreamsTests(SynchronousTestCase):
             {"forward.listen": ["192.0.2.1:8080", "192.0.2.1:8081"], "site": [SITE, other]}
         )
         modes = list(upstreams.modes())
-        self.assertEqual([str(listen) for listen, _ in modes], [f"192.0.2.1:{port}" for port in (8080, 8081, 80, 81)])
+        self.assertEqual(
+            [str(listen) for listen, _ in modes],
+            [f"192.0.2.1:{port}" for port in (8080, 8081, 80, 81)],
+        )
         self.assertIs(modes[0][1], modes[1][1])
         found = []
         for _, mode in modes[2:]:
             assert isinstance(mode, ReverseMode)
-            found.append([host for host in ("www.example.com", "shop.example.com") if mode.sites.knows(host)])
+            found.append(
+                [host for host in ("www.example.com", "shop.example.com") if mode.sites.knows(host)]
+            )
         self.assertEqual(found, [["www.example.com", "shop.example.com"], ["shop.example.com"]])
 
     def test_upload_limit_of_a_site(self) -> None:
         """A site has its own upload limit, or the general one."""
-        upstreams = self.made({"limits.upload": "5MiB", "site": [{**SITE, "upload": "1MiB"}, {**SITE, "path": "/a"}]})
+        upstreams = self.made(
+            {"limits.upload": "5MiB", "site": [{**SITE, "upload": "1MiB"}, {**SITE, "path": "/a"}]}
+        )
         self.assertEqual([site.upload for site in upstreams.sites], [1 << 20, 5 << 20])
 
     def test_health_checks(self) -> None:
@@ -88,7 +102,11 @@ class UpstreamsTests(SynchronousTestCase):
 
     def test_host_of_checks(self) -> None:
         """A check asks for the site's name; for that of the origin where the site's is no name."""
-        for host, asked in (("www.example.com", b"www.example.com"), ("*.example.com", b"198.51.100.1:80"), ("*", b"198.51.100.1:80")):
+        for host, asked in (
+            ("www.example.com", b"www.example.com"),
+            ("*.example.com", b"198.51.100.1:80"),
+            ("*", b"198.51.100.1:80"),
+        ):
             upstreams = self.made({"site": [{**SITE, "host": [host], "health": "/up"}]})
             self.assertIn(b"\r\nHost: " + asked + b"\r\n", upstreams.checks[0]._request)
 
@@ -112,12 +130,14 @@ class UpstreamsTests(SynchronousTestCase):
         upstreams = self.made({"site": [SITE]})
         upstreams.pool.new("a")
         upstreams.sites[0].origins.acquire("192.0.2.7")
-        use = [(use.pool, use.idle, use.active, use.waiting) for use in upstreams.pool_use()]
+        use = [(use.pool, use.idle, use.busy, use.waiting) for use in upstreams.pool_use()]
         self.assertEqual(use, [("all", 0, 1, 0), ("site www.example.com", 0, 1, 0)])
 
     def test_stop(self) -> None:
         """Those who wait for an origin when it stops are refused, and look-ups end."""
-        upstreams = self.made({"site": [{**SITE, "origins": ["http://198.51.100.1"], "max_connections": 1}]})
+        upstreams = self.made(
+            {"site": [{**SITE, "origins": ["http://198.51.100.1"], "max_connections": 1}]}
+        )
         origins = upstreams.sites[0].origins
         origins.acquire("192.0.2.7")
         waiting = origins.acquire("192.0.2.7")
@@ -128,5 +148,7 @@ class UpstreamsTests(SynchronousTestCase):
     def test_no_source_port(self) -> None:
         """Excluding all that the system has is a fault of the configuration."""
         first, last = system_range()
-        error = self.assertRaises(ConfigError, self.made, {"network.exclude_ports": [f"{first}-{last}"]})
+        error = self.assertRaises(
+            ConfigError, self.made, {"network.exclude_ports": [f"{first}-{last}"]}
+        )
         self.assertIn("network.exclude_ports", str(error))

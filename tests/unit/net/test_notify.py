@@ -73,7 +73,11 @@ class PassedTests(SynchronousTestCase):
     def passed(self, pid: str | None, count: str | None) -> list[int]:
         """Ask as the process 7."""
         environ = {"LISTEN_PID": pid, "LISTEN_FDS": count}
-        return list(passed_descriptors({name: value for name, value in environ.items() if value is not None}, pid=7))
+        return list(
+            passed_descriptors(
+                {name: value for name, value in environ.items() if value is not None}, pid=7
+            )
+        )
 
     def test_meant_for_us(self) -> None:
         """Descriptors begin with 3."""
@@ -82,5 +86,12 @@ class PassedTests(SynchronousTestCase):
 
     def test_not_meant_for_us(self) -> None:
         """Those of another process, without a process or without a number are nobody's."""
-        for pid, count in (("8", "2"), (None, "2"), ("7", None), ("7", "-1"), ("7", "two"), ("", "1")):
+        for pid, count in (
+            ("8", "2"),
+            (None, "2"),
+            ("7", None),
+            ("7", "-1"),
+            ("7", "two"),
+            ("", "1"),
+        ):
             self.assertEqual(self.passed(pid, count), [], (pid, count))

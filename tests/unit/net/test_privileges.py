@@ -31,7 +31,9 @@ class BecomeTests(SynchronousTestCase):
     def child(self, user: str, group: str) -> str:
         """Become somebody in another process; give what that says then."""
         code = _CHILD.format(path=[path for path in sys.path if path], user=user, group=group)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     def test_nothing(self) -> None:

@@ -55,7 +55,9 @@ class ProcessSignalsTests(SynchronousTestCase):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.reactor = Reactor(self.log)
         self.signals = ProcessSignals(
-            self.reactor, hurry=lambda: self.log.append("hurry"), reopen=lambda: self.log.append("reopen")
+            self.reactor,
+            hurry=lambda: self.log.append("hurry"),
+            reopen=lambda: self.log.append("reopen"),
         )
 
     def send(self, *numbers: int) -> None:
@@ -89,7 +91,9 @@ class ProcessSignalsTests(SynchronousTestCase):
         self.signals.install()
         self.reactor.run()
         self.signals.restore()
-        self.assertEqual([signal.getsignal(number) for number in _ALL if number != signal.SIGTERM], before)
+        self.assertEqual(
+            [signal.getsignal(number) for number in _ALL if number != signal.SIGTERM], before
+        )
         self.send(signal.SIGTERM)
         self.assertEqual((self.log, told), (["the reactor's own"], []))
         self.signals.restore()

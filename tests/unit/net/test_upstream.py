@@ -179,8 +179,12 @@ class ExchangeTests(UpstreamCase):
     def test_chunked(self) -> None:
         """Chunks and trailers arrive without their framing."""
         connection, _ = self.asked()
-        connection.dataReceived(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nA: b\r\n\r\n")
-        self.assertEqual(b"".join(each for each in self.asking.told if isinstance(each, bytes)), b"hello")
+        connection.dataReceived(
+            OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nA: b\r\n\r\n"
+        )
+        self.assertEqual(
+            b"".join(each for each in self.asking.told if isinstance(each, bytes)), b"hello"
+        )
         self.assertEqual(self.asking.told[-1], ("end", b"A: b"))
 
     def test_request_content(self) -> None:
@@ -233,7 +237,9 @@ class ExchangeTests(UpstreamCase):
         connection, wire = self.asked()
         rest: list[bytes] = []
         self.asking.answered = lambda head: rest.append(connection.surrender())  # type: ignore[method-assign]
-        connection.dataReceived(b"HTTP/1.1 101 Now\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x05")
+        connection.dataReceived(
+            b"HTTP/1.1 101 Now\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x05"
+        )
         self.assertEqual(rest, [b"\x81\x05"])
         self.assertEqual((wire.done, len(self.pool)), ([], 0))
 
@@ -251,7 +257,9 @@ class PersistenceTests(UpstreamCase):
 
     def test_close(self) -> None:
         """One that the server wants closed is closed."""
-        self.assertEqual(self.ends(OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n"), ["close"])
+        self.assertEqual(
+            self.ends(OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n"), ["close"]
+        )
 
     def test_old_version(self) -> None:
         """One of HTTP/1.0 is closed."""
@@ -320,7 +328,12 @@ class BreakTests(UpstreamCase):
 
     def test_cut_off(self) -> None:
         """A length that is not reached, a missing last chunk, half a head and silence are breaks, in either way."""
-        for sent in (OK + b"Content-Length: 6\r\n\r\nhello", OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", OK, b""):
+        for sent in (
+            OK + b"Content-Length: 6\r\n\r\nhello",
+            OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            OK,
+            b"",
+        ):
             for how in ("half-close", "close", "reset"):
                 self.asking = Asking()
                 connection, wire = self.asked()
@@ -328,7 +341,9 @@ class BreakTests(UpstreamCase):
                     connection.dataReceived(sent)
                 if how == "half-close":
                     connection.readConnectionLost()
-                connection.connectionLost(Failure(ConnectionLost() if how == "reset" else ConnectionDone()))
+                connection.connectionLost(
+                    Failure(ConnectionLost() if how == "reset" else ConnectionDone())
+                )
                 self.assertEqual(self.asking.told[-1], "UpstreamClosed", (sent, how))
                 self.assertNotIn("end", self.asking.told)
                 self.assertEqual(len(self.pool), 0)
@@ -428,4 +443,6 @@ class PoolTests(UpstreamCase):
 
     def test_faults(self) -> None:
         """The two faults of this module are what their names say, and gateway's own."""
-        self.assertEqual((UpstreamClosed("x").status, UpstreamProtocolError("x").status), (502, 502))
+        self.assertEqual(
+            (UpstreamClosed("x").status, UpstreamProtocolError("x").status), (502, 502)
+        )
