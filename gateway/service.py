@@ -31,7 +31,9 @@ from gateway.config.cautions import cautions
 from gateway.config.schema import Config
 from gateway.listeners import Listeners
 from gateway.message.via import Via
+from gateway.modes.client import ClientConnection
 from gateway.modes.listening import Ids, Listening, Times
+from gateway.modes.preface import ProxiedConnection
 from gateway.net.deadlines import Deadlines
 from gateway.net.notify import Notifier
 from gateway.net.privileges import PrivilegeError, become, raise_descriptor_limit
@@ -163,7 +165,7 @@ class GatewayService(Service):
             upload_limit=config.limits.upload,
             trusted=config.network.trusted_proxies,
             traffic=self.recorder,
-            proxy_protocol=listen.proxy_protocol,
+            connection=ProxiedConnection if listen.proxy_protocol else ClientConnection,
             room=self._has_room,
             max_connections=listen.max_connections,
         )

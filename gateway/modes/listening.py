@@ -97,7 +97,7 @@ class Listening:
         upload_limit: int,
         trusted: Addresses,
         traffic: Traffic,
-        proxy_protocol: bool = False,
+        connection: Callable[[Listening, Client], Any],
         room: Callable[[], bool] = lambda: True,
         max_connections: int = 0,
     ) -> None:
@@ -113,11 +113,11 @@ class Listening:
         self.tunnel_inactivity = times.tunnel
         self.upload_limit = upload_limit
         self.trusted = trusted
-        self.proxy_protocol = proxy_protocol
         self.draining = False
         self.connections: set[Any] = set()
         self.refused = 0
         self._traffic = traffic
+        self._connection = connection
         self._room = room
         self._max_connections = max_connections
 
@@ -125,10 +125,6 @@ class Listening:
 
     def buildProtocol(self, addr: IAddress) -> Any:
         """Make the connection's protocol, or C{None} to turn it away."""
-        # Here and not above: a connection knows its listening, so the modules would import each other.
-        from gateway.modes.client import ClientConnection
-        from gateway.modes.preface import ProxiedConnection
-
         if not self._room() or (self._max_connections and len(self.connections) >= self._max_connections):
             self.refused += 1
             if self.refused & (self.refused - 1) == 0:
@@ -138,9 +134,7 @@ class Listening:
         if address.startswith("::ffff:"):
             address = address[7:]
         client = Client(address, getattr(addr, "port", 0), mode=self.mode.name, listener=self.name)
-        if self.proxy_protocol:
-            return ProxiedConnection(self, client)
-        return ClientConnection(self, client)
+        return self._connection(self, client)
 
     def doStart(self) -> None:
         """The port listens."""

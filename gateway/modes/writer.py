@@ -8,8 +8,8 @@ without either it is reset.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 import re
+from collections.abc import Awaitable
 from time import time
 from typing import Any, Protocol
 

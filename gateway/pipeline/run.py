@@ -2,21 +2,19 @@
 The path of a transaction: one coroutine, top to bottom.
 
 It awaits decisions, a handful for each transaction; content never passes through it. A phase that nobody has an opinion
-on, or whose answers are all in hand, is a plain call: the usual transaction waits once, for the answer's head.
+on, or whose answers are all in hand, is a plain call; and a transaction that consists of nothing else, the usual one,
+needs no coroutine at all (L{Pipeline.begin} and L{Pipeline.arrived}).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic, time
+from time import monotonic
 from types import CoroutineType
-from typing import Any, TypeAlias
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
-from gateway.api.answers import Challenge, Route, Stored, Validator
-from gateway.api.content import ContentRefused
 from gateway.api.errors import (
     ClientError,
     GatewayError,
@@ -34,22 +32,17 @@ from gateway.api.transaction import (
     Response,
     Tunnelled,
 )
-from gateway.api.verdicts import Allow, Verdict
-from gateway.message.dates import http_date
 from gateway.message.via import Via
-from gateway.pipeline.body import BodyPipe
+from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import CallPlans
-from gateway.pipeline.exchange import WHOLE, Exchange, LateBlock
+from gateway.pipeline.exchange import Exchange, LateBlock
 from gateway.pipeline.obtain import dial, obtain, send
+from gateway.pipeline.opinions import Opinion, Opinions
 from gateway.pipeline.ports import Record
-from gateway.pipeline.refusal import ClientGone, Refusals, answer, challenged
+from gateway.pipeline.refusal import ClientGone, Refusals, answer
 from gateway.wire.events import ResponseHead
-from gateway.wire.write import section
 
 _DELIVERED = Delivered()
-
-#: A verdict that refuses, C{None}, or a coroutine that gives one of them.
-Opinion: TypeAlias = "Verdict | None | CoroutineType[Any, Any, Verdict | None]"
 
 
 class TimedOut(Exception):
@@ -69,6 +62,9 @@ class Pipeline:
     What all transactions of one snapshot of the configuration share.
 
     @ivar plans: the plugins' hooks.
+    @ivar admit: asks whether a request may go on its way.
+    @ivar judge: asks whether an answer may pass.
+    @ivar deliver: lets an answer flow to the client.
     """
 
     _log = Logger()
@@ -76,14 +72,15 @@ class Pipeline:
     def __init__(self, plans: CallPlans, record: Record, via: Via) -> None:
         self.plans = plans
         self._record = record
-        self._via = tuple(line + b"\r\n" for line in via.lines)
         self._refusals = Refusals(plans)
-        # The usual configuration asks about request heads only.
-        self._asks_more = any(
-            plan is not None for plan in (plans.authenticate, plans.cache_lookup, plans.select_upstream)
-        )
-        self._judges = plans.response_headers is not None
-        self._plain = not self._asks_more and plans.response_filters is None
+        delivery = Delivery(plans, via)
+        opinions = Opinions(plans)
+        self.admit = opinions.admit
+        self.judge = opinions.judge
+        self.deliver = delivery.deliver
+        self._forwarded = delivery.forwarded
+        self._judges = opinions.judges
+        self._plain = not opinions.asks_more and plans.response_filters is None
 
     def begin(self, x: Exchange, finished: Callable[[], None]) -> None:
         """
@@ -215,21 +212,6 @@ class Pipeline:
         finally:
             self._end(x)
 
-    def admit(self, x: Exchange) -> Opinion:
-        """Ask who it is and whether it may."""
-        txn = x.txn
-        plans = self.plans
-        if self._asks_more:
-            return self._identified(x)  # type: ignore[return-value]
-        if plans.request_headers is not None:
-            verdict = plans.request_headers(txn)
-            if verdict is not None:
-                return self._admitted(x, verdict)  # type: ignore[return-value]
-        txn.phase = Phase.ADMITTED
-        if x.upload is not None:
-            self._filter_upload(x)
-        return None
-
     async def _serve(self, x: Exchange, response: Response) -> Outcome:
         """Answer with a stored response, if it may pass."""
         refusal = self.judge(x, response)
@@ -240,68 +222,6 @@ class Pipeline:
         x.drop(ClientError("answered from a store"))
         answer(x, response)
         return _DELIVERED
-
-    def judge(self, x: Exchange, head: Response) -> Opinion:
-        """Ask whether the answer may pass."""
-        txn = x.txn
-        txn.response = head
-        txn.phase = Phase.ANSWERED
-        plan = self.plans.response_headers
-        if plan is not None:
-            verdict = plan(txn)
-            if verdict is not None:
-                return self._judged(x, verdict)  # type: ignore[return-value]
-        txn.phase = Phase.JUDGED
-        return None
-
-    def deliver(self, x: Exchange, head: ResponseHead) -> None:
-        """
-        Let the answer flow to the client.
-
-        If it came whole it is sent when this returns; else C{x.signal} fires at its end.
-        """
-        txn = x.txn
-        down = x.down
-        fields = self._forwarded(x, head)
-        status = txn.status = head.status
-        txn.phase = Phase.DELIVERING
-        length = head.length
-        content = x.content
-        if content and length == len(content) and self._plain and not x.trailers and x.upload is None:
-            down.whole(status, head.reason, fields, content)
-            return
-        filters = None
-        bodiless = not head.framing and (x.asked.raw_method == b"HEAD" or status in (204, 304))
-        if self.plans.response_filters is not None and not bodiless:
-            filters = self.plans.response_filters(txn)
-        if content is not None and x.upload is not None and not x.upload.ended:
-            # What is left of the request is not waited for.
-            down.persistent = False
-        if content is not None and not filters and not x.trailers:
-            down.start(status, head.reason, fields, length, bodiless)
-            if content:
-                down.write(bytes(content))
-            down.end(())
-            return
-        download = x.download
-        if download is None:
-            download = x.download = BodyPipe(WHOLE, x.ended_with)
-            assert content is not None
-            x.content = None
-            if content:
-                download.write(bytes(content))
-            download.end(x.trailers)
-        if filters:
-            try:
-                download.filter(filters)
-            except ContentRefused as refused:
-                raise LateBlock(refused.block) from None
-            if download.filtered:
-                length = None
-        down.start(status, head.reason, fields, length, bodiless)
-        download.open(down)
-        if not download.ended:
-            down.stream(download)
 
     async def tunnel(self, x: Exchange) -> Outcome:
         """Connect a CONNECT's client with its destination and wait for the end."""
@@ -332,91 +252,6 @@ class Pipeline:
         x.hop = None
         await x.down.tunnel(hop, hop.surrender(), fields)
         return Tunnelled()
-
-    async def _identified(self, x: Exchange) -> Verdict | None:
-        """Ask all that can be asked of a request."""
-        txn = x.txn
-        plans = self.plans
-        if plans.authenticate is not None:
-            identity = plans.authenticate(txn)
-            if type(identity) is CoroutineType:
-                identity = await identity
-            if isinstance(identity, Challenge):
-                return challenged(txn, identity)
-            txn.identity = identity
-        txn.phase = Phase.IDENTIFIED
-        verdict = None if plans.request_headers is None else plans.request_headers(txn)
-        refusal = await self._admitted(x, verdict)
-        if refusal is not None:
-            return refusal
-        if plans.cache_lookup is not None and not x.upstream.tunnels:
-            stored = plans.cache_lookup(txn)
-            if type(stored) is CoroutineType:
-                stored = await stored
-            if isinstance(stored, Stored):
-                x.stored = stored.response
-                return None
-            if isinstance(stored, Validator):
-                for name, value in stored.fields.items():
-                    txn.request.fields.set(name, value)
-        if plans.select_upstream is not None:
-            route = plans.select_upstream(txn)
-            if type(route) is CoroutineType:
-                route = await route
-            if isinstance(route, Route):
-                x.upstream.reroute(txn, route)
-        return None
-
-    async def _admitted(self, x: Exchange, verdict: Opinion) -> Verdict | None:
-        """Take the verdict on a request head; an L{Allow} ends only the asking."""
-        if type(verdict) is CoroutineType:
-            verdict = await verdict
-        if verdict is not None:
-            x.txn.verdict = verdict
-            if type(verdict) is not Allow:
-                return verdict
-        x.txn.phase = Phase.ADMITTED
-        if x.upload is not None:
-            self._filter_upload(x)
-        return None
-
-    async def _judged(self, x: Exchange, verdict: Opinion) -> Verdict | None:
-        if type(verdict) is CoroutineType:
-            verdict = await verdict
-        x.txn.phase = Phase.JUDGED
-        if verdict is not None:
-            x.txn.verdict = verdict
-            if type(verdict) is Allow:
-                return None
-        return verdict
-
-    def _filter_upload(self, x: Exchange) -> None:
-        """
-        Put the plugins' filters in the way of the request's content.
-
-        @raise LateBlock: what is here already is refused.
-        """
-        plan = self.plans.request_filters
-        filters = plan(x.txn) if plan is not None else None
-        if filters:
-            assert x.upload is not None
-            try:
-                x.upload.filter(filters)
-            except ContentRefused as refused:
-                raise LateBlock(refused.block) from None
-
-    def _forwarded(self, x: Exchange, head: ResponseHead) -> bytes:
-        """Give the answer's end-to-end lines with what an intermediary adds (RFC 9110 sections 6.6.1 and 7.6.3)."""
-        more = x.upstream.answered(x.txn, head)
-        lines = head.fields.lines
-        if lines is head.received:
-            fields = head.passed
-        else:
-            hop = head.hop
-            fields = section(lines if hop is None else [line for line in lines if line not in hop])
-        if not head.dated:
-            return b"%b%bDate: %b\r\n%b" % (fields, self._via[head.minor], http_date(time()), more)
-        return fields + self._via[head.minor] + more
 
     def _end(self, x: Exchange) -> None:
         """End it once: towards the upstream, for the plugins, in the log."""

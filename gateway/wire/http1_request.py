@@ -86,7 +86,6 @@ class RequestParser(MessageReader):
                     limits = self._limits
                     if (
                         (minor != b"0") == like.minor
-                        and method != b"CONNECT"
                         and len(target) <= limits.target
                         and len(data) <= limits.head + 4
                     ):
@@ -152,7 +151,6 @@ class RequestParser(MessageReader):
             self._skipped += 2
             if self._skipped > 2 * _LEADING_EMPTY_LINES:
                 raise RemoteProtocolError("too many empty lines before a request line", "RFC 9112 section 2.2")
-        self._scanned = 0
         return data[at:]
 
     def _judge_open_head(self, data: bytes, known: int) -> None:

@@ -18,6 +18,7 @@ REASONS = {
         "Invalid HTTP version": "RFC 9110 section 2.5: a later minor version is read as the highest one known",
         "Invalid characters in url": "which of the four forms a target has is for gateway.message.target to judge",
         "Unexpected start char in url": "the same",
+        "Unexpected char in url": "the same",
         "Expected space after method": "it looks for methods of its list letter by letter",
     },
     "h11": {

@@ -19,7 +19,7 @@ from gateway.wire.events import CHUNKED, UNTIL_CLOSE, End, RequestHead, Response
 from gateway.wire.http1_request import RequestParser
 from gateway.wire.http1_response import ResponseParser
 from gateway.wire.limits import DEFAULT_LIMITS, HeadLimits
-from gateway.wire.lines import NOT_IN_TRAILERS
+from gateway.wire.lines import LOOKALIKE, NOT_IN_TRAILERS, KnownLines
 
 #: Longer than any input here, so that no oracle refuses by a limit.
 _NO_LIMIT = 1 << 24
@@ -68,6 +68,17 @@ def split_line(line: bytes) -> tuple[bytes, bytes]:
     """Give lower-case name and bare value of a valid field line."""
     name, _, value = line.partition(b":")
     return name.lower(), value.strip(b" \t")
+
+
+def may_trail(name: bytes) -> bool:
+    """Tell whether we pass on a trailer of this name, in lower case; what is no name may, for it is never there."""
+    if name in NOT_IN_TRAILERS:
+        return False
+    try:
+        known = KnownLines()[name + b":"]
+    except RemoteProtocolError:
+        return True
+    return known is None or known.code != LOOKALIKE
 
 
 class Client:
@@ -192,7 +203,7 @@ class _Collector:
         line = (name.lower(), (value or b"").strip(b" \t"))
         if not self._trailing:
             self._fields.append(line)
-        elif line[0] not in NOT_IN_TRAILERS:
+        elif may_trail(line[0]):
             self.messages[-1] = replace(
                 self.messages[-1], trailers=(*self.messages[-1].trailers, line)
             )
@@ -271,9 +282,7 @@ def _h11_events(connection: h11.Connection, reading: Reading) -> Iterator[object
         elif isinstance(event, h11.Data):
             messages[-1] = replace(messages[-1], content=messages[-1].content + bytes(event.data))
         elif isinstance(event, h11.EndOfMessage):
-            trailers = tuple(
-                line for line in _h11_fields(event.headers) if line[0] not in NOT_IN_TRAILERS
-            )
+            trailers = tuple(line for line in _h11_fields(event.headers) if may_trail(line[0]))
             messages[-1] = replace(messages[-1], complete=True, trailers=trailers)
         yield event
 

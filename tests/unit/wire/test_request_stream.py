@@ -190,6 +190,41 @@ class ErrorTests(SynchronousTestCase):
         ).raises(RemoteProtocolError, "RFC 9112 section 3").at_every_cut()
 
 
+class AtOnceTests(SynchronousTestCase):
+    """What is wrong is refused with the byte that makes it so, and not waited for."""
+
+    head = b"PUT / HTTP/1.1\r\nHost: a\r\n"
+    chunks = head + b"Transfer-Encoding: chunked\r\n\r\n"
+
+    def test_line_ends(self) -> None:
+        """A bare CR or LF in a head, a chunk-size line or trailers, also where a read ends between CR and what follows."""
+        for good, bad in (
+            (self.head + b"A: b", b"\n"),
+            (self.head + b"A: b\r", b"C"),
+            (self.head + b"A: b\r", b"\r"),
+            (b"GET / HTTP/1.1\r", b"\r"),
+            (self.chunks + b"1", b"\n"),
+            (self.chunks + b"1\r", b"x"),
+            (self.chunks + b"1\r\nx", b"y"),
+            (self.chunks + b"1\r\nx\r", b"\r"),
+            (self.chunks + b"0\r\nA: b", b"\n"),
+            (self.chunks + b"0\r\nA: b\r", b"C"),
+            (self.chunks + b"0\r\n\r", b"\r"),
+        ):
+            parser = RequestParser()
+            parser.receive(good)
+            error = self.assertRaises(RemoteProtocolError, parser.receive, bad)
+            self.assertIn(error.section, ("RFC 9112 section 2.2", "RFC 9112 section 7.1"))
+
+    def test_request_lines(self) -> None:
+        """A request line, once it is complete, and a first byte that no method has."""
+        parser = RequestParser()
+        parser.receive(b"GET / HTTP/1.1 \r")
+        self.assertRaises(RemoteProtocolError, parser.receive, b"\n")
+        for byte in b'\x00\x16 \t\x7f\xff("':
+            self.assertRaises(RemoteProtocolError, RequestParser().receive, bytes((byte,)))
+
+
 class LimitTests(SynchronousTestCase):
     """Limits hold to the byte and wherever the network cuts."""
 

@@ -32,6 +32,29 @@ class ContentTests(SynchronousTestCase):
         """A response with a length is complete with its last byte."""
         Playbook(asked()).receives(OK).gives(status(200), b"ok", END).at_every_cut()
 
+    def test_large(self) -> None:
+        """Large content that came in one read is a view of it, the first time, again, and behind an interim one."""
+        content = bytes(range(256)) * 256
+        data = b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + content
+        parser = ResponseParser()
+        for before in (b"", b"", b"HTTP/1.1 100 X\r\n\r\n"):
+            parser.expect(b"GET")
+            *_heads, view, end = parser.receive(before + data)
+            assert isinstance(view, memoryview)
+            self.assertEqual((bytes(view), end), (content, END))
+            self.assertFalse(parser.reading_content)
+            self.assertEqual(parser.rest, b"")
+
+    def test_large_in_two_reads(self) -> None:
+        """Cut anywhere it is the same content."""
+        content = bytes(range(256)) * 256
+        data = b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + content
+        for cut in (1, 30, len(data) - len(content), 40000, len(data) - 1):
+            parser = asked()
+            events = parser.receive(data[:cut]) + parser.receive(data[cut:])
+            found = b"".join(event for event in events if isinstance(event, bytes | memoryview))
+            self.assertEqual((found, events[-1]), (content, END))
+
     def test_no_content(self) -> None:
         """Where no content follows the response is complete with its head."""
         for method, head in (
@@ -232,6 +255,13 @@ class SwitchTests(SynchronousTestCase):
         for byte in data:
             parser.receive(bytes((byte,)))
         self.assertEqual(parser.rest, more)
+
+    def test_not_remembered(self) -> None:
+        """That a 2xx to CONNECT has no end holds for the same bytes again."""
+        parser = ResponseParser()
+        for _ in range(2):
+            parser.expect(b"CONNECT")
+            self.assertEqual(parser.receive(b"HTTP/1.1 200 X\r\n\r\n"), [status(200)])
 
     def test_refused_connect(self) -> None:
         """Another answer to CONNECT is an ordinary response."""

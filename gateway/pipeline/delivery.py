@@ -1,0 +1,87 @@
+"""
+An answer on its way to the client: its head as an intermediary sends it on, and its content behind.
+"""
+
+from __future__ import annotations
+
+from time import time
+
+from gateway.api.content import ContentRefused
+from gateway.api.transaction import Phase
+from gateway.message.dates import http_date
+from gateway.message.via import Via
+from gateway.pipeline.body import BodyPipe
+from gateway.pipeline.dispatch import CallPlans
+from gateway.pipeline.exchange import WHOLE, Exchange, LateBlock
+from gateway.wire.events import ResponseHead
+from gateway.wire.write import section
+
+
+class Delivery:
+    """Delivers the answers of one snapshot."""
+
+    def __init__(self, plans: CallPlans, via: Via) -> None:
+        self._response_filters = plans.response_filters
+        self._via = tuple(line + b"\r\n" for line in via.lines)
+
+    def deliver(self, x: Exchange, head: ResponseHead) -> None:
+        """
+        Let the answer flow to the client.
+
+        If it came whole it is sent when this returns; else C{x.signal} fires at its end.
+        """
+        txn = x.txn
+        down = x.down
+        fields = self.forwarded(x, head)
+        status = txn.status = head.status
+        txn.phase = Phase.DELIVERING
+        length = head.length
+        content = x.content
+        if content and length == len(content) and self._response_filters is None and not x.trailers and x.upload is None:
+            down.whole(status, head.reason, fields, content)
+            return
+        filters = None
+        bodiless = not head.framing and (x.asked.raw_method == b"HEAD" or status in (204, 304))
+        if self._response_filters is not None and not bodiless:
+            filters = self._response_filters(txn)
+        if content is not None and x.upload is not None and not x.upload.ended:
+            # What is left of the request is not waited for.
+            down.persistent = False
+        if content is not None and not filters and not x.trailers:
+            down.start(status, head.reason, fields, length, bodiless)
+            if content:
+                down.write(bytes(content))
+            down.end(())
+            return
+        download = x.download
+        if download is None:
+            download = x.download = BodyPipe(WHOLE, x.ended_with)
+            assert content is not None
+            x.content = None
+            if content:
+                download.write(bytes(content))
+            download.end(x.trailers)
+        if filters:
+            try:
+                download.filter(filters)
+            except ContentRefused as refused:
+                raise LateBlock(refused.block) from None
+            if download.filtered:
+                length = None
+        down.start(status, head.reason, fields, length, bodiless)
+        download.open(down)
+        if not download.ended:
+            down.stream(download)
+
+    def forwarded(self, x: Exchange, head: ResponseHead) -> bytes:
+        """Give the answer's end-to-end lines with what an intermediary adds (RFC 9110 sections 6.6.1 and 7.6.3)."""
+        more = x.upstream.answered(x.txn, head)
+        lines = head.fields.lines
+        if lines is head.received:
+            fields = head.passed
+        else:
+            hop = head.hop
+            fields = section(lines if hop is None else [line for line in lines if line not in hop])
+        if not head.dated:
+            return b"%b%bDate: %b\r\n%b" % (fields, self._via[head.minor], http_date(time()), more)
+        return fields + self._via[head.minor] + more

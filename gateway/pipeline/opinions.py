@@ -1,0 +1,138 @@
+"""
+What plugins say of a request and of an answer: who asks, whether it may, where it goes, whether the answer may pass.
+
+As long as every answer is in hand these are plain calls; only where a plugin has to be waited for they give a coroutine.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+from typing import Any, TypeAlias
+
+from gateway.api.answers import Challenge, Route, Stored, Validator
+from gateway.api.content import ContentRefused
+from gateway.api.transaction import Phase, Response
+from gateway.api.verdicts import Allow, Verdict
+from gateway.pipeline.dispatch import CallPlans
+from gateway.pipeline.exchange import Exchange, LateBlock
+from gateway.pipeline.refusal import challenged
+
+#: A verdict that refuses, C{None}, or a coroutine that gives one of them.
+Opinion: TypeAlias = "Verdict | None | CoroutineType[Any, Any, Verdict | None]"
+
+
+class Opinions:
+    """
+    Asks the plugins of one snapshot.
+
+    @ivar asks_more: more than request heads is asked about before a request is sent.
+    @ivar judges: answers are asked about.
+    """
+
+    def __init__(self, plans: CallPlans) -> None:
+        self.plans = plans
+        # The usual configuration asks about request heads only.
+        self.asks_more = any(
+            plan is not None for plan in (plans.authenticate, plans.cache_lookup, plans.select_upstream)
+        )
+        self.judges = plans.response_headers is not None
+
+    def admit(self, x: Exchange) -> Opinion:
+        """Ask who it is and whether it may."""
+        txn = x.txn
+        plans = self.plans
+        if self.asks_more:
+            return self._identified(x)  # type: ignore[return-value]
+        if plans.request_headers is not None:
+            verdict = plans.request_headers(txn)
+            if verdict is not None:
+                return self._admitted(x, verdict)  # type: ignore[return-value]
+        txn.phase = Phase.ADMITTED
+        if x.upload is not None:
+            self._filter_upload(x)
+        return None
+
+    def judge(self, x: Exchange, head: Response) -> Opinion:
+        """Ask whether the answer may pass."""
+        txn = x.txn
+        txn.response = head
+        txn.phase = Phase.ANSWERED
+        plan = self.plans.response_headers
+        if plan is not None:
+            verdict = plan(txn)
+            if verdict is not None:
+                return self._judged(x, verdict)  # type: ignore[return-value]
+        txn.phase = Phase.JUDGED
+        return None
+
+    async def _identified(self, x: Exchange) -> Verdict | None:
+        """Ask all that can be asked of a request."""
+        txn = x.txn
+        plans = self.plans
+        if plans.authenticate is not None:
+            identity = plans.authenticate(txn)
+            if type(identity) is CoroutineType:
+                identity = await identity
+            if isinstance(identity, Challenge):
+                return challenged(txn, identity)
+            txn.identity = identity
+        txn.phase = Phase.IDENTIFIED
+        verdict = None if plans.request_headers is None else plans.request_headers(txn)
+        refusal = await self._admitted(x, verdict)
+        if refusal is not None:
+            return refusal
+        if plans.cache_lookup is not None and not x.upstream.tunnels:
+            stored = plans.cache_lookup(txn)
+            if type(stored) is CoroutineType:
+                stored = await stored
+            if isinstance(stored, Stored):
+                x.stored = stored.response
+                return None
+            if isinstance(stored, Validator):
+                for name, value in stored.fields.items():
+                    txn.request.fields.set(name, value)
+        if plans.select_upstream is not None:
+            route = plans.select_upstream(txn)
+            if type(route) is CoroutineType:
+                route = await route
+            if isinstance(route, Route):
+                x.upstream.reroute(txn, route)
+        return None
+
+    async def _admitted(self, x: Exchange, verdict: Opinion) -> Verdict | None:
+        """Take the verdict on a request head; an L{Allow} ends only the asking."""
+        if type(verdict) is CoroutineType:
+            verdict = await verdict
+        if verdict is not None:
+            x.txn.verdict = verdict
+            if type(verdict) is not Allow:
+                return verdict
+        x.txn.phase = Phase.ADMITTED
+        if x.upload is not None:
+            self._filter_upload(x)
+        return None
+
+    async def _judged(self, x: Exchange, verdict: Opinion) -> Verdict | None:
+        if type(verdict) is CoroutineType:
+            verdict = await verdict
+        x.txn.phase = Phase.JUDGED
+        if verdict is not None:
+            x.txn.verdict = verdict
+            if type(verdict) is Allow:
+                return None
+        return verdict
+
+    def _filter_upload(self, x: Exchange) -> None:
+        """
+        Put the plugins' filters in the way of the request's content.
+
+        @raise LateBlock: what is here already is refused.
+        """
+        plan = self.plans.request_filters
+        filters = plan(x.txn) if plan is not None else None
+        if filters:
+            assert x.upload is not None
+            try:
+                x.upload.filter(filters)
+            except ContentRefused as refused:
+                raise LateBlock(refused.block) from None
