@@ -20,13 +20,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.api.errors import ClientError, PluginError, TransactionError
-from gateway.api.transaction import Client, Request, Response, Timings, Transaction
+from gateway.api.transaction import Client, Response, Timings, Transaction
 from gateway.api.verdicts import Block
 from gateway.message.fields import Fields
 from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.target import InvalidTarget
+from gateway.modes.holding import PIPELINE, SCREENING, UNREAD, UPLOAD, HeldReading
 from gateway.modes.listening import Listening
 from gateway.modes.mode import NOWHERE, Mode
+from gateway.modes.unread import UnreadRequest
 from gateway.modes.writer import ResponseWriter
 from gateway.net.faults import UpstreamTimeout
 from gateway.net.splice import unsent_bytes
@@ -47,38 +49,16 @@ PIPELINE_BYTES = 65536
 LINGER_BYTES = 1 << 20
 LINGER_SECONDS = 5.0
 
-# Reasons not to read from a client.
-_UPLOAD = 1
-_PIPELINE = 2
-_UNREAD = 4
-_SCREENING = 8
-
-
-class UnreadRequest(Request):
-    """Stands for a request that could not be read, so that it has its line in the log too."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(b"NONE", "", "", 0, b"", 1, Fields(), 0)
-
-    @property
-    def url(self) -> str:
-        """What the log says in place of a URL."""
-        return "error:invalid-request"
 
 
 @implementer(IHalfCloseableProtocol)
-class ClientConnection:
+class ClientConnection(HeldReading):
     """A client's connection, as the protocol of its transport."""
 
     __slots__ = (
         "_advancing",
         "_deadline",
         "_exchange",
-        "_gone",
-        "_half_closed",
-        "_held",
         "_lingered",
         "_listening",
         "_trusted",
@@ -90,17 +70,16 @@ class ClientConnection:
         "forwarding",
         "forwarding_site",
         "parser",
-        "transport",
         "upload",
     )
 
     _log = Logger()
 
     def __init__(self, listening: Listening, client: Client) -> None:
+        super().__init__()
         self._listening = listening
         self.client = client
         self.parser = RequestParser(listening.limits)
-        self.transport: Any = None
         self.upload: BodyPipe | None = None
         self._writer = ResponseWriter(self)
         self.allowed: bool | None = None
@@ -112,10 +91,6 @@ class ClientConnection:
         self._tunnel: Tunnel | None = None
         self._deadline = listening.deadlines.watch(self._expired)
         self._advancing = False
-        self._half_closed = False
-        self._gone = False
-        # Why nothing is read now; 0 while it is.
-        self._held = 0
         self._lingered = -1
         self._trusted = trusts(listening.trusted, client.address)
 
@@ -141,7 +116,7 @@ class ClientConnection:
             return
         exchange = self._exchange
         if exchange is None:
-            if self._held & _SCREENING:
+            if self._held & SCREENING:
                 self.parser.hold(data)
             else:
                 self._read(data)
@@ -160,7 +135,7 @@ class ClientConnection:
         else:
             parser.hold(data)
             if len(parser.rest) > PIPELINE_BYTES:
-                self._hold(_PIPELINE)
+                self._hold(PIPELINE)
 
     def readConnectionLost(self) -> None:
         """
@@ -191,26 +166,13 @@ class ClientConnection:
 
     def pause(self) -> None:
         """Read no more for now: the upstream does not take it."""
-        self._hold(_UPLOAD)
+        self._hold(UPLOAD)
 
     def resume(self) -> None:
         """Read again."""
-        if self._held & _UPLOAD:
+        if self._held & UPLOAD:
             self.touch()
-            self._release(_UPLOAD)
-
-    def _hold(self, why: int) -> None:
-        """Stop reading for one more reason."""
-        if not self._held and not self._gone:
-            self.transport.pauseProducing()
-        self._held |= why
-
-    def _release(self, why: int) -> None:
-        """Read again unless there is another reason left."""
-        if self._held:
-            self._held &= ~why
-            if not self._held and not self._gone and not self._half_closed:
-                self.transport.resumeProducing()
+            self._release(UPLOAD)
 
     # What the service calls.
 
@@ -242,7 +204,7 @@ class ClientConnection:
             self._turn_away(error.detail)
             return
         if type(answer) is CoroutineType:
-            self._hold(_SCREENING)
+            self._hold(SCREENING)
             Task().start(self._screened(answer))
         elif answer is not None:
             self._turn_away(answer.why)
@@ -256,7 +218,7 @@ class ClientConnection:
         if block is not None:
             self._turn_away(block.why)
         else:
-            self._release(_SCREENING)
+            self._release(SCREENING)
             if self.parser.rest:
                 self._advance()
 
@@ -349,7 +311,7 @@ class ClientConnection:
                     assert type(event) is End
                     self.upload = None
                     # The last of it may have come while the upstream wanted no more; nobody resumes a pipe that ended.
-                    self._release(_UPLOAD)
+                    self._release(UPLOAD)
                     upload.end(event.trailers)
                     return
             upload.flush()
@@ -402,7 +364,7 @@ class ClientConnection:
             if parser.rest:
                 self._advance()
             if self._held and len(parser.rest) <= PIPELINE_BYTES:
-                self._release(_PIPELINE)
+                self._release(PIPELINE)
 
     def _advance(self) -> None:
         """Take the pipelined requests, in a loop and not by recursion."""
@@ -413,7 +375,7 @@ class ClientConnection:
             while self._exchange is None and not self._gone and self._lingered < 0 and self.parser.rest:
                 if getattr(self.transport, "queued", 0) > PIPELINE_BYTES:
                     # The client does not read its answers: go on when it does.
-                    self._hold(_UNREAD)
+                    self._hold(UNREAD)
                     self.transport.registerProducer(_Drained(self), False)
                     return
                 try:
@@ -431,13 +393,13 @@ class ClientConnection:
     def _drained(self) -> None:
         """The client has read its answers: go on with what it asked meanwhile."""
         self.transport.unregisterProducer()
-        self._release(_UNREAD)
+        self._release(UNREAD)
         self._advance()
         if self._exchange is None and self._lingered < 0:
             if self._half_closed and not self.parser.rest:
                 self._close()
             elif len(self.parser.rest) <= PIPELINE_BYTES:
-                self._release(_PIPELINE)
+                self._release(PIPELINE)
 
     def _close(self) -> None:
         self._deadline.reset(LINGER_SECONDS)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 from select import EPOLLIN, EPOLLOUT
 from time import monotonic
-from typing import Any
 
 from twisted.internet import main
 from twisted.internet.epollreactor import EPollReactor
@@ -35,12 +34,13 @@ class SlimEPollReactor(EPollReactor):
             if error.errno == errno.EINTR:
                 return
             raise
-        waiting: list[Any] = [selectables.get(fd) for fd, _ in events]
-        for (fd, event), selectable in zip(events, waiting, strict=True):
+        waiting = [selectables.get(fd) for fd, _ in events]
+        for (fd, event), then in zip(events, waiting, strict=True):
             # An earlier event of this round may have closed it, and its number may be another's by
             # now, whom this event does not concern: a stale hang-up would end a fresh connection.
             # One who took over a living descriptor is told in the next round.
-            if selectable is None or selectables.get(fd) is not selectable:
+            selectable = selectables.get(fd)
+            if selectable is not then or selectable is None:
                 continue
             try:
                 if event == EPOLLIN:

@@ -83,17 +83,19 @@ class Asking:
         """Note it."""
         self.told.append(head.status)
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         """Note it."""
-        self.told.append(data)
+        self.told.append(bytes(data))
 
     def settled(self) -> None:
         """Note it."""
         self.told.append("settled")
 
-    def whole(self, head: ResponseHead, content: bytes, trailers: tuple[bytes, ...]) -> None:
+    def whole(
+        self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]
+    ) -> None:
         """Note all of it."""
-        self.told += [head.status, content]
+        self.told += [head.status, bytes(content)]
         self.ended(trailers)
 
     def ended(self, trailers: tuple[bytes, ...]) -> None:

@@ -155,7 +155,9 @@ def our_responses(
     return reading
 
 
-def _take(reading: Reading, events: Iterable[RequestHead | ResponseHead | bytes | End]) -> None:
+def _take(
+    reading: Reading, events: Iterable[RequestHead | ResponseHead | bytes | memoryview | End]
+) -> None:
     messages = reading.messages
     for event in events:
         if isinstance(event, RequestHead):
