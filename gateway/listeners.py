@@ -44,9 +44,13 @@ class Listeners:
         elif listen.kind == "systemd":
             port = self._adopt(listen.index, factory)
         elif plain:
-            port = reactor.listenTCP(listen.port, factory, backlog=BACKLOG, interface=listen.address)
+            port = reactor.listenTCP(
+                listen.port, factory, backlog=BACKLOG, interface=listen.address
+            )
         else:
-            port = listen_tcp(reactor, listen.port, factory, interface=listen.address, backlog=BACKLOG)
+            port = listen_tcp(
+                reactor, listen.port, factory, interface=listen.address, backlog=BACKLOG
+            )
         owner = "admin" if plain else factory
         self._ports[owner] = port
         host = port.getHost()
@@ -87,7 +91,9 @@ class Listeners:
     def _adopt(self, index: int, factory: Any) -> Any:
         passed = passed_descriptors()
         if index >= len(passed):
-            raise ValueError(f"systemd passed {len(passed)} sockets to this process, none with the number {index}")
+            raise ValueError(
+                f"systemd passed {len(passed)} sockets to this process, none with the number {index}"
+            )
         descriptor = passed[index]
         with socket.socket(fileno=os.dup(descriptor)) as passed_socket:
             passed_socket.setblocking(False)

@@ -63,7 +63,9 @@ class GatewayService(Service):
     _log = Logger()
     name = "gateway"
 
-    def __init__(self, config: Config, reactor: Any, *, extra_plugins: dict[str, object] | None = None) -> None:
+    def __init__(
+        self, config: Config, reactor: Any, *, extra_plugins: dict[str, object] | None = None
+    ) -> None:
         """
         Compose; nothing is opened and nothing started.
 
@@ -77,7 +79,9 @@ class GatewayService(Service):
         self.deadlines = Deadlines(reactor)
         self.readiness = Readiness()
         self.threads = ThreadPools(reactor, self.tell)
-        services = Services(clock=reactor, events=self.tell, log=Logger("gateway.plugin"), threads=self.threads)
+        services = Services(
+            clock=reactor, events=self.tell, log=Logger("gateway.plugin"), threads=self.threads
+        )
         self.plugins: LoadedPlugins = load_plugins(config, services, extra=extra_plugins)
         prefix = secrets.token_hex(4)
         self.via = Via(config.gateway.name or f"gateway-{prefix}")
@@ -90,7 +94,13 @@ class GatewayService(Service):
         )
         self.listeners = Listeners(reactor)
         self.upstreams = Upstreams(
-            config, reactor, self.deadlines, self.via, self.limits, own=self.listeners.addresses, tell=self.tell
+            config,
+            reactor,
+            self.deadlines,
+            self.via,
+            self.limits,
+            own=self.listeners.addresses,
+            tell=self.tell,
         )
         self.counters.pool_sources.append(self.upstreams.pool_use)
         self.listenings: list[Listening] = []
@@ -172,7 +182,9 @@ class GatewayService(Service):
 
     def _listeners_down(self) -> str | None:
         """Say what is wrong with the listeners, for readiness."""
-        missing = [listening.name for listening in self.listenings if not self.listeners.is_open(listening)]
+        missing = [
+            listening.name for listening in self.listenings if not self.listeners.is_open(listening)
+        ]
         return f"closed: {', '.join(missing)}" if missing else None
 
     def _has_room(self) -> bool:
@@ -205,7 +217,9 @@ class GatewayService(Service):
         lines = [f"gateway {__version__}"]
         for listening in self.listenings:
             where = self.listeners.text(listening)
-            lines.append(f"  {listening.mode.name} proxy on {where}{self._example(listening, where)}")
+            lines.append(
+                f"  {listening.mode.name} proxy on {where}{self._example(listening, where)}"
+            )
         if self.config.admin.health is not None:
             where = self.listeners.text("admin")
             lines.append(f"  health and metrics on {where}     try: curl http://{where}/readyz")
@@ -220,7 +234,11 @@ class GatewayService(Service):
         path = where.removeprefix("unix:")
         if listening.mode.name == "forward":
             return "" if path != where else f"     try: curl -x http://{where} http://example.com/"
-        named = (sites[0].host[0] for listen, sites in self.config.reverse_listeners if str(listen) == listening.name)
+        named = (
+            sites[0].host[0]
+            for listen, sites in self.config.reverse_listeners
+            if str(listen) == listening.name
+        )
         host = next(named, "*").replace("*.", "www.")
         if path != where:
             return f"     try: curl --unix-socket {path} http://{'localhost' if host == '*' else host}/"
@@ -230,7 +248,12 @@ class GatewayService(Service):
 
     def tell(self, event: Event) -> None:
         """Give an event to the log and to the plugins; one that comes from telling an event goes to the log only."""
-        self._log.info("event {name} {subject}: {text}", name=event.name, subject=event.subject, text=event.text)
+        self._log.info(
+            "event {name} {subject}: {text}",
+            name=event.name,
+            subject=event.subject,
+            text=event.text,
+        )
         plugins = getattr(self, "plugins", None)
         if plugins is None or plugins.plans.event is None or self._events_deep:
             return

@@ -63,7 +63,9 @@ class Upstreams:
         self._config = config
         self._tell = tell
         self._via = via
-        servers = NameServers(reactor, [(server.address, server.port) for server in network.nameservers])
+        servers = NameServers(
+            reactor, [(server.address, server.port) for server in network.nameservers]
+        )
         hosts = Hosts((network.hosts_file, "/etc/hosts"), reactor)
         self.resolver = Resolver(reactor, servers, hosts, budget_seconds=config.timeouts.resolve)
         guard = None
@@ -74,7 +76,9 @@ class Upstreams:
         except ValueError:
             # Only here is it known which range the system has.
             what = "no port of the system's range is left once exclude_ports are taken out"
-            fault = config.sources.fault(("network", "exclude_ports"), what, "say source_ports, or exclude fewer")
+            fault = config.sources.fault(
+                ("network", "exclude_ports"), what, "say source_ports, or exclude fewer"
+            )
             raise ConfigError([fault]) from None
         self.dialer = Dialer(reactor, self.resolver, guard, ports)
         self.pool = Pool(deadlines, idle_seconds=config.timeouts.upstream_idle, limits=limits)
@@ -155,7 +159,16 @@ class Upstreams:
 
     def _changed(self, site: str) -> Callable[[OriginState, str], None]:
         def changed(state: OriginState, why: str) -> None:
-            name, severity = ("origin_up", Severity.INFO) if state.up else ("origin_down", Severity.WARNING)
-            self._tell(Event(name, severity, f"origin {state.address} of site {site}: {why}", subject=state.address))
+            name, severity = (
+                ("origin_up", Severity.INFO) if state.up else ("origin_down", Severity.WARNING)
+            )
+            self._tell(
+                Event(
+                    name,
+                    severity,
+                    f"origin {state.address} of site {site}: {why}",
+                    subject=state.address,
+                )
+            )
 
         return changed

@@ -20,7 +20,9 @@ class TransactionError(Exception):
     status: int = 500
     page: str = "error"
 
-    def __init__(self, detail: str = "", *, status: int | None = None, page: str | None = None) -> None:
+    def __init__(
+        self, detail: str = "", *, status: int | None = None, page: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         if status is not None:

@@ -150,7 +150,9 @@ class Client:
 
     __slots__ = ("_store", "address", "listener", "mode", "peer", "port")
 
-    def __init__(self, address: str, port: int, *, mode: str, listener: str = "", peer: str = "") -> None:
+    def __init__(
+        self, address: str, port: int, *, mode: str, listener: str = "", peer: str = ""
+    ) -> None:
         self.address = address
         self.port = port
         self.mode = mode

@@ -50,7 +50,6 @@ LINGER_BYTES = 1 << 20
 LINGER_SECONDS = 5.0
 
 
-
 @implementer(IHalfCloseableProtocol)
 class ClientConnection(HeldReading):
     """A client's connection, as the protocol of its transport."""
@@ -293,7 +292,9 @@ class ClientConnection(HeldReading):
     def _may_persist(self, head: RequestHead, mode: Mode) -> bool:
         """Tell whether the connection can carry another request behind this one."""
         section = head.section
-        if self._listening.draining or not (section.persistent if head.minor else section.keep_alive and mode.keeps_http10):
+        if self._listening.draining or not (
+            section.persistent if head.minor else section.keep_alive and mode.keeps_http10
+        ):
             return False
         # What came with a CONNECT was meant for the tunnel: it must not be read as a request if there is none.
         return head.raw_method != b"CONNECT" or not self.parser.rest
@@ -326,7 +327,9 @@ class ClientConnection(HeldReading):
         self._stop_reading()
         head = RequestHead(b"NONE", b"", 1, Fields(), [])
         listening = self._listening
-        txn = Transaction(listening.next_id(), UnreadRequest(), self.client, Timings(time(), monotonic()))
+        txn = Transaction(
+            listening.next_id(), UnreadRequest(), self.client, Timings(time(), monotonic())
+        )
         self._writer.begin(txn, head, persistent=False)
         exchange = self._exchange = Exchange(txn, head, None, self._writer, NOWHERE)  # type: ignore[arg-type]
         exchange.start(listening.pipeline.fail(exchange, error), self._finished)
@@ -372,7 +375,12 @@ class ClientConnection(HeldReading):
             return
         self._advancing = True
         try:
-            while self._exchange is None and not self._gone and self._lingered < 0 and self.parser.rest:
+            while (
+                self._exchange is None
+                and not self._gone
+                and self._lingered < 0
+                and self.parser.rest
+            ):
                 if getattr(self.transport, "queued", 0) > PIPELINE_BYTES:
                     # The client does not read its answers: go on when it does.
                     self._hold(UNREAD)
@@ -381,9 +389,13 @@ class ClientConnection(HeldReading):
                 try:
                     events = self.parser.next()
                 except RemoteProtocolError as error:
-                    self._refuse_unread(ClientError(error.detail, status=error.status, page=error.page))
+                    self._refuse_unread(
+                        ClientError(error.detail, status=error.status, page=error.page)
+                    )
                     return
-                self._deadline.reset(self._listening.inactivity if events else self._listening.request_head)
+                self._deadline.reset(
+                    self._listening.inactivity if events else self._listening.request_head
+                )
                 if not events:
                     return
                 self._begin(events)
@@ -439,7 +451,11 @@ class ClientConnection(HeldReading):
         elif exchange is None:
             if self.parser.partial:
                 self._refuse_unread(
-                    ClientError("the request head did not arrive in time", status=408, page="request_timeout")
+                    ClientError(
+                        "the request head did not arrive in time",
+                        status=408,
+                        page="request_timeout",
+                    )
                 )
             else:
                 self._close()
@@ -450,13 +466,23 @@ class ClientConnection(HeldReading):
         """Nothing moved for too long inside a transaction: say whose turn it was."""
         if self._takes():
             self._deadline.reset(self._listening.inactivity)
-        elif exchange.download is not None and not exchange.download.ended and exchange.download.paused:
+        elif (
+            exchange.download is not None
+            and not exchange.download.ended
+            and exchange.download.paused
+        ):
             self._interrupt(ClientGone("the client took no more of the response"))
             self.transport.abortConnection()
         elif self.upload is not None and not self.upload.paused:
             self._stop_reading()
             self._interrupt(
-                TimedOut(ClientError("the request's content did not arrive in time", status=408, page="request_timeout"))
+                TimedOut(
+                    ClientError(
+                        "the request's content did not arrive in time",
+                        status=408,
+                        page="request_timeout",
+                    )
+                )
             )
         else:
             self._interrupt(TimedOut(UpstreamTimeout("the server was silent for too long")))
@@ -480,7 +506,9 @@ class ClientConnection(HeldReading):
 
     # Tunnels.
 
-    def tunnel(self, hop: Any, rest: bytes, fields: bytes | None) -> Signal[TransactionError | None]:
+    def tunnel(
+        self, hop: Any, rest: bytes, fields: bytes | None
+    ) -> Signal[TransactionError | None]:
         """Become a tunnel; see L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
         listening = self._listening
         exchange = self._exchange
@@ -536,4 +564,3 @@ class _Drained:
 
     def stopProducing(self) -> None:
         """The connection is gone."""
-

@@ -79,10 +79,14 @@ class ForwardMode:
             head.host, head.port = host, port
             return
         if target[:1] == b"/":
-            raise InvalidTarget("a proxy needs the whole URL in the request line", page="not_a_proxy_request")
+            raise InvalidTarget(
+                "a proxy needs the whole URL in the request line", page="not_a_proxy_request"
+            )
         head.scheme, head.host, head.port, head.raw_target = parse_absolute(target, method)
 
-    def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> ForwardUpstream | Response:
+    def upstream(
+        self, txn: Transaction, head: RequestHead, connection: Any
+    ) -> ForwardUpstream | Response:
         """Let it through, or say why not."""
         if txn.client is not connection.client:
             # A trusted proxy speaks for another client in each request.
@@ -94,21 +98,29 @@ class ForwardMode:
         else:
             allowed = connection.allowed
         if not allowed:
-            raise TransactionError("this client may not use the proxy", status=403, page="not_allowed")
+            raise TransactionError(
+                "this client may not use the proxy", status=403, page="not_allowed"
+            )
         request = txn.request
         if not request.scheme:
             if request.port not in self.connect_ports:
                 raise TransactionError(
-                    f"CONNECT to port {request.port} is not allowed", status=403, page="port_not_allowed"
+                    f"CONNECT to port {request.port} is not allowed",
+                    status=403,
+                    page="port_not_allowed",
                 )
         elif request.scheme != "http":
-            raise ClientError("https targets are asked for by CONNECT", status=501, page="not_implemented")
+            raise ClientError(
+                "https targets are asked for by CONNECT", status=501, page="not_implemented"
+            )
         answer = onward.check(head, self.via)
         if answer is not None:
             return answer
         if self.xff != "delete" and connection.forwarding is None:
             address = connection.client.address
-            connection.forwarding = Forwarding(self.xff, address, "http", trusted=trusts(self.trusted, address))
+            connection.forwarding = Forwarding(
+                self.xff, address, "http", trusted=trusts(self.trusted, address)
+            )
         parent = None
         for candidate in self.parents:
             if candidate.takes(request.host):
@@ -120,10 +132,23 @@ class ForwardMode:
 class ForwardUpstream:
     """Where one request of the forward proxy goes."""
 
-    __slots__ = ("_forwarding", "_guarded", "_head", "_mode", "_parent", "_route", "route", "tunnels")
+    __slots__ = (
+        "_forwarding",
+        "_guarded",
+        "_head",
+        "_mode",
+        "_parent",
+        "_route",
+        "route",
+        "tunnels",
+    )
 
     def __init__(
-        self, mode: ForwardMode, head: RequestHead, parent: Parent | None, forwarding: Forwarding | None
+        self,
+        mode: ForwardMode,
+        head: RequestHead,
+        parent: Parent | None,
+        forwarding: Forwarding | None,
     ) -> None:
         self._mode = mode
         self._head = head
@@ -252,7 +277,11 @@ class ForwardUpstream:
         assert self._parent is not None
         target = txn.request.authority.encode("ascii")
         asking = _Asking()
-        fields = [b"Host: " + target, self._mode.via.lines[self._head.minor], *_credentials(self._parent)]
+        fields = [
+            b"Host: " + target,
+            self._mode.via.lines[self._head.minor],
+            *_credentials(self._parent),
+        ]
         hop.ask(b"CONNECT", request_head(b"CONNECT", target, section(fields)), asking)
         try:
             head = await asking.head
@@ -263,7 +292,9 @@ class ForwardUpstream:
             hop.abort()
             status = 504 if head.status == 504 else 502
             raise UpstreamError(
-                f"the parent proxy refused the tunnel with status {head.status}", status=status, page="parent_refused"
+                f"the parent proxy refused the tunnel with status {head.status}",
+                status=status,
+                page="parent_refused",
             )
 
 
@@ -280,7 +311,9 @@ class _Asking:
         """The answer."""
         self.head.fire(head)
 
-    def whole(self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]) -> None:
+    def whole(
+        self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]
+    ) -> None:
         """The answer, with all of its content: a refusal."""
         self.head.fire(head)
 
@@ -307,5 +340,3 @@ def _credentials(parent: Parent) -> tuple[bytes, ...]:
 
 def _where(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-

@@ -125,10 +125,16 @@ class Listening:
 
     def buildProtocol(self, addr: IAddress) -> Any:
         """Make the connection's protocol, or C{None} to turn it away."""
-        if not self._room() or (self._max_connections and len(self.connections) >= self._max_connections):
+        if not self._room() or (
+            self._max_connections and len(self.connections) >= self._max_connections
+        ):
             self.refused += 1
             if self.refused & (self.refused - 1) == 0:
-                self._log.warn("{name}: too many connections, {count} turned away", name=self.name, count=self.refused)
+                self._log.warn(
+                    "{name}: too many connections, {count} turned away",
+                    name=self.name,
+                    count=self.refused,
+                )
             return None
         address = getattr(addr, "host", "")
         if address.startswith("::ffff:"):

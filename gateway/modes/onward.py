@@ -37,16 +37,22 @@ def check(head: RequestHead, via: Via) -> Response | None:
     if head.section.harmless and method not in COUNTED:
         return None
     if head.section.unmet_expectation:
-        raise ClientError("an expectation other than 100-continue", status=417, page="expectation_failed")
+        raise ClientError(
+            "an expectation other than 100-continue", status=417, page="expectation_failed"
+        )
     upgrade = head.upgrade
-    if upgrade is not None and (head.framing or head.raw_method != b"GET" or upgrade.lower() not in UPGRADES):
+    if upgrade is not None and (
+        head.framing or head.raw_method != b"GET" or upgrade.lower() not in UPGRADES
+    ):
         # A server may ignore Upgrade; so may we (RFC 9110 section 7.8).
         head.upgrade = None
     for known in head.section.special:
         if known.code == VIA:
             values = [line.value for line in head.section.special if line.code == VIA]
             if via.seen(values):
-                raise TransactionError("the request came back to this gateway", status=508, page="loop")
+                raise TransactionError(
+                    "the request came back to this gateway", status=508, page="loop"
+                )
             break
     else:
         # What was asked for, not what is left of it: the next head alike asks for it again.
@@ -107,7 +113,9 @@ def fields(
         out.append(b"Content-Length: %d" % head.framing)
     if head.upgrade is not None:
         out.append(b"Upgrade: " + head.upgrade)
-        out.append(b"Connection: Upgrade, TE" if head.section.accepts_trailers else b"Connection: Upgrade")
+        out.append(
+            b"Connection: Upgrade, TE" if head.section.accepts_trailers else b"Connection: Upgrade"
+        )
         if head.section.accepts_trailers:
             out.append(b"TE: trailers")
     elif head.section.accepts_trailers:
@@ -130,4 +138,6 @@ def _last_hop(head: RequestHead) -> Response | None:
         return Response(200, Fields([b"Allow: " + _NO_OPTIONS]))
     kept = [line for line in head.fields.lines if name_of(line) not in _NOT_TRACED]
     content = b"TRACE %b HTTP/1.%d\r\n%b\r\n\r\n" % (head.target, head.minor, b"\r\n".join(kept))
-    return Response(200, Fields([b"Content-Type: message/http", b"Cache-Control: no-store"]), content)
+    return Response(
+        200, Fields([b"Content-Type: message/http", b"Cache-Control: no-store"]), content
+    )

@@ -49,7 +49,19 @@ class RunningSite:
     @ivar references: what Location rewriting looks for; C{None} without.
     """
 
-    __slots__ = ("cookie", "host", "keeps_fields", "listen", "name", "only", "origins", "path", "references", "site", "upload")
+    __slots__ = (
+        "cookie",
+        "host",
+        "keeps_fields",
+        "listen",
+        "name",
+        "only",
+        "origins",
+        "path",
+        "references",
+        "site",
+        "upload",
+    )
 
     def __init__(self, site: Site, origins: Origins, key: bytes, upload: int) -> None:
         self.site = site
@@ -120,7 +132,9 @@ class ReverseMode:
             return
         head.scheme, head.host, head.port, head.raw_target = parse_absolute(target, head.raw_method)
 
-    def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> ReverseUpstream | Response:
+    def upstream(
+        self, txn: Transaction, head: RequestHead, connection: Any
+    ) -> ReverseUpstream | Response:
         """Find the site."""
         request = txn.request
         site = self.sites.find(request.host, request.raw_target)
@@ -136,7 +150,13 @@ class ReverseMode:
         forwarding = connection.forwarding
         if forwarding is None or connection.forwarding_site is not site:
             address = connection.client.address
-            forwarding = Forwarding(site.site.xff, address, "http", trusted=trusts(self.trusted, address), forwarded=self.forwarded)
+            forwarding = Forwarding(
+                site.site.xff,
+                address,
+                "http",
+                trusted=trusts(self.trusted, address),
+                forwarded=self.forwarded,
+            )
             connection.forwarding = forwarding
             connection.forwarding_site = site
         return ReverseUpstream(self, site, head, forwarding)
@@ -145,9 +165,23 @@ class ReverseMode:
 class ReverseUpstream:
     """Where one request of a site goes."""
 
-    __slots__ = ("_excluded", "_forwarding", "_head", "_left", "_mode", "_origin", "_site", "_sticky", "_waiting", "route", "tunnels")
+    __slots__ = (
+        "_excluded",
+        "_forwarding",
+        "_head",
+        "_left",
+        "_mode",
+        "_origin",
+        "_site",
+        "_sticky",
+        "_waiting",
+        "route",
+        "tunnels",
+    )
 
-    def __init__(self, mode: ReverseMode, site: RunningSite, head: RequestHead, forwarding: Forwarding) -> None:
+    def __init__(
+        self, mode: ReverseMode, site: RunningSite, head: RequestHead, forwarding: Forwarding
+    ) -> None:
         self._mode = mode
         self._site = site
         self._head = head
@@ -183,9 +217,13 @@ class ReverseUpstream:
                 return None
             cookie = self._site.cookie
             if cookie is not None:
-                values = [known.value for known in self._head.section.special if known.code == COOKIE]
+                values = [
+                    known.value for known in self._head.section.special if known.code == COOKIE
+                ]
                 self._sticky = cookie.read(values) if values else None
-            chosen = self._site.origins.acquire(txn.client.address, self._excluded or (), self._sticky)
+            chosen = self._site.origins.acquire(
+                txn.client.address, self._excluded or (), self._sticky
+            )
             if isinstance(chosen, Deferred):
                 self._waiting = chosen
                 return None
@@ -280,7 +318,9 @@ class ReverseUpstream:
                     kept.lines = [line for line in kept.lines if line is not None]
         forwarding = self._forwarding
         more = forwarding.lines(public, received)
-        return onward.fields(head, host, self._mode.via, chunked, keeps_forwarding=not forwarding.drops, more=more)
+        return onward.fields(
+            head, host, self._mode.via, chunked, keeps_forwarding=not forwarding.drops, more=more
+        )
 
     def another(self, txn: Transaction, error: TransactionError) -> bool:
         """Count the failure and choose another origin, as often as the site allows."""
@@ -323,7 +363,9 @@ class ReverseUpstream:
         state, self._origin = self._origin, None
         if state is not None:
             outcome = txn.outcome
-            if type(outcome) is Failed and isinstance(outcome.error, (UpstreamClosed, UpstreamTimeout)):
+            if type(outcome) is Failed and isinstance(
+                outcome.error, (UpstreamClosed, UpstreamTimeout)
+            ):
                 self._site.origins.failed(state, outcome.error.page)
             if self._site.only is not None:
                 # Nobody waits for room where there is no bound.
@@ -339,6 +381,10 @@ class ReverseUpstream:
             value = fields.get(name)
             if value is not None:
                 raw = value.encode("latin-1")
-                made = references.rewrite_refresh(raw, public) if name == "refresh" else references.rewrite(raw, public)
+                made = (
+                    references.rewrite_refresh(raw, public)
+                    if name == "refresh"
+                    else references.rewrite(raw, public)
+                )
                 if made is not raw and made != raw:
                     fields.set(name.title(), made.decode("latin-1"))

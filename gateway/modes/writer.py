@@ -32,7 +32,9 @@ class Tunnels(Protocol):
     def touch(self) -> None:
         """Something moved."""
 
-    def tunnel(self, hop: Any, rest: bytes, fields: bytes | None) -> Awaitable[TransactionError | None]:
+    def tunnel(
+        self, hop: Any, rest: bytes, fields: bytes | None
+    ) -> Awaitable[TransactionError | None]:
         """See L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
 
 
@@ -46,7 +48,20 @@ class ResponseWriter:
     @ivar framed: the client can see by itself where the response ends, and so whether it is cut off.
     """
 
-    __slots__ = ("_chunked", "_connection", "_head_only", "_minor", "_out", "_producer", "answerable", "complete", "framed", "persistent", "transport", "txn")
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_head_only",
+        "_minor",
+        "_out",
+        "_producer",
+        "answerable",
+        "complete",
+        "framed",
+        "persistent",
+        "transport",
+        "txn",
+    )
 
     def __init__(self, connection: Tunnels) -> None:
         self._connection: Tunnels | None = connection
@@ -81,9 +96,16 @@ class ResponseWriter:
         """Send a complete response; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
         self.answerable = False
         if self.persistent and self._minor:
-            head = b"HTTP/1.1 %d %b\r\n%bContent-Length: %d\r\n\r\n" % (status, reason, fields, len(content))
+            head = b"HTTP/1.1 %d %b\r\n%bContent-Length: %d\r\n\r\n" % (
+                status,
+                reason,
+                fields,
+                len(content),
+            )
         else:
-            head = response_head(status, reason, fields + self._closing(b"Content-Length: %d\r\n" % len(content)))
+            head = response_head(
+                status, reason, fields + self._closing(b"Content-Length: %d\r\n" % len(content))
+            )
         self.complete = True
         txn = self.txn
         size = len(head)
@@ -97,7 +119,9 @@ class ResponseWriter:
                 content = bytes(content)
             self.transport.writeSequence([head, content])
 
-    def start(self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool) -> None:
+    def start(
+        self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool
+    ) -> None:
         """Take the final head; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
         self.answerable = False
         self._chunked = False
@@ -197,7 +221,9 @@ class ResponseWriter:
         self._connection = None
         self.txn = None
 
-    def tunnel(self, hop: Any, rest: bytes, fields: bytes | None) -> Awaitable[TransactionError | None]:
+    def tunnel(
+        self, hop: Any, rest: bytes, fields: bytes | None
+    ) -> Awaitable[TransactionError | None]:
         """Become a tunnel; that is the connection's doing."""
         assert self._connection is not None
         return self._connection.tunnel(hop, rest, fields)

@@ -22,7 +22,11 @@ class Notifier:
         self._address = "\0" + path[1:] if path.startswith("@") else path
         self.watchdog_seconds = 0.0
         usec = environ.get("WATCHDOG_USEC", "")
-        if self._address and usec.isdigit() and environ.get("WATCHDOG_PID", "") in ("", str(pid or os.getpid())):
+        if (
+            self._address
+            and usec.isdigit()
+            and environ.get("WATCHDOG_PID", "") in ("", str(pid or os.getpid()))
+        ):
             # Twice as often as asked (sd_watchdog_enabled(3)).
             self.watchdog_seconds = int(usec) / 2e6
 

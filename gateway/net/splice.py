@@ -143,7 +143,11 @@ def bare_socket(transport: Any) -> int | None:
 
 def unsent_bytes(transport: Any) -> int:
     """Give how much the kernel holds that the peer has not acknowledged; 0 for what is no socket."""
-    if not isinstance(transport, tcp.Connection) or not transport.connected or transport.fileno() < 0:
+    if (
+        not isinstance(transport, tcp.Connection)
+        or not transport.connected
+        or transport.fileno() < 0
+    ):
         return 0
     # SIOCOUTQ of tcp(7) is the same number.
     return int.from_bytes(ioctl(transport.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)

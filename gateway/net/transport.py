@@ -192,7 +192,9 @@ class Port(tcp.Port):
 class Outgoing(ImmediateConnection):
     """A connection made by L{Attempt}: already connected when it is built."""
 
-    def __init__(self, connected: socket.socket, protocol: IProtocol, peer: Any, reactor: IReactorFDSet) -> None:
+    def __init__(
+        self, connected: socket.socket, protocol: IProtocol, peer: Any, reactor: IReactorFDSet
+    ) -> None:
         super().__init__(connected, protocol, reactor)
         self.connected = 1
         self.logstr = "upstream"
@@ -253,7 +255,9 @@ class Attempt:
         """Begin; a failure that is known at once is reported before this returns."""
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         try:
-            self._socket = made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            self._socket = made = socket.socket(
+                family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            )
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._prepare is not None:
                 self._prepare(made, family)
@@ -317,7 +321,9 @@ class Attempt:
         # A connect to a port of this machine on which nobody listens may be given that very port as its source, and
         # then TCP connects it to itself (RFC 9293 section 3.5, simultaneous open). No ephemeral port is below 1024.
         if code == 0 and self.port >= 1024 and self._socket is not None:
-            code = ECONNREFUSED if self._socket.getsockname()[:2] == (self.address, self.port) else 0
+            code = (
+                ECONNREFUSED if self._socket.getsockname()[:2] == (self.address, self.port) else 0
+            )
         if code:
             self.cancel()
             self._failed(self, OSError(code, os.strerror(code)))
@@ -326,7 +332,13 @@ class Attempt:
 
 
 def listen(
-    reactor: Any, port: int, factory: Any, *, interface: str = "", backlog: int = 1024, adopted: int | None = None
+    reactor: Any,
+    port: int,
+    factory: Any,
+    *,
+    interface: str = "",
+    backlog: int = 1024,
+    adopted: int | None = None,
 ) -> Any:
     """
     Listen with our transport where the reactor can drive it, else with the reactor's own.

@@ -34,7 +34,9 @@ class Answering(Protocol):
     def interim(self, head: ResponseHead) -> None:
         """Take a 1xx response other than 101; any number, before L{answered}."""
 
-    def whole(self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]) -> None:
+    def whole(
+        self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]
+    ) -> None:
         """Take a complete final response that came in one read; nothing follows, the connection is not yours any more."""
 
     def answered(self, head: ResponseHead) -> None:
@@ -241,7 +243,12 @@ class UpstreamConnection:
         except RemoteProtocolError as error:
             self._break(UpstreamProtocolError(error.detail))
             return
-        if len(events) > 1 and type(events[-1]) is End and type(events[0]) is ResponseHead and events[0].status >= 200:
+        if (
+            len(events) > 1
+            and type(events[-1]) is End
+            and type(events[0]) is ResponseHead
+            and events[0].status >= 200
+        ):
             # All of it in one read, the usual case.
             head = events[0]
             self.minor = head.minor
@@ -249,7 +256,9 @@ class UpstreamConnection:
             self._free()
             content = events[1]
             answering.whole(
-                head, content if isinstance(content, (bytes, memoryview)) else b"", events[-1].trailers
+                head,
+                content if isinstance(content, (bytes, memoryview)) else b"",
+                events[-1].trailers,
             )
             return
         for event in events:
@@ -376,7 +385,14 @@ class Pool:
     @ivar reused: how many exchanges found a kept one.
     """
 
-    def __init__(self, deadlines: Deadlines, *, idle_seconds: float = 30.0, per_key: int = 64, limits: HeadLimits) -> None:
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        *,
+        idle_seconds: float = 30.0,
+        per_key: int = 64,
+        limits: HeadLimits,
+    ) -> None:
         """
         Begin empty.
 

@@ -53,9 +53,23 @@ class BodyPipe:
     @ivar filtered: some filter may change the length.
     """
 
-    __slots__ = ("_done", "_error", "_filters", "_kept", "_paused", "_sink", "_size", "_source", "_trailers", "count", "ended")
+    __slots__ = (
+        "_done",
+        "_error",
+        "_filters",
+        "_kept",
+        "_paused",
+        "_sink",
+        "_size",
+        "_source",
+        "_trailers",
+        "count",
+        "ended",
+    )
 
-    def __init__(self, source: Source, done: Callable[[BaseException | None], None] | None = None) -> None:
+    def __init__(
+        self, source: Source, done: Callable[[BaseException | None], None] | None = None
+    ) -> None:
         """
         Begin closed.
 

@@ -37,7 +37,13 @@ class Delivery:
         txn.phase = Phase.DELIVERING
         length = head.length
         content = x.content
-        if content and length == len(content) and self._response_filters is None and not x.trailers and x.upload is None:
+        if (
+            content
+            and length == len(content)
+            and self._response_filters is None
+            and not x.trailers
+            and x.upload is None
+        ):
             down.whole(status, head.reason, fields, content)
             return
         filters = None

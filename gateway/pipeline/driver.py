@@ -91,7 +91,9 @@ class Task:
         self.running = False
         self.over = False
 
-    def start(self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None) -> None:
+    def start(
+        self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None
+    ) -> None:
         """
         Run up to the first wait.
 

@@ -38,7 +38,9 @@ class Quick(Protocol):
     def arrived(self, x: Exchange, head: ResponseHead) -> None:
         """Take an answer that came whole."""
 
-    def run(self, x: Exchange, refusal: None, given: ResponseHead | BaseException) -> Coroutine[Any, Any, None]:
+    def run(
+        self, x: Exchange, refusal: None, given: ResponseHead | BaseException
+    ) -> Coroutine[Any, Any, None]:
         """Go on with a coroutine from what was given."""
 
 
@@ -94,7 +96,12 @@ class Exchange(Task):
     )
 
     def __init__(
-        self, txn: Transaction, asked: RequestHead, upload: BodyPipe | None, down: Downstream, upstream: Upstream
+        self,
+        txn: Transaction,
+        asked: RequestHead,
+        upload: BodyPipe | None,
+        down: Downstream,
+        upstream: Upstream,
     ) -> None:
         self.coroutine = None
         self.finished = None
@@ -116,7 +123,9 @@ class Exchange(Task):
         self.stored: Response | None = None
         self.quick: Quick | None = None
 
-    def start(self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None) -> None:
+    def start(
+        self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None
+    ) -> None:
         """Run a coroutine from here on; see L{Task.start}."""
         self.signal: Signal[Any] = Signal()
         super().start(coroutine, finished)
@@ -129,7 +138,9 @@ class Exchange(Task):
         if self.asked.minor and self.down.answerable:
             self.down.interim(head.status, head.reason, head.passed)
 
-    def whole(self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]) -> None:
+    def whole(
+        self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]
+    ) -> None:
         """Take a complete final response; the connection is no longer ours."""
         self.hop = None
         self.content = content

@@ -45,7 +45,9 @@ def send(x: Exchange, hop: Hop) -> None:
         hop.flush()
 
 
-async def obtain(x: Exchange, plans: CallPlans, failed: UpstreamError | None = None) -> ResponseHead:
+async def obtain(
+    x: Exchange, plans: CallPlans, failed: UpstreamError | None = None
+) -> ResponseHead:
     """
     Get the head of the final response.
 

@@ -33,7 +33,8 @@ class Opinions:
         self.plans = plans
         # The usual configuration asks about request heads only.
         self.asks_more = any(
-            plan is not None for plan in (plans.authenticate, plans.cache_lookup, plans.select_upstream)
+            plan is not None
+            for plan in (plans.authenticate, plans.cache_lookup, plans.select_upstream)
         )
         self.judges = plans.response_headers is not None
 

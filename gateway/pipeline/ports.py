@@ -117,7 +117,9 @@ class Downstream(Sink, Protocol):
     def whole(self, status: int, reason: bytes, fields: bytes, content: bytes | memoryview) -> None:
         """Send a complete response whose content has its declared length."""
 
-    def start(self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool) -> None:
+    def start(
+        self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool
+    ) -> None:
         """
         Begin the final response; it leaves with the first content, with L{flush} or with L{end}.
 
@@ -132,7 +134,9 @@ class Downstream(Sink, Protocol):
     def answer(self, response: Response) -> None:
         """Send a whole response made here."""
 
-    def tunnel(self, hop: Any, rest: bytes, fields: bytes | None) -> Awaitable[TransactionError | None]:
+    def tunnel(
+        self, hop: Any, rest: bytes, fields: bytes | None
+    ) -> Awaitable[TransactionError | None]:
         """
         Become a tunnel to the hop; waits for its end.
 

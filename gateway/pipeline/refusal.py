@@ -82,7 +82,9 @@ class Refusals:
         answer(x, response)
         return outcome
 
-    async def _page(self, x: Exchange, name: str, status: int, detail: str, retry_after: float | None) -> Response:
+    async def _page(
+        self, x: Exchange, name: str, status: int, detail: str, retry_after: float | None
+    ) -> Response:
         txn = x.txn
         if self._plans.page is not None:
             made = self._plans.page(txn, name)
@@ -93,7 +95,14 @@ class Refusals:
         accept = txn.request.fields.combined("accept") or ""
         if status == 503 and retry_after is None:
             retry_after = RETRY_AFTER
-        return page(name, status, txn, detail, accept, retry_after=None if retry_after is None else int(retry_after))
+        return page(
+            name,
+            status,
+            txn,
+            detail,
+            accept,
+            retry_after=None if retry_after is None else int(retry_after),
+        )
 
 
 def answer(x: Exchange, response: Response) -> None:
@@ -113,5 +122,3 @@ def challenged(txn: Transaction, challenge: Challenge) -> Respond:
     for scheme in challenge.schemes:
         response.fields.add("Proxy-Authenticate" if proxy else "WWW-Authenticate", scheme)
     return Respond(response)
-
-

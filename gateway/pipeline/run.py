@@ -131,7 +131,10 @@ class Pipeline:
         x.end()
 
     async def run(
-        self, x: Exchange, refusal: Opinion = None, given: ResponseHead | BaseException | None = None
+        self,
+        x: Exchange,
+        refusal: Opinion = None,
+        given: ResponseHead | BaseException | None = None,
     ) -> None:
         """
         Take one transaction to its line in the log.
@@ -193,7 +196,9 @@ class Pipeline:
             txn.outcome = await self._refusals.late(x, Failed(error))
         except Exception:
             self._log.failure("transaction {id} failed", id=txn.id)
-            txn.outcome = await self._refusals.late(x, Failed(GatewayError("an unexpected fault of the gateway")))
+            txn.outcome = await self._refusals.late(
+                x, Failed(GatewayError("an unexpected fault of the gateway"))
+            )
         finally:
             self._end(x)
 
@@ -243,8 +248,15 @@ class Pipeline:
         txn = x.txn
         hop = x.hop
         asked = x.asked.upgrade
-        if hop is None or asked is None or not hop.request_ended or (head.upgrade or b"").lower() != asked.lower():
-            raise UpstreamError("the server changed the protocol without being asked", page="upstream_protocol")
+        if (
+            hop is None
+            or asked is None
+            or not hop.request_ended
+            or (head.upgrade or b"").lower() != asked.lower()
+        ):
+            raise UpstreamError(
+                "the server changed the protocol without being asked", page="upstream_protocol"
+            )
         txn.response = head
         txn.phase = Phase.DELIVERING
         txn.status = 101

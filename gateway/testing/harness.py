@@ -63,7 +63,9 @@ class Names:
     """
 
     def __init__(self) -> None:
-        self.known: dict[str, tuple[str, ...] | Exception | Deferred[tuple[str, ...]]] = dict(_NAMES)
+        self.known: dict[str, tuple[str, ...] | Exception | Deferred[tuple[str, ...]]] = dict(
+            _NAMES
+        )
         self.asked: list[str] = []
 
     def resolve(self, name: str) -> tuple[str, ...] | Deferred[tuple[str, ...]]:
@@ -122,7 +124,9 @@ class Harness:
         }
         said.update(settings or {})
         self.config: Config = load(None, said, {})
-        self.service: Composed = compose(self.config, self.network, extra_plugins=dict(plugins or {}))
+        self.service: Composed = compose(
+            self.config, self.network, extra_plugins=dict(plugins or {})
+        )
         self.service.upstreams.dialer.resolver = self.names
         # It greets on standard output, which is no place for a test.
         with contextlib.redirect_stdout(io.StringIO()):
@@ -151,7 +155,9 @@ class Harness:
         self.network.settle()
         return made
 
-    def origin(self, address: str = ORIGIN, port: int = 80, *, reply: Reply | None = None) -> ScriptedOrigin:
+    def origin(
+        self, address: str = ORIGIN, port: int = 80, *, reply: Reply | None = None
+    ) -> ScriptedOrigin:
         """Set up an origin; without one, connections to an address are refused."""
         return ScriptedOrigin(self.network, address, port, reply)
 

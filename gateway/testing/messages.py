@@ -85,7 +85,9 @@ def read_requests(data: bytes) -> list[Message]:
     return found
 
 
-def read_responses(data: bytes, methods: Iterable[bytes] = (), *, ended: bool = False) -> list[Message]:
+def read_responses(
+    data: bytes, methods: Iterable[bytes] = (), *, ended: bool = False
+) -> list[Message]:
     """
     Take responses apart, interim ones included; the last one may be incomplete.
 

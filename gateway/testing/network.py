@@ -130,7 +130,9 @@ class MemoryNetwork(Clock):
 
     # What Twisted calls a reactor.
 
-    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> MemoryPort:
+    def listenTCP(
+        self, port: int, factory: Any, backlog: int = 50, interface: str = ""
+    ) -> MemoryPort:
         """Listen."""
         made = MemoryPort(self, factory, interface, port or self.ephemeral())
         if made.address in self._ports:
@@ -140,7 +142,12 @@ class MemoryNetwork(Clock):
         return made
 
     def connectTCP(
-        self, host: str, port: int, factory: Any, timeout: float | None = 30, bindAddress: Any = None
+        self,
+        host: str,
+        port: int,
+        factory: Any,
+        timeout: float | None = 30,
+        bindAddress: Any = None,
     ) -> _Connecting:
         """Connect to a station; nobody there means refused."""
         made = _Connecting(self, host, port, factory)
@@ -165,11 +172,15 @@ class MemoryNetwork(Clock):
         """Stop that."""
         self._writers.pop(writer, None)
 
-    def callFromThread(self, callable: Callable[..., object], *args: object, **kwargs: object) -> None:
+    def callFromThread(
+        self, callable: Callable[..., object], *args: object, **kwargs: object
+    ) -> None:
         """Call it soon."""
         self.callLater(0, callable, *args, **kwargs)
 
-    def callWhenRunning(self, callable: Callable[..., object], *args: object, **kwargs: object) -> None:
+    def callWhenRunning(
+        self, callable: Callable[..., object], *args: object, **kwargs: object
+    ) -> None:
         """Never call it: this reactor does not run, and so takes no signals either."""
 
     def addSystemEventTrigger(self, *args: object, **kwargs: object) -> None:
@@ -202,7 +213,10 @@ class MemoryNetwork(Clock):
         return ready
 
     def _due(self) -> None:
-        self.advance(0)
+        """Make one call that is due: C{advance} would make all, and never end if one of them makes another."""
+        call = self.calls.pop(0)
+        call.called = 1
+        call.func(*call.args, **call.kw)
 
     def _turn(self, transport: Any, *, read: bool) -> None:
         """Read or write once, as a reactor would; another event may have ended the transport meanwhile."""
@@ -224,7 +238,11 @@ class MemoryNetwork(Clock):
         if why is None:
             return
         self.removeReader(transport)
-        if read and isinstance(why, ConnectionDone) and IHalfCloseableDescriptor.providedBy(transport):
+        if (
+            read
+            and isinstance(why, ConnectionDone)
+            and IHalfCloseableDescriptor.providedBy(transport)
+        ):
             transport.readConnectionLost(Failure(why))
         else:
             self.removeWriter(transport)
@@ -259,7 +277,9 @@ class MemoryPort:
 
     def accept(self, source: tuple[str, int]) -> MemorySocket:
         """Make a connection from somebody outside and give the far end."""
-        near, far = connected_pair((self.address[0] or "127.0.0.1", self.address[1]), source, self._network.window)
+        near, far = connected_pair(
+            (self.address[0] or "127.0.0.1", self.address[1]), source, self._network.window
+        )
         kind = IPv6Address if ":" in source[0] else IPv4Address
         protocol = self._factory.buildProtocol(kind("TCP", *source))
         if protocol is None:
@@ -282,7 +302,11 @@ class MemoryPort:
     def getHost(self) -> IPv4Address | IPv6Address:
         """Give the address."""
         host, port = self.address
-        return IPv6Address("TCP", host, port) if ":" in host else IPv4Address("TCP", host or "0.0.0.0", port)  # noqa: S104
+        return (
+            IPv6Address("TCP", host, port)
+            if ":" in host
+            else IPv4Address("TCP", host or "0.0.0.0", port)
+        )  # noqa: S104
 
 
 class _Connecting:
@@ -308,7 +332,9 @@ class _Connecting:
         if station is None or not station.admits():
             self._factory.clientConnectionFailed(self, Failure(ConnectionRefusedError()))
             return
-        near, far = connected_pair(("127.0.0.1", network.ephemeral()), self._address, network.window)
+        near, far = connected_pair(
+            ("127.0.0.1", network.ephemeral()), self._address, network.window
+        )
         station.accept(far)
         kind = IPv6Address if ":" in self._address[0] else IPv4Address
         protocol = self._factory.buildProtocol(kind("TCP", *self._address))

@@ -185,7 +185,9 @@ class ScriptedClient(ScriptedPeer):
 class OriginConnection(ScriptedPeer):
     """One connection that the gateway made to an origin."""
 
-    def __init__(self, network: MemoryNetwork, socket: MemorySocket, origin: ScriptedOrigin) -> None:
+    def __init__(
+        self, network: MemoryNetwork, socket: MemorySocket, origin: ScriptedOrigin
+    ) -> None:
         super().__init__(network, socket)
         self._origin = origin
         # Where the requests begin that are not answered yet, and how many bytes it takes to look again.
@@ -235,7 +237,9 @@ class ScriptedOrigin:
     @ivar admitting: C{True}; C{False} refuses connections, C{None} leaves them unanswered.
     """
 
-    def __init__(self, network: MemoryNetwork, address: str, port: int, reply: Reply | None = None) -> None:
+    def __init__(
+        self, network: MemoryNetwork, address: str, port: int, reply: Reply | None = None
+    ) -> None:
         self.connections: list[OriginConnection] = []
         self.reply = reply
         self.admitting: bool | None = True
@@ -288,7 +292,9 @@ def response(content: bytes = b"", *lines: bytes, status: bytes = b"200 OK") -> 
     return _message(b"HTTP/1.1 " + status, content, lines)
 
 
-def request(target: bytes, *lines: bytes, method: bytes = b"GET", content: bytes | None = None) -> bytes:
+def request(
+    target: bytes, *lines: bytes, method: bytes = b"GET", content: bytes | None = None
+) -> bytes:
     """
     Write a request.
 

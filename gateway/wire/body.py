@@ -53,7 +53,9 @@ class MessageReader:
             if size > self._limits.head + 3:
                 raise self._too_large(data)
             if bad_line_end(data, max(0, self._scanned - 1), size):
-                raise RemoteProtocolError("a bare CR or LF in a message head", "RFC 9112 section 2.2")
+                raise RemoteProtocolError(
+                    "a bare CR or LF in a message head", "RFC 9112 section 2.2"
+                )
             self._scanned = size
             return -1
         self._scanned = 0
@@ -73,7 +75,7 @@ class MessageReader:
         self._reading = True
         self._left = framing
         if framing == CHUNKED:
-            self._chunks = ChunkedDecoder(self._limits.trailers)
+            self._chunks = ChunkedDecoder(self._limits.trailers, self._limits.fields)
             self._lines = lines
 
     def _break(self) -> None:

@@ -18,9 +18,12 @@ LINE_BYTES = 1024
 EXTENSION_BYTES = 16384
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_EXTENSION = rb';[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?' % (
-    _TOKEN,
-    _TOKEN,
+_EXTENSION = (
+    rb';[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?'
+    % (
+        _TOKEN,
+        _TOKEN,
+    )
 )
 # The grammar has white space behind the size too, and the parsers of half the world read something else there.
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:%b(?:[ \t]*%b)*)?)" % (_EXTENSION, _EXTENSION))
@@ -35,19 +38,32 @@ class ChunkedDecoder:
     @ivar rest: bytes behind the body, once C{done}.
     """
 
-    __slots__ = ("_buffer", "_extensions", "_left", "_max_trailers", "_scanned", "_trailing", "done", "rest", "trailers")
+    __slots__ = (
+        "_buffer",
+        "_extensions",
+        "_left",
+        "_max_fields",
+        "_max_trailers",
+        "_scanned",
+        "_trailing",
+        "done",
+        "rest",
+        "trailers",
+    )
 
-    def __init__(self, max_trailers: int) -> None:
+    def __init__(self, max_trailers: int, max_fields: int = 200) -> None:
         """
         Begin at the first chunk-size line.
 
         @param max_trailers: bytes the trailer section may have.
+        @param max_fields: lines it may have.
         """
         self._buffer = b""
         self._left = 0
         self._trailing = False
         self._extensions = 0
         self._max_trailers = max_trailers
+        self._max_fields = max_fields
         self._scanned = 0
         self.done = False
         self.rest = b""
@@ -82,10 +98,14 @@ class ChunkedDecoder:
                 # The CRLF behind the chunk's data.
                 if end - at < 2:
                     if data[at:end] not in (b"", b"\r"):
-                        raise RemoteProtocolError("chunk data is longer than its size", "RFC 9112 section 7.1")
+                        raise RemoteProtocolError(
+                            "chunk data is longer than its size", "RFC 9112 section 7.1"
+                        )
                     break
                 if data[at : at + 2] != b"\r\n":
-                    raise RemoteProtocolError("chunk data is longer than its size", "RFC 9112 section 7.1")
+                    raise RemoteProtocolError(
+                        "chunk data is longer than its size", "RFC 9112 section 7.1"
+                    )
                 at += 2
                 left = 0
             line_end = data.find(b"\r\n", at, at + LINE_BYTES)
@@ -116,7 +136,9 @@ class ChunkedDecoder:
         if end - at >= LINE_BYTES:
             raise RemoteProtocolError("a chunk-size line is too long", "RFC 9112 section 7.1")
         if bad_line_end(data, at, end):
-            raise RemoteProtocolError("a bare CR or LF in a chunk-size line", "RFC 9112 section 7.1")
+            raise RemoteProtocolError(
+                "a bare CR or LF in a chunk-size line", "RFC 9112 section 7.1"
+            )
 
     def _read_trailers(self) -> None:
         buffer = self._buffer
@@ -128,17 +150,29 @@ class ChunkedDecoder:
         stop = buffer.find(b"\r\n\r\n", max(0, self._scanned - 3))
         if stop < 0:
             if bad_line_end(buffer, max(0, self._scanned - 1), len(buffer)):
-                raise RemoteProtocolError("a bare CR or LF in the trailer section", "RFC 9112 section 2.2")
+                raise RemoteProtocolError(
+                    "a bare CR or LF in the trailer section", "RFC 9112 section 2.2"
+                )
             self._scanned = len(buffer)
         # Up to three bytes of an unfinished section's end may be there.
         if (stop if stop >= 0 else len(buffer) - 3) > self._max_trailers:
-            raise RemoteProtocolError("the trailer section is too large", "RFC 9110 section 5.4", 431, "too_large_head")
+            raise RemoteProtocolError(
+                "the trailer section is too large", "RFC 9110 section 5.4", 431, "too_large_head"
+            )
         if stop >= 0:
             self._finish(buffer[:stop], stop + 4)
 
     def _finish(self, section: bytes, used: int) -> None:
         kept: list[bytes] = []
-        for line in section.split(b"\r\n") if section else ():
+        lines = section.split(b"\r\n") if section else ()
+        if len(lines) > self._max_fields:
+            raise RemoteProtocolError(
+                f"more than {self._max_fields} trailer lines",
+                "RFC 9110 section 5.4",
+                431,
+                "too_large_head",
+            )
+        for line in lines:
             known = KNOWN_LINES[line]
             if (known is None or known.code != LOOKALIKE) and name_of(line) not in NOT_IN_TRAILERS:
                 kept.append(line)

@@ -15,7 +15,9 @@ class RemoteProtocolError(Exception):
     @ivar page: the name of the page that explains it.
     """
 
-    def __init__(self, detail: str, section: str, status: int = 400, page: str = "bad_request") -> None:
+    def __init__(
+        self, detail: str, section: str, status: int = 400, page: str = "bad_request"
+    ) -> None:
         super().__init__(f"{detail} ({section})")
         self.detail = detail
         self.section = section

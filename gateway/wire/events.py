@@ -91,7 +91,9 @@ class RequestHead(Request):
 
     __slots__ = ("framing", "section", "target", "upgrade")
 
-    def __init__(self, method: bytes, target: bytes, minor: int, fields: Fields, special: list[FieldLine]) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, minor: int, fields: Fields, special: list[FieldLine]
+    ) -> None:
         self.raw_method = method
         self.raw_target = self.target = target
         self.minor = minor
@@ -139,7 +141,19 @@ class ResponseHead(Response):
     @ivar received: the lines as received; while C{fields.lines} is this very list nobody changed a field.
     """
 
-    __slots__ = ("_passed", "_start", "dated", "framing", "hop", "media_type", "minor", "persistent", "received", "received_length", "upgrade")
+    __slots__ = (
+        "_passed",
+        "_start",
+        "dated",
+        "framing",
+        "hop",
+        "media_type",
+        "minor",
+        "persistent",
+        "received",
+        "received_length",
+        "upgrade",
+    )
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: Fields) -> None:
         self.status = status
@@ -166,7 +180,11 @@ class ResponseHead(Response):
         passed = self._passed
         if passed is None:
             hop = self.hop
-            kept = self.received if hop is None else [line for line in self.received if line not in hop]
+            kept = (
+                self.received
+                if hop is None
+                else [line for line in self.received if line not in hop]
+            )
             passed = self._passed = joined_lines(kept)
         return passed
 

@@ -43,7 +43,14 @@ _LONG_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{65,}")
 _LEADING_EMPTY_LINES = 8
 #: Fields that a Connection field may not take away from the message: the request would change its meaning.
 _NOT_NOMINATED = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"content-type", b"content-encoding", b"expect")
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"content-type",
+        b"content-encoding",
+        b"expect",
+    )
 )
 
 
@@ -76,7 +83,9 @@ class RequestParser(MessageReader):
         @raise RemoteProtocolError: nothing more can be read, now and for all further bytes.
         """
         like = self._like
-        if like is not None and not (like.framing or self._reading or self.rest or self._buffer or self._skipped):
+        if like is not None and not (
+            like.framing or self._reading or self.rest or self._buffer or self._skipped
+        ):
             # One whole request whose header section is the last one again: nothing of that is looked at twice.
             end = data.find(b"\r\n")
             if end > 0 and data[end:] == self._section:
@@ -150,7 +159,9 @@ class RequestParser(MessageReader):
             # They stay counted from read to read, so that empty lines alone can't keep a connection for ever.
             self._skipped += 2
             if self._skipped > 2 * _LEADING_EMPTY_LINES:
-                raise RemoteProtocolError("too many empty lines before a request line", "RFC 9112 section 2.2")
+                raise RemoteProtocolError(
+                    "too many empty lines before a request line", "RFC 9112 section 2.2"
+                )
         return data[at:]
 
     def _judge_open_head(self, data: bytes, known: int) -> None:
@@ -190,13 +201,21 @@ class RequestParser(MessageReader):
             raise _uri_too_long(limits.target)
         section = b"" if end < 0 else block[end:]
         like = self._like
-        if like is not None and section + b"\r\n\r\n" == self._section and (minor != b"0") == like.minor and method != b"CONNECT":
+        if (
+            like is not None
+            and section + b"\r\n\r\n" == self._section
+            and (minor != b"0") == like.minor
+            and method != b"CONNECT"
+        ):
             return like.again(method, target)
         # It begins with the CRLF of the request line.
         lines = section.split(b"\r\n")[1:]
         if len(lines) > limits.fields:
             raise RemoteProtocolError(
-                f"more than {limits.fields} field lines", "RFC 9110 section 5.4", 431, "too_large_head"
+                f"more than {limits.fields} field lines",
+                "RFC 9110 section 5.4",
+                431,
+                "too_large_head",
             )
         special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
         head = RequestHead(method, target, 0 if minor == b"0" else 1, Fields(lines), special)
@@ -275,7 +294,9 @@ def _read_special(head: RequestHead) -> None:
         section.hop = set(hop)
     if chunked:
         if length is not None:
-            raise RemoteProtocolError("both Content-Length and Transfer-Encoding", "RFC 9112 section 6.1")
+            raise RemoteProtocolError(
+                "both Content-Length and Transfer-Encoding", "RFC 9112 section 6.1"
+            )
         if not head.minor:
             raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0", "RFC 9112 section 6.1")
         head.framing = CHUNKED
@@ -287,29 +308,45 @@ def _read_special(head: RequestHead) -> None:
 def _drop_nominated(head: RequestHead, nominated: Set[bytes], hop: list[bytes]) -> None:
     """Mark the fields that a Connection field names as ending here (RFC 9110 section 7.6.1)."""
     if nominated & _NOT_NOMINATED:
-        raise RemoteProtocolError("Connection names a field of the message", "RFC 9110 section 7.6.1")
+        raise RemoteProtocolError(
+            "Connection names a field of the message", "RFC 9110 section 7.6.1"
+        )
     hop.extend(line for line in head.fields.lines if name_of(line) in nominated)
 
 
 def _bad_request_line(line: bytes) -> RemoteProtocolError:
     if _LONG_METHOD.match(line):
-        return RemoteProtocolError("a method that nobody knows", "RFC 9112 section 3", 501, "not_implemented")
+        return RemoteProtocolError(
+            "a method that nobody knows", "RFC 9112 section 3", 501, "not_implemented"
+        )
     if _OTHER_VERSION.fullmatch(line):
-        return RemoteProtocolError("an HTTP version other than 1.x", "RFC 9110 section 2.5", 505, "version")
+        return RemoteProtocolError(
+            "an HTTP version other than 1.x", "RFC 9110 section 2.5", 505, "version"
+        )
     return RemoteProtocolError("a bad request line", "RFC 9112 section 3")
 
 
 def _uri_too_long(limit: int) -> RemoteProtocolError:
     return RemoteProtocolError(
-        f"the request target is longer than {limit} bytes", "RFC 9112 section 3", 414, "uri_too_long"
+        f"the request target is longer than {limit} bytes",
+        "RFC 9112 section 3",
+        414,
+        "uri_too_long",
     )
 
 
 def _bad_coding(value: bytes) -> RemoteProtocolError:
     codings = [coding.strip(b" \t") for coding in value.lower().split(b",")]
-    if codings[-1] == b"chunked" and all(coding in _CODINGS for coding in codings[:-1]) and codings[:-1]:
+    if (
+        codings[-1] == b"chunked"
+        and all(coding in _CODINGS for coding in codings[:-1])
+        and codings[:-1]
+    ):
         return RemoteProtocolError(
-            "a transfer coding that is not implemented", "RFC 9112 section 6.1", 501, "not_implemented"
+            "a transfer coding that is not implemented",
+            "RFC 9112 section 6.1",
+            501,
+            "not_implemented",
         )
     return RemoteProtocolError("a bad Transfer-Encoding", "RFC 9112 section 6.1")
 

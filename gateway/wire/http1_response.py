@@ -48,7 +48,16 @@ def _tail(data: bytes, start: int) -> bytes | memoryview:
 class ResponseParser(MessageReader):
     """Reads the responses on one upstream connection, one L{expect} for each."""
 
-    __slots__ = ("_awaiting", "_block", "_buffer", "_interim", "_like", "_method", "_switched", "started")
+    __slots__ = (
+        "_awaiting",
+        "_block",
+        "_buffer",
+        "_interim",
+        "_like",
+        "_method",
+        "_switched",
+        "started",
+    )
 
     def __init__(self, limits: HeadLimits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
@@ -91,7 +100,11 @@ class ResponseParser(MessageReader):
                 # The last head again, with all of its content: nothing of the head is looked at twice.
                 self.started = True
                 self._awaiting = False
-                return [like.again(), _tail(data, len(block)), END] if like.framing else [like.again(), END]
+                return (
+                    [like.again(), _tail(data, len(block)), END]
+                    if like.framing
+                    else [like.again(), END]
+                )
         out: list[ResponseEvent] = []
         try:
             if self._reading:
@@ -111,7 +124,9 @@ class ResponseParser(MessageReader):
                 stop = self._find_head(data)
                 if stop < 0:
                     if data[:7] != _START[: len(data)]:
-                        raise RemoteProtocolError("an answer that is not HTTP/1", "RFC 9112 section 4")
+                        raise RemoteProtocolError(
+                            "an answer that is not HTTP/1", "RFC 9112 section 4"
+                        )
                     self._buffer = data
                     return out
                 self._buffer = b""
@@ -127,7 +142,9 @@ class ResponseParser(MessageReader):
                 if head.status < 200 and head.status != 101:
                     self._interim += 1
                     if self._interim > self._limits.interim:
-                        raise RemoteProtocolError("too many interim responses", "RFC 9110 section 15.2")
+                        raise RemoteProtocolError(
+                            "too many interim responses", "RFC 9110 section 15.2"
+                        )
                     continue
                 self._awaiting = False
                 if head.status == 101 or (self._method == b"CONNECT" and head.status < 300):
@@ -159,9 +176,13 @@ class ResponseParser(MessageReader):
             self._reading = False
             return [END]
         if self._reading:
-            raise RemoteProtocolError("the connection ended in the middle of a response", "RFC 9112 section 8")
+            raise RemoteProtocolError(
+                "the connection ended in the middle of a response", "RFC 9112 section 8"
+            )
         if self._awaiting and self.started:
-            raise RemoteProtocolError("the connection ended in the middle of a response head", "RFC 9112 section 8")
+            raise RemoteProtocolError(
+                "the connection ended in the middle of a response head", "RFC 9112 section 8"
+            )
         return []
 
     def _head(self, block: bytes) -> ResponseHead:
@@ -173,7 +194,9 @@ class ResponseParser(MessageReader):
         if match is None:
             raise RemoteProtocolError("a bad status line", "RFC 9112 section 4")
         if len(lines) > self._limits.fields:
-            raise RemoteProtocolError(f"more than {self._limits.fields} field lines", "RFC 9110 section 5.4")
+            raise RemoteProtocolError(
+                f"more than {self._limits.fields} field lines", "RFC 9110 section 5.4"
+            )
         minor, status, reason = match.groups()
         head = ResponseHead(int(status), reason or b"", 0 if minor == b"0" else 1, Fields(lines))
         special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
@@ -197,7 +220,9 @@ class ResponseParser(MessageReader):
             elif code == CONTENT_LENGTH:
                 hop.append(known.line)
                 if length is not None:
-                    raise RemoteProtocolError("more than one Content-Length", "RFC 9112 section 6.3")
+                    raise RemoteProtocolError(
+                        "more than one Content-Length", "RFC 9112 section 6.3"
+                    )
                 length = known.number
             elif code == CONNECTION:
                 hop.append(known.line)
@@ -228,14 +253,20 @@ class ResponseParser(MessageReader):
             head.hop = set(hop)
         if chunked:
             if length is not None:
-                raise RemoteProtocolError("both Content-Length and Transfer-Encoding", "RFC 9112 section 6.3")
+                raise RemoteProtocolError(
+                    "both Content-Length and Transfer-Encoding", "RFC 9112 section 6.3"
+                )
             if not head.minor:
                 raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0", "RFC 9112 section 6.1")
         status = head.status
         if status < 200 or status == 204:
             return
         head.length = head.received_length = length
-        if status == 304 or self._method == b"HEAD" or (self._method == b"CONNECT" and status < 300):
+        if (
+            status == 304
+            or self._method == b"HEAD"
+            or (self._method == b"CONNECT" and status < 300)
+        ):
             return
         if chunked:
             head.framing = CHUNKED
@@ -248,4 +279,13 @@ class ResponseParser(MessageReader):
 
 _DROPPED = frozenset((HOP, LOOKALIKE, TE))
 #: What a Connection field of a response can't take away: its loss would change what the content means.
-_MESSAGE = frozenset((b"content-type", b"content-encoding", b"content-range", b"set-cookie", b"cache-control", b"date"))
+_MESSAGE = frozenset(
+    (
+        b"content-type",
+        b"content-encoding",
+        b"content-range",
+        b"set-cookie",
+        b"cache-control",
+        b"date",
+    )
+)

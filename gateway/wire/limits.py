@@ -12,7 +12,7 @@ class HeadLimits:
 
     @ivar head: bytes of start line and header section together.
     @ivar target: bytes of a request target.
-    @ivar fields: field lines in a header section.
+    @ivar fields: field lines in a header section, and in a trailer section.
     @ivar trailers: bytes of a trailer section.
     @ivar interim: 1xx responses before the final one.
     """

@@ -249,7 +249,9 @@ def _explain(line: bytes) -> RemoteProtocolError:
     if not name:
         return RemoteProtocolError("a field line without a name", "RFC 9110 section 5.1")
     if name[-1:] in (b" ", b"\t"):
-        return RemoteProtocolError("white space before the colon of a field line", "RFC 9112 section 5.1")
+        return RemoteProtocolError(
+            "white space before the colon of a field line", "RFC 9112 section 5.1"
+        )
     if b"\r" in line or b"\n" in line:
         return RemoteProtocolError("a bare CR or LF in a field line", "RFC 9112 section 2.2")
     if _LINE.fullmatch(name + b":") is None:

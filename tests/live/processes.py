@@ -203,7 +203,7 @@ class Program:
     def stop(self) -> None:
         """End it and its children; more than once is harmless."""
         # Asked twice: the gateway would wait for connections that the test has left open.
-        for seconds in (0.5, 3.0):
+        for seconds in (0.2, 3.0):
             if self.running:
                 self._process.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):

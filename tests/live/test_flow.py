@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import socket
 import threading
 import time
 
@@ -247,3 +249,53 @@ class ManyClientsTests(SynchronousTestCase):
         again = connected(self, gateway.reverse)
         again.send(GET % b"/hello")
         self.assertEqual(again.answer().content, b"origin")
+
+    def test_out_of_descriptors(self) -> None:
+        """
+        With no descriptor left, new connections are turned away and those that are there go on; it ends with the need.
+
+        Even the upstream connection for a request may find none; that is an answer and no end.
+        """
+        origin = Origin(self)
+
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+
+        gateway = Gateway(self, SITE, origin=origin.port, prepare=limit)
+        early = connected(self, gateway.reverse)
+        early.send(GET % b"/hello")
+        self.assertEqual(early.answer().content, b"origin")
+        crowd = [connected(self, gateway.reverse) for _ in range(80)]
+        until(lambda: self.ended(crowd) >= 80 - 60, what="turning some away")
+        early.send(GET % b"/hello")
+        self.assertEqual(early.answer().content, b"origin")
+        # On kept connections there is room for one at a time only; the others are told.
+        standing = [client for client in crowd if not self.has_ended(client)]
+        for client in standing[:5]:
+            client.send(GET % b"/late/3")
+        found = {client.answer().status for client in standing[:5]}
+        self.assertLessEqual(found, {200, 502, 503}, found)
+        self.assertIn(200, found)
+        for client in crowd:
+            client.close()
+        until(lambda: gateway.metric("gateway_client_connections_open") == 1)
+        late = connected(self, gateway.reverse)
+        late.send(GET % b"/hello")
+        self.assertEqual(late.answer().content, b"origin")
+        self.assertLess(gateway.text.count("\n"), 200)
+
+    def ended(self, clients: list[Stream]) -> int:
+        """Count those whose connection is at its end."""
+        return sum(map(self.has_ended, clients))
+
+    def has_ended(self, client: Stream) -> bool:
+        """Tell whether a connection is at its end."""
+        client.socket.setblocking(False)
+        try:
+            return client.socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            client.socket.settimeout(20)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTCP, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
-from twisted.trial.unittest import SkipTest, TestCase
+from twisted.trial.unittest import TestCase
 
 import gateway
 from gateway.admin.health import Readiness
@@ -24,17 +23,10 @@ from gateway.admin.site import admin_site
 from gateway.config.schema import Access, Log
 from gateway.record.counters import Counters
 from gateway.record.recorder import Recorder
+from tests.live.processes import program_path
 from tests.unit.record.builders import ended
 
 DOCUMENT = Path(gateway.__file__).parent.parent / "docs/access-log.md"
-
-
-def needed(program: str) -> str:
-    """Give a program's path, or skip the test."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
-    if found is None:
-        raise SkipTest(f"{program} is not installed")
-    return found
 
 
 def block(seconds: float) -> None:
@@ -67,7 +59,7 @@ class HealthListenerTests(TestCase):
     async def curl(self, path: str, *options: str) -> tuple[str, str]:
         """Ask with curl; give the status and the content."""
         output, errors, code = await getProcessOutputAndValue(
-            needed("curl"),
+            program_path("curl"),
             ["-sS", "-m", "5", "-w", "\n%{http_code}", *options, self.url + path],
             os.environ,
         )
@@ -124,7 +116,7 @@ class RotationTests(TestCase):
 
     async def test_logrotate(self) -> None:
         """While lines are written without a pause, a rotation loses none, doubles none and tears none."""
-        logrotate = needed("logrotate")
+        logrotate = program_path("logrotate")
         path = f"{self.folder}/access.log"
         recorder = Recorder(
             Log(access=Access(path=path, format="squid")), Counters(), IReactorTime(reactor)

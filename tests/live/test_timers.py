@@ -42,9 +42,8 @@ class TimerTests(SynchronousTestCase):
         self.origin = Origin(self)
         self.gateway = Gateway(self, FORWARD + SITE + SHORT, origin=self.origin.port)
 
-    def lasts(self, client: Stream, seconds: float) -> bytes:
-        """Read to the end, which must come after so long; give what came."""
-        begun = time.monotonic()
+    def lasts(self, client: Stream, begun: float, seconds: float) -> bytes:
+        """Read to the end, which must come so long after the beginning; give what came."""
         rest = client.rest()
         took = time.monotonic() - begun
         self.assertTrue(seconds - 0.3 <= took <= seconds + LATE, took)
@@ -52,12 +51,12 @@ class TimerTests(SynchronousTestCase):
 
     def test_idle_client(self) -> None:
         """A connection without a request is closed in silence, new or used."""
-        new = connected(self, self.gateway.reverse)
-        self.assertEqual(self.lasts(new, 1.5), b"")
-        used = connected(self, self.gateway.reverse)
+        new, used = connected(self, self.gateway.reverse), connected(self, self.gateway.reverse)
+        begun = time.monotonic()
         used.send(GET % b"/hello")
         self.assertEqual(used.answer().content, b"origin")
-        self.assertEqual(self.lasts(used, 1.5), b"")
+        self.assertEqual(self.lasts(new, begun, 1.5), b"")
+        self.assertEqual(self.lasts(used, begun, 1.5), b"")
         self.assertEqual(len(self.gateway.lines(1)), 1)
 
     def test_slow_head(self) -> None:

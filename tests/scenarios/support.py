@@ -19,7 +19,11 @@ class ScenarioTestCase(SynchronousTestCase):
     """Makes gateways; each one must stop in order and have logged every transaction once."""
 
     def forward(
-        self, settings: Mapping[str, object] | None = None, *, plugins: Mapping[str, object] | None = None, window: int = WINDOW
+        self,
+        settings: Mapping[str, object] | None = None,
+        *,
+        plugins: Mapping[str, object] | None = None,
+        window: int = WINDOW,
     ) -> Harness:
         """Start a forward proxy."""
         said: dict[str, object] = {"forward.allow_from": ["192.0.2.0/24", "2001:db8::/32"]}
@@ -41,13 +45,21 @@ class ScenarioTestCase(SynchronousTestCase):
         @param site: settings of its one site, which takes every host and has the usual origin unless they say otherwise.
         @param sites: several in place of it.
         """
-        usual: dict[str, object] = {"host": ["*"], "origins": ["http://198.51.100.1"], "listen": ["192.0.2.1:80"]}
+        usual: dict[str, object] = {
+            "host": ["*"],
+            "origins": ["http://198.51.100.1"],
+            "listen": ["192.0.2.1:80"],
+        }
         said: dict[str, object] = {"site": [{**usual, **one} for one in sites or [site or {}]]}
         said.update(settings or {})
         return self._start(said, plugins, window)
 
-    def _start(self, settings: Mapping[str, object], plugins: Mapping[str, object] | None, window: int) -> Harness:
-        made = Harness(GatewayService, settings, folder=self.mktemp(), plugins=plugins, window=window)
+    def _start(
+        self, settings: Mapping[str, object], plugins: Mapping[str, object] | None, window: int
+    ) -> Harness:
+        made = Harness(
+            GatewayService, settings, folder=self.mktemp(), plugins=plugins, window=window
+        )
         self.addCleanup(made.stop)
         return made
 

@@ -153,10 +153,18 @@ class Play:
                 }
             ]
         self.gateway = Harness(
-            GatewayService, said, folder=folder, plugins={"undecided": self.undecided, "watcher": self.watcher}, window=20000
+            GatewayService,
+            said,
+            folder=folder,
+            plugins={"undecided": self.undecided, "watcher": self.watcher},
+            window=20000,
         )
         self.gateway.network.choose = random.Random(seed).randrange
-        self.origins = [self.gateway.origin(), self.gateway.origin("198.51.100.2"), self.gateway.origin(port=443)]
+        self.origins = [
+            self.gateway.origin(),
+            self.gateway.origin("198.51.100.2"),
+            self.gateway.origin(port=443),
+        ]
         self.clients: list[ScriptedClient] = [self.gateway.client(), self.gateway.client()]
         self.stopping = False
 
@@ -165,7 +173,9 @@ class Play:
         if kind == "time":
             self.gateway.advance((0.3, 4.0, 11.0, 21.0)[what % 4])
         elif kind == "verdict":
-            self.undecided.decide((None, Block("no"), True, Response(200, Fields(), b"page"))[what % 4])
+            self.undecided.decide(
+                (None, Block("no"), True, Response(200, Fields(), b"page"))[what % 4]
+            )
             self.gateway.settle()
         elif kind == "admit":
             self.origins[which % 3].admitting = (True, False, None)[what % 3]
@@ -185,12 +195,20 @@ class Play:
                     what // 32,
                 )
         else:
-            open_ones = [one for origin in self.origins for one in origin.connections if not one.left]
+            open_ones = [
+                one for origin in self.origins for one in origin.connections if not one.left
+            ]
             if open_ones:
                 connection: OriginConnection = open_ones[which % len(open_ones)]
                 self._one_of(
                     [lambda: connection.send(ANSWERED[what % len(ANSWERED)])] * 6
-                    + [connection.reset, connection.close, connection.end, connection.stop_reading, connection.read_on],
+                    + [
+                        connection.reset,
+                        connection.close,
+                        connection.end,
+                        connection.stop_reading,
+                        connection.read_on,
+                    ],
                     what // 32,
                 )
 
@@ -203,7 +221,21 @@ class Play:
 
 
 ACTIONS = st.tuples(
-    st.sampled_from(("client", "client", "client", "origin", "origin", "origin", "time", "verdict", "admit", "connect", "stop")),
+    st.sampled_from(
+        (
+            "client",
+            "client",
+            "client",
+            "origin",
+            "origin",
+            "origin",
+            "time",
+            "verdict",
+            "admit",
+            "connect",
+            "stop",
+        )
+    ),
     st.integers(0, 5),
     st.integers(0, 1023),
 )
@@ -251,4 +283,6 @@ class AnyOrderTests(SynchronousTestCase):
 def _of_plugin(error: BaseException | None) -> bool:
     from gateway.api import PluginError
 
-    return isinstance(error, (PluginError, TimeoutError)) or (isinstance(error, TypeError) and "answered" in str(error))
+    return isinstance(error, (PluginError, TimeoutError)) or (
+        isinstance(error, TypeError) and "answered" in str(error)
+    )

@@ -45,7 +45,9 @@ class DownloadTests(ScenarioTestCase):
         client.stop_reading()
         client.send(request(URL))
         piece = bytes(range(256)) * 64
-        origin.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(*[piece] * 200))
+        origin.send(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(*[piece] * 200)
+        )
         self.assertGreater(origin.connection.unsent, len(piece) * 200 - MOST)
         client.read_on()
         self.assertEqual(client.response().content, piece * 200)

@@ -36,7 +36,9 @@ class BodilessTests(ScenarioTestCase):
     def test_content_behind_a_head(self) -> None:
         """Content that a server sends to a HEAD nevertheless never reaches the client, nor the next answer."""
         gateway = self.forward()
-        origin = gateway.origin(reply=response(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nevil!"))
+        origin = gateway.origin(
+            reply=response(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nevil!")
+        )
         client = gateway.client()
         client.send(request(URL, method=b"HEAD"))
         self.assertNotIn(b"evil", client.received)
@@ -53,7 +55,10 @@ class BodilessTests(ScenarioTestCase):
         for _ in range(2):
             client.send(request(URL, method=b"DELETE"))
         for found in client.responses():
-            self.assertEqual((found.status, found.get("content-length"), found.get("transfer-encoding")), (204, None, None))
+            self.assertEqual(
+                (found.status, found.get("content-length"), found.get("transfer-encoding")),
+                (204, None, None),
+            )
         self.assertEqual(len(origin.connections), 1)
 
     def test_no_content_with_a_length(self) -> None:
@@ -64,16 +69,23 @@ class BodilessTests(ScenarioTestCase):
         client.send(request(URL) + request(URL))
         self.assertEqual([found.status for found in client.responses()], [204, 204])
         self.assertNotIn(b"evil", client.received)
-        self.assertEqual([found.get("content-length") for found in client.responses()], [None, None])
+        self.assertEqual(
+            [found.get("content-length") for found in client.responses()], [None, None]
+        )
         self.assertEqual(len(origin.connections), 2)
 
     def test_not_modified(self) -> None:
         """A 304 keeps the length of what it stands for and has no content."""
         gateway = self.forward()
-        origin = gateway.origin(reply=b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nContent-Length: 500\r\n\r\n')
+        origin = gateway.origin(
+            reply=b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nContent-Length: 500\r\n\r\n'
+        )
         client = gateway.client()
         client.send(request(URL, b'If-None-Match: "x"') + request(URL))
-        self.assertEqual([(found.status, found.get("content-length")) for found in client.responses()], [(304, b"500")] * 2)
+        self.assertEqual(
+            [(found.status, found.get("content-length")) for found in client.responses()],
+            [(304, b"500")] * 2,
+        )
         self.assertEqual(len(origin.connections), 1)
 
     def test_not_modified_without_length(self) -> None:
@@ -83,7 +95,9 @@ class BodilessTests(ScenarioTestCase):
         client = gateway.client()
         client.send(request(URL))
         found = client.response()
-        self.assertEqual((found.get("content-length"), found.get("transfer-encoding")), (None, None))
+        self.assertEqual(
+            (found.get("content-length"), found.get("transfer-encoding")), (None, None)
+        )
         self.assertEqual(client.closed, "")
 
     def test_reset_content(self) -> None:
@@ -92,7 +106,9 @@ class BodilessTests(ScenarioTestCase):
         gateway.origin(reply=response(status=b"205 Reset Content"))
         client = gateway.client()
         client.send(request(URL) + request(URL))
-        self.assertEqual([(found.status, found.content) for found in client.responses()], [(205, b"")] * 2)
+        self.assertEqual(
+            [(found.status, found.content) for found in client.responses()], [(205, b"")] * 2
+        )
 
     def test_empty_content(self) -> None:
         """Content of no length is content all the same: length 0 and no bytes, or the last chunk alone."""
@@ -102,7 +118,9 @@ class BodilessTests(ScenarioTestCase):
         client.send(request(URL))
         origin.reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked()
         client.send(request(URL))
-        self.assertEqual([(found.content, found.complete) for found in client.responses()], [(b"", True)] * 2)
+        self.assertEqual(
+            [(found.content, found.complete) for found in client.responses()], [(b"", True)] * 2
+        )
 
     def test_head_to_our_own_pages(self) -> None:
         """A page of ours in answer to HEAD has its length and no content."""

@@ -18,7 +18,14 @@ class ClientAbortTests(ScenarioTestCase):
         client.reset()
         self.assertEqual(origin.connection.closed, "reset")
         self.assertEqual((gateway.connections, gateway.upstream_connections), (0, 0))
-        self.assertLine(gateway, status=0, outcome="aborted", reason="client", bytes_out=0, upstream="198.51.100.1:80")
+        self.assertLine(
+            gateway,
+            status=0,
+            outcome="aborted",
+            reason="client",
+            bytes_out=0,
+            upstream="198.51.100.1:80",
+        )
 
     def test_in_the_middle_of_the_answer(self) -> None:
         """While content flows: the line has the status and the bytes up to then."""
@@ -29,7 +36,9 @@ class ClientAbortTests(ScenarioTestCase):
         origin.send(response(b"0123456789")[:-5])
         client.reset()
         self.assertEqual(origin.connection.closed, "reset")
-        self.assertLine(gateway, status=200, outcome="aborted", reason="client", bytes_out=len(client.received))
+        self.assertLine(
+            gateway, status=200, outcome="aborted", reason="client", bytes_out=len(client.received)
+        )
 
     def test_while_it_does_not_read(self) -> None:
         """While the origin is held back."""

@@ -125,11 +125,15 @@ class TunnelTests(ScenarioTestCase):
             pair = (client, origin.connection)
             pair[index].reset()
             self.assertEqual(pair[1 - index].closed, "reset")
-            self.assertEqual(gateway.line["notes"], {"tunnel": ("client_reset", "upstream_reset")[index]})
+            self.assertEqual(
+                gateway.line["notes"], {"tunnel": ("client_reset", "upstream_reset")[index]}
+            )
 
     def test_inactivity(self) -> None:
         """A tunnel has its own time limit, and bytes in either direction begin it anew."""
-        gateway = self.forward({"timeouts.tunnel": "60s", "timeouts.inactivity": "5s", "timeouts.client_idle": "5s"})
+        gateway = self.forward(
+            {"timeouts.tunnel": "60s", "timeouts.inactivity": "5s", "timeouts.client_idle": "5s"}
+        )
         origin = gateway.origin(port=443)
         client = gateway.client()
         client.send(ASK)
@@ -150,7 +154,9 @@ class TunnelTests(ScenarioTestCase):
         client = gateway.client()
         client.send(request(b"origin.example.com:25", method=b"CONNECT"))
         next(iter(gateway.network.stations.values())).send(b"220 ready\r\n")  # type: ignore[attr-defined]
-        self.assertEqual(client.received, b"HTTP/1.1 200 Connection established\r\n\r\n220 ready\r\n")
+        self.assertEqual(
+            client.received, b"HTTP/1.1 200 Connection established\r\n\r\n220 ready\r\n"
+        )
 
     def test_after_other_requests(self) -> None:
         """A connection that served requests before can become a tunnel, also when it is pipelined."""
@@ -159,7 +165,9 @@ class TunnelTests(ScenarioTestCase):
         origin = gateway.origin(port=443)
         client = gateway.client()
         client.send(request(b"http://origin.example.com/") + ASK + b"inside")
-        self.assertEqual([found.status for found in client.responses(b"GET", b"CONNECT")], [200, 200])
+        self.assertEqual(
+            [found.status for found in client.responses(b"GET", b"CONNECT")], [200, 200]
+        )
         self.assertEqual(origin.connection.received, b"inside")
 
     def test_http10(self) -> None:
@@ -203,7 +211,12 @@ class RefusalTests(ScenarioTestCase):
         self.assertEqual((found.status, found.complete), (502, True))
         self.assertIn(b"html", found.content)
         self.assertLine(
-            gateway, method="CONNECT", status=502, outcome="failed", reason="refused", bytes_out=len(client.received)
+            gateway,
+            method="CONNECT",
+            status=502,
+            outcome="failed",
+            reason="refused",
+            bytes_out=len(client.received),
         )
 
     def test_unknown_name(self) -> None:
@@ -229,13 +242,22 @@ class RefusalTests(ScenarioTestCase):
         gateway = self.forward()
         origin = gateway.origin(reply=response(b"secret"))
         client = gateway.client()
-        client.send(request(b"origin.example.com:22", method=b"CONNECT") + request(b"http://origin.example.com/"))
+        client.send(
+            request(b"origin.example.com:22", method=b"CONNECT")
+            + request(b"http://origin.example.com/")
+        )
         self.assertEqual(client.responses()[0].status, 403)
         self.assertEqual(origin.connections, [])
 
     def test_malformed(self) -> None:
         """A target that is no authority with a port is malformed."""
-        for target in (b"origin.example.com", b"http://origin.example.com/", b"origin.example.com:0", b":443", b"a b:443"):
+        for target in (
+            b"origin.example.com",
+            b"http://origin.example.com/",
+            b"origin.example.com:0",
+            b":443",
+            b"a b:443",
+        ):
             gateway = self.forward()
             client = gateway.client()
             client.send(b"CONNECT " + target + b" HTTP/1.1\r\nHost: origin.example.com\r\n\r\n")

@@ -15,7 +15,9 @@ class ClientSideTests(ScenarioTestCase):
         origin = gateway.origin(reply=response(b"abc"))
         client = gateway.client()
         client.send(request(URL, b"Connection: close"))
-        self.assertEqual((client.response().content, client.response().get("connection")), (b"abc", b"close"))
+        self.assertEqual(
+            (client.response().content, client.response().get("connection")), (b"abc", b"close")
+        )
         self.assertEqual(client.closed, "fin")
         self.assertEqual(origin.connection.closed, "")
 
@@ -76,7 +78,10 @@ class OriginSideTests(ScenarioTestCase):
     def test_not_shared_between_destinations(self) -> None:
         """But only for the same host and port."""
         gateway = self.forward()
-        origin, other = gateway.origin(reply=response()), gateway.origin(port=8000, reply=response())
+        origin, other = (
+            gateway.origin(reply=response()),
+            gateway.origin(port=8000, reply=response()),
+        )
         client = gateway.client()
         client.send(request(URL) + request(b"http://origin.example.com:8000/"))
         gateway.names.known["alias.example.com"] = ("198.51.100.1",)

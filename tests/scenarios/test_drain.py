@@ -31,7 +31,9 @@ class DrainTests(ScenarioTestCase):
         gateway.advance(10.0)
         self.assertFalse(stopped.called)
         origin.send(response(b"abc"))
-        self.assertEqual((client.response().content, client.response().get("connection")), (b"abc", b"close"))
+        self.assertEqual(
+            (client.response().content, client.response().get("connection")), (b"abc", b"close")
+        )
         self.assertEqual(client.closed, "fin")
         gateway.advance(0.2)
         self.assertTrue(stopped.called)
@@ -68,7 +70,9 @@ class DrainTests(ScenarioTestCase):
         client.send(request(URL) * 3)
         gateway.begin_stop()
         origin.send(response(b"abc"))
-        self.assertEqual((len(client.responses()), len(origin.requests), client.closed), (1, 1, "fin"))
+        self.assertEqual(
+            (len(client.responses()), len(origin.requests), client.closed), (1, 1, "fin")
+        )
 
     def test_time_is_up(self) -> None:
         """What has not ended after the drain time is broken off."""

@@ -5,7 +5,12 @@ from __future__ import annotations
 from gateway.testing.peers import request, response
 from tests.scenarios.support import URL, ScenarioTestCase
 
-CLAIMS = (b"X-Forwarded-For: 203.0.113.99", b"X-Forwarded-Proto: https", b"X-Real-IP: 203.0.113.99", b"Forwarded: for=203.0.113.99")
+CLAIMS = (
+    b"X-Forwarded-For: 203.0.113.99",
+    b"X-Forwarded-Proto: https",
+    b"X-Real-IP: 203.0.113.99",
+    b"Forwarded: for=203.0.113.99",
+)
 
 
 class ReverseTests(ScenarioTestCase):
@@ -22,7 +27,10 @@ class ReverseTests(ScenarioTestCase):
 
     def test_forwarded(self) -> None:
         """Forwarded is written too where C{network.forwarded} says so, and not by default."""
-        for said, found in ((False, []), (True, [b"for=192.0.2.7;host=www.example.com;proto=http"])):
+        for said, found in (
+            (False, []),
+            (True, [b"for=192.0.2.7;host=www.example.com;proto=http"]),
+        ):
             gateway = self.reverse(settings={"network.forwarded": said})
             origin = gateway.origin(reply=response())
             gateway.client().send(request(b"/", b"Host: www.example.com"))
@@ -41,8 +49,12 @@ class ReverseTests(ScenarioTestCase):
         """A trusted proxy's chain is continued, and its client is ours for the log."""
         gateway = self.reverse(settings={"network.trusted_proxies": ["192.0.2.7"]})
         origin = gateway.origin(reply=response())
-        gateway.client().send(request(b"/", b"X-Forwarded-For: 10.0.0.9, 203.0.113.50", b"X-Forwarded-Proto: https"))
-        self.assertEqual(origin.request.all("x-forwarded-for"), [b"10.0.0.9, 203.0.113.50, 192.0.2.7"])
+        gateway.client().send(
+            request(b"/", b"X-Forwarded-For: 10.0.0.9, 203.0.113.50", b"X-Forwarded-Proto: https")
+        )
+        self.assertEqual(
+            origin.request.all("x-forwarded-for"), [b"10.0.0.9, 203.0.113.50, 192.0.2.7"]
+        )
         self.assertEqual(origin.request.all("x-forwarded-proto"), [b"https"])
         self.assertLine(gateway, client="203.0.113.50")
 
@@ -50,9 +62,12 @@ class ReverseTests(ScenarioTestCase):
         """So it is with Forwarded."""
         gateway = self.reverse(settings={"network.trusted_proxies": ["192.0.2.7"]})
         origin = gateway.origin(reply=response())
-        gateway.client().send(request(b"/", b"Host: a.example.com", b'Forwarded: for="[2001:db8::9]:4711"'))
+        gateway.client().send(
+            request(b"/", b"Host: a.example.com", b'Forwarded: for="[2001:db8::9]:4711"')
+        )
         self.assertEqual(
-            origin.request.all("forwarded"), [b'for="[2001:db8::9]:4711", for=192.0.2.7;host=a.example.com;proto=http']
+            origin.request.all("forwarded"),
+            [b'for="[2001:db8::9]:4711", for=192.0.2.7;host=a.example.com;proto=http'],
         )
         self.assertLine(gateway, client="2001:db8::9")
 
@@ -63,14 +78,18 @@ class ReverseTests(ScenarioTestCase):
         client = gateway.client()
         for lines in ((b"X-Forwarded-For: 203.0.113.1",), (b"X-Forwarded-For: 203.0.113.2",), ()):
             client.send(request(b"/", *lines))
-        self.assertEqual([line["client"] for line in gateway.log], ["203.0.113.1", "203.0.113.2", "192.0.2.7"])
+        self.assertEqual(
+            [line["client"] for line in gateway.log], ["203.0.113.1", "203.0.113.2", "192.0.2.7"]
+        )
 
     def test_delete(self) -> None:
         """With delete the origin learns nothing."""
         gateway = self.reverse({"xff": "delete"})
         origin = gateway.origin(reply=response())
         gateway.client().send(request(b"/", *CLAIMS))
-        self.assertEqual([name for name in origin.request.names if b"forward" in name or b"real" in name], [])
+        self.assertEqual(
+            [name for name in origin.request.names if b"forward" in name or b"real" in name], []
+        )
 
     def test_keep(self) -> None:
         """With keep it learns what the client says, and no more."""
@@ -83,13 +102,18 @@ class ReverseTests(ScenarioTestCase):
     def test_by_site(self) -> None:
         """Two sites on one connection keep their own rules."""
         gateway = self.reverse(
-            sites=[{"host": ["a.example.com"], "xff": "delete"}, {"host": ["b.example.com"], "xff": "append"}]
+            sites=[
+                {"host": ["a.example.com"], "xff": "delete"},
+                {"host": ["b.example.com"], "xff": "append"},
+            ]
         )
         origin = gateway.origin(reply=response())
         client = gateway.client()
         for host in (b"a", b"b", b"a"):
             client.send(request(b"/", b"Host: %b.example.com" % host))
-        self.assertEqual([found.all("x-forwarded-for") for found in origin.requests], [[], [b"192.0.2.7"], []])
+        self.assertEqual(
+            [found.all("x-forwarded-for") for found in origin.requests], [[], [b"192.0.2.7"], []]
+        )
 
     def test_request_id(self) -> None:
         """The origin gets the transaction's id, whatever the client calls its request."""

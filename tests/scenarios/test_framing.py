@@ -33,14 +33,18 @@ class RequestTests(ScenarioTestCase):
         client.send(request(URL, method=b"POST"))
         client.send(request(URL, method=b"POST", content=b""))
         client.send(request(URL, CHUNKED, method=b"POST") + chunked())
-        self.assertEqual([found.framing for found in origin.requests], ["none", "length", "chunked"])
+        self.assertEqual(
+            [found.framing for found in origin.requests], ["none", "length", "chunked"]
+        )
         self.assertEqual([found.content for found in origin.requests], [b""] * 3)
 
     def test_chunk_extensions(self) -> None:
         """Chunk extensions end here."""
         gateway = self.forward()
         origin = gateway.origin(reply=response())
-        gateway.client().send(request(URL, CHUNKED, method=b"POST") + b'3;a="b"\r\nabc\r\n0;last\r\n\r\n')
+        gateway.client().send(
+            request(URL, CHUNKED, method=b"POST") + b'3;a="b"\r\nabc\r\n0;last\r\n\r\n'
+        )
         self.assertEqual(origin.request.content, b"abc")
         self.assertNotIn(b";", origin.request.raw.partition(b"\r\n\r\n")[2])
 
@@ -64,7 +68,9 @@ class RequestTests(ScenarioTestCase):
         client.send(request(URL, CHUNKED, method=b"POST", content=chunked(b"abc")))
         self.assertEqual((client.response().status, client.closed), (400, "fin"))
         self.assertEqual(origin.connections, [])
-        self.assertLine(gateway, status=400, outcome="failed", reason="bad_request", url="error:invalid-request")
+        self.assertLine(
+            gateway, status=400, outcome="failed", reason="bad_request", url="error:invalid-request"
+        )
 
     def test_get_with_content(self) -> None:
         """Content of a GET means nothing and goes on nevertheless."""
@@ -100,10 +106,14 @@ class ResponseTests(ScenarioTestCase):
     def test_chunked(self) -> None:
         """Chunks stay chunks."""
         gateway = self.forward()
-        gateway.origin(reply=b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n" + chunked(b"abc", b"def"))
+        gateway.origin(
+            reply=b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n" + chunked(b"abc", b"def")
+        )
         client = gateway.client()
         client.send(request(URL))
-        self.assertEqual((client.response().framing, client.response().content), ("chunked", b"abcdef"))
+        self.assertEqual(
+            (client.response().framing, client.response().content), ("chunked", b"abcdef")
+        )
 
     def test_cut_anywhere(self) -> None:
         """Where the bytes are cut makes no difference."""
@@ -120,7 +130,11 @@ class ResponseTests(ScenarioTestCase):
                 origin.send(whole[:cut])
                 origin.send(whole[cut:])
                 origin.connection.end()
-                self.assertEqual((client.response().content, client.response().complete), (b"0123456789", True), cut)
+                self.assertEqual(
+                    (client.response().content, client.response().complete),
+                    (b"0123456789", True),
+                    cut,
+                )
 
     def test_sent_at_once(self) -> None:
         """Head and each piece come as soon as they are there."""
@@ -138,7 +152,13 @@ class ResponseTests(ScenarioTestCase):
     def test_large(self) -> None:
         """Content of many reads comes whole."""
         content = bytes(range(256)) * 8000
-        for reply in (response(content), b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n" + chunked(content[:70000], content[70000:])):
+        for reply in (
+            response(content),
+            b"HTTP/1.1 200 OK\r\n"
+            + CHUNKED
+            + b"\r\n\r\n"
+            + chunked(content[:70000], content[70000:]),
+        ):
             gateway = self.forward()
             gateway.origin(reply=reply)
             client = gateway.client()

@@ -11,7 +11,11 @@ class GuardTests(ScenarioTestCase):
 
     def _refused(self, settings: dict[str, object] | None = None, **names: tuple[str, ...]) -> None:
         gateway = self.forward(settings)
-        origins = [gateway.origin(address, reply=response(b"secret")) for found in names.values() for address in found]
+        origins = [
+            gateway.origin(address, reply=response(b"secret"))
+            for found in names.values()
+            for address in found
+        ]
         for name, found in names.items():
             gateway.names.known[f"{name}.example.com"] = found
             client = gateway.client()
@@ -24,7 +28,12 @@ class GuardTests(ScenarioTestCase):
     def test_built_in(self) -> None:
         """Loopback, link-local and their like are refused though a name stands for them."""
         self._refused(
-            a=("127.0.0.1",), b=("127.8.8.8",), c=("169.254.169.254",), d=("0.0.0.0",), e=("::1",), f=("::ffff:127.0.0.1",)
+            a=("127.0.0.1",),
+            b=("127.8.8.8",),
+            c=("169.254.169.254",),
+            d=("0.0.0.0",),
+            e=("::1",),
+            f=("::ffff:127.0.0.1",),
         )
 
     def test_literal(self) -> None:
@@ -138,6 +147,8 @@ class ClientTests(ScenarioTestCase):
 
     def test_listener_limit(self) -> None:
         """So are those over the limit of one listener."""
-        gateway = self.forward({"forward.listen": [{"address": "127.0.0.1:8080", "max_connections": 1}]})
+        gateway = self.forward(
+            {"forward.listen": [{"address": "127.0.0.1:8080", "max_connections": 1}]}
+        )
         first = gateway.client()
         self.assertEqual((gateway.client().closed, first.closed), ("fin", ""))

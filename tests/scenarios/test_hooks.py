@@ -7,7 +7,17 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gateway.api import Allow, Block, Challenge, Identity, Respond, Response, Route, Stored, Validator
+from gateway.api import (
+    Allow,
+    Block,
+    Challenge,
+    Identity,
+    Respond,
+    Response,
+    Route,
+    Stored,
+    Validator,
+)
 from gateway.message.fields import Fields
 from gateway.testing.harness import Harness
 from gateway.testing.peers import ScriptedClient, ScriptedOrigin, chunked, request, response
@@ -44,7 +54,9 @@ def failing(*args: object) -> Any:
 class HookTestCase(ScenarioTestCase):
     """Tests with a plugin."""
 
-    def started(self, plugin: Base, *, kept: bool = False, **settings: object) -> tuple[Harness, ScriptedOrigin, ScriptedClient]:
+    def started(
+        self, plugin: Base, *, kept: bool = False, **settings: object
+    ) -> tuple[Harness, ScriptedOrigin, ScriptedClient]:
         """
         Start a forward proxy with a plugin, an origin and a client.
 
@@ -62,7 +74,9 @@ class HookTestCase(ScenarioTestCase):
             plugin.asked.clear()
         return gateway, origin, client
 
-    def assertRefused(self, gateway: Harness, client: ScriptedClient, expected: int, **columns: object) -> None:
+    def assertRefused(
+        self, gateway: Harness, client: ScriptedClient, expected: int, **columns: object
+    ) -> None:
         """The last transaction was refused with this status."""
         gateway.settle()
         self.assertEqual(client.response().status, expected)
@@ -98,13 +112,17 @@ class SecurityTests(HookTestCase):
         for kind in (OnAuthenticate, OnRequest, OnRoute):
             for kept in (False, True):
                 waiting: Deferred[Any] = Deferred()
-                gateway, origin, client = self.started(kind(lambda *args, found=waiting: found), kept=kept)
+                gateway, origin, client = self.started(
+                    kind(lambda *args, found=waiting: found), kept=kept
+                )
                 before = len(origin.requests)
                 client.send(request(URL))
                 self.assertEqual(client.received, b"")
                 waiting.errback(ZeroDivisionError("later"))
                 gateway.settle()
-                self.assertRefused(gateway, client, 502 if kind is OnRoute else 503, outcome="failed")
+                self.assertRefused(
+                    gateway, client, 502 if kind is OnRoute else 503, outcome="failed"
+                )
                 self.assertEqual(len(origin.requests), before)
                 self.assertGreater(len(self.flushLoggedErrors()), 0)
 
@@ -113,7 +131,13 @@ class SecurityTests(HookTestCase):
         for kind in (OnAuthenticate, OnRequest, OnRoute):
             gateway, origin, client = self.started(kind(lambda *args: True))
             client.send(request(URL))
-            self.assertRefused(gateway, client, 502 if kind is OnRoute else 503, outcome="failed", reason="plugin_error")
+            self.assertRefused(
+                gateway,
+                client,
+                502 if kind is OnRoute else 503,
+                outcome="failed",
+                reason="plugin_error",
+            )
             self.assertEqual(origin.connections, [])
             self.assertGreater(len(self.flushLoggedErrors()), 0)
 
@@ -122,7 +146,9 @@ class SecurityTests(HookTestCase):
         for kept in (False, True):
             cancelled: list[object] = []
             plugin = OnRequest(lambda txn, seen=cancelled: Deferred(seen.append))
-            gateway, origin, client = self.started(plugin, kept=kept, **{"plugins.test": {"budget": "3s"}})
+            gateway, origin, client = self.started(
+                plugin, kept=kept, **{"plugins.test": {"budget": "3s"}}
+            )
             before = len(origin.requests)
             client.send(request(URL))
             gateway.advance(2.5)
@@ -134,7 +160,9 @@ class SecurityTests(HookTestCase):
 
     def test_fails_open_where_the_configuration_says_so(self) -> None:
         """Only the configuration can let requests pass a failing plugin."""
-        gateway, origin, client = self.started(OnRequest(failing), **{"plugins.test": {"fail": "open"}})
+        gateway, origin, client = self.started(
+            OnRequest(failing), **{"plugins.test": {"fail": "open"}}
+        )
         origin.reply = response(b"ok")
         client.send(request(URL))
         self.assertEqual(client.response().status, 200)
@@ -192,7 +220,9 @@ class ClientConnectedTests(HookTestCase):
             self.assertEqual((client.received, origin.connections), (b"", []))
             waiting.callback(answer)
             gateway.settle()
-            self.assertEqual([found.status for found in client.responses()], [status] if status else [])
+            self.assertEqual(
+                [found.status for found in client.responses()], [status] if status else []
+            )
             self.assertEqual(client.closed, "" if status else "reset")
 
     def test_failing_later(self) -> None:
@@ -264,16 +294,23 @@ class AuthenticateTests(HookTestCase):
 
     def test_challenge(self) -> None:
         """A challenge is 407 to a proxy's client, with every way; the connection is kept for the answer."""
-        gateway, origin, client = self.started(OnAuthenticate(lambda txn: Challenge(("Negotiate", 'Basic realm="x"'))))
+        gateway, origin, client = self.started(
+            OnAuthenticate(lambda txn: Challenge(("Negotiate", 'Basic realm="x"')))
+        )
         client.send(request(URL) + request(URL))
         for found in client.responses():
-            self.assertEqual((found.status, found.all("proxy-authenticate")), (407, [b"Negotiate", b'Basic realm="x"']))
+            self.assertEqual(
+                (found.status, found.all("proxy-authenticate")),
+                (407, [b"Negotiate", b'Basic realm="x"']),
+            )
         self.assertEqual((len(client.responses()), client.closed, origin.connections), (2, "", []))
         self.assertEqual([line["outcome"] for line in gateway.log], ["refused"] * 2)
 
     def test_challenge_of_a_site(self) -> None:
         """And 401 to a site's."""
-        gateway = self.reverse(plugins={"test": OnAuthenticate(lambda txn: Challenge(('Basic realm="x"',)))})
+        gateway = self.reverse(
+            plugins={"test": OnAuthenticate(lambda txn: Challenge(('Basic realm="x"',)))}
+        )
         client = gateway.client()
         client.send(request(b"/"))
         found = client.response()
@@ -282,7 +319,9 @@ class AuthenticateTests(HookTestCase):
     def test_credentials_are_there(self) -> None:
         """A plugin sees Proxy-Authorization though no origin does."""
         seen: list[str | None] = []
-        plugin = OnAuthenticate(lambda txn: seen.append(txn.request.fields.get("proxy-authorization")))
+        plugin = OnAuthenticate(
+            lambda txn: seen.append(txn.request.fields.get("proxy-authorization"))
+        )
         _, origin, client = self.started(plugin)
         client.send(request(URL, b"Proxy-Authorization: Basic Zm9v"))
         self.assertEqual((seen, origin.request.get("proxy-authorization")), (["Basic Zm9v"], None))
@@ -302,7 +341,9 @@ class RequestHeadersTests(HookTestCase):
     def test_block(self) -> None:
         """A block is its page with its status; the origin never sees the request."""
         for kept in (False, True):
-            gateway, origin, client = self.started(OnRequest(lambda txn: Block("listed", category="bad", status=451)), kept=kept)
+            gateway, origin, client = self.started(
+                OnRequest(lambda txn: Block("listed", category="bad", status=451)), kept=kept
+            )
             before = len(origin.requests)
             client.send(request(URL))
             self.assertRefused(gateway, client, 451, outcome="refused", reason="bad")
@@ -314,7 +355,9 @@ class RequestHeadersTests(HookTestCase):
         for answer, status in ((None, 200), (Allow("fine"), 200), (NO, 403)):
             for kept in (False, True):
                 waiting: Deferred[Any] = Deferred()
-                gateway, origin, client = self.started(OnRequest(lambda txn, found=waiting: found), kept=kept)
+                gateway, origin, client = self.started(
+                    OnRequest(lambda txn, found=waiting: found), kept=kept
+                )
                 before = len(origin.requests)
                 client.send(request(URL))
                 self.assertEqual(len(origin.requests), before)
@@ -353,7 +396,9 @@ class RequestHeadersTests(HookTestCase):
         """A client that leaves while the plugin thinks takes the question with it."""
         for kept in (False, True):
             cancelled: list[object] = []
-            gateway, origin, client = self.started(OnRequest(lambda txn, seen=cancelled: Deferred(seen.append)), kept=kept)
+            gateway, origin, client = self.started(
+                OnRequest(lambda txn, seen=cancelled: Deferred(seen.append)), kept=kept
+            )
             before = len(origin.requests)
             client.send(request(URL))
             client.reset()
@@ -367,15 +412,23 @@ class RequestHeadersTests(HookTestCase):
         for kept in (False, True):
             gateway, _, client = self.started(OnRequest(lambda txn: Respond(answer)), kept=kept)
             client.send(request(URL) + request(URL))
-            self.assertEqual([(found.status, found.content) for found in client.responses()], [(302, b"this way")] * 2)
+            self.assertEqual(
+                [(found.status, found.content) for found in client.responses()],
+                [(302, b"this way")] * 2,
+            )
             self.assertEqual(client.responses()[0].get("location"), b"http://login.example.com/")
             self.assertEqual(gateway.log[-1]["outcome"], "refused")
 
     def test_not_modified(self) -> None:
         """A 304 made here says nothing of a length it does not know (RFC 9110 section 8.6)."""
-        _, _, client = self.started(OnRequest(lambda txn: Respond(Response(304, Fields([b'ETag: "x"'])))))
+        _, _, client = self.started(
+            OnRequest(lambda txn: Respond(Response(304, Fields([b'ETag: "x"']))))
+        )
         client.send(request(URL) + request(URL))
-        self.assertEqual([(found.status, found.get("content-length")) for found in client.responses()], [(304, None)] * 2)
+        self.assertEqual(
+            [(found.status, found.get("content-length")) for found in client.responses()],
+            [(304, None)] * 2,
+        )
 
     def test_changed_fields(self) -> None:
         """What a plugin does to the request's fields the origin gets, each time."""
@@ -389,7 +442,10 @@ class RequestHeadersTests(HookTestCase):
             for _ in range(2):
                 client.send(request(URL, b"X-Removed: yes", b"X-Kept: yes"))
                 found = origin.requests[-1]
-                self.assertEqual((found.get("x-added"), found.get("x-removed"), found.get("x-kept")), (b"by a plugin", None, b"yes"))
+                self.assertEqual(
+                    (found.get("x-added"), found.get("x-removed"), found.get("x-kept")),
+                    (b"by a plugin", None, b"yes"),
+                )
                 origin.send(response())
 
     def test_changes_of_one_request(self) -> None:
@@ -411,16 +467,23 @@ class RequestHeadersTests(HookTestCase):
         """Plugins are asked in the configured order, up to the first verdict."""
         first, second = OnRequest(lambda txn: NO), OnRequest()
         second.name = "second"
-        gateway = self.forward({"plugins.enabled": ["test", "second", "upload_limit"]}, plugins={"test": first, "second": second})
+        gateway = self.forward(
+            {"plugins.enabled": ["test", "second", "upload_limit"]},
+            plugins={"test": first, "second": second},
+        )
         client = gateway.client()
         client.send(request(URL))
-        self.assertEqual((client.response().status, len(first.asked), len(second.asked)), (403, 1, 0))
+        self.assertEqual(
+            (client.response().status, len(first.asked), len(second.asked)), (403, 1, 0)
+        )
 
     def test_refused_upload(self) -> None:
         """Content of a refused request is not waited for, and is no request."""
         _, origin, client = self.started(OnRequest(lambda txn: NO))
         client.send(request(URL, b"Content-Length: 1000", method=b"POST") + request(URL) * 3)
-        self.assertEqual((len(client.responses()), client.closed, origin.connections), (1, "fin", []))
+        self.assertEqual(
+            (len(client.responses()), client.closed, origin.connections), (1, "fin", [])
+        )
         self.assertEqual(client.response().get("connection"), b"close")
 
 
@@ -429,10 +492,17 @@ class FilterTests(HookTestCase):
 
     def test_request(self) -> None:
         """A filter that keeps the length keeps the framing; any other makes chunks."""
-        for made, framing, content in ((Upper, "length", b"ABC"), (Doubled, "chunked", b"abcabc!"), (Held, "chunked", b"abc")):
+        for made, framing, content in (
+            (Upper, "length", b"ABC"),
+            (Doubled, "chunked", b"abcabc!"),
+            (Held, "chunked", b"abc"),
+        ):
             _, origin, client = self.started(OnRequestContent(lambda txn, made=made: made()))
             client.send(request(URL, method=b"POST", content=b"abc"))
-            self.assertEqual((origin.request.framing, origin.request.content, origin.request.complete), (framing, content, True))
+            self.assertEqual(
+                (origin.request.framing, origin.request.content, origin.request.complete),
+                (framing, content, True),
+            )
             origin.send(response())
 
     def test_response(self) -> None:
@@ -445,7 +515,9 @@ class FilterTests(HookTestCase):
             for whole, framing in answers:
                 for cut in (0, 10, len(whole) - 1):
                     for kept in (False, True):
-                        _, origin, client = self.started(OnResponseContent(lambda txn, made=made: made()), kept=kept)
+                        _, origin, client = self.started(
+                            OnResponseContent(lambda txn, made=made: made()), kept=kept
+                        )
                         client.send(request(URL))
                         origin.send(whole[:cut])
                         origin.send(whole[cut:])
@@ -460,9 +532,15 @@ class FilterTests(HookTestCase):
 
     def test_several(self) -> None:
         """Several filters work in the configured order."""
-        first, second = OnResponseContent(lambda txn: Upper()), OnResponseContent(lambda txn: Doubled())
+        first, second = (
+            OnResponseContent(lambda txn: Upper()),
+            OnResponseContent(lambda txn: Doubled()),
+        )
         second.name = "second"
-        gateway = self.forward({"plugins.enabled": ["test", "second", "upload_limit"]}, plugins={"test": first, "second": second})
+        gateway = self.forward(
+            {"plugins.enabled": ["test", "second", "upload_limit"]},
+            plugins={"test": first, "second": second},
+        )
         gateway.origin(reply=response(b"abc"))
         client = gateway.client()
         client.send(request(URL))
@@ -484,8 +562,13 @@ class FilterTests(HookTestCase):
         """Trailers pass behind filtered content."""
         _, origin, client = self.started(OnResponseContent(lambda txn: Upper()))
         client.send(request(URL))
-        origin.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"abc", trailers=[b"X-Sum: 1"]))
-        self.assertEqual((client.response().content, client.response().trailers), (b"ABC", [(b"x-sum", b"1")]))
+        origin.send(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + chunked(b"abc", trailers=[b"X-Sum: 1"])
+        )
+        self.assertEqual(
+            (client.response().content, client.response().trailers), (b"ABC", [(b"x-sum", b"1")])
+        )
 
     def test_refused_upload(self) -> None:
         """Refused content never makes a complete request; the client gets the block's page."""
@@ -499,7 +582,9 @@ class FilterTests(HookTestCase):
     def test_refused_upload_at_once(self) -> None:
         """If it is there before the origin is asked, the origin is not asked."""
         for kept in (False, True):
-            gateway, origin, client = self.started(OnRequestContent(lambda txn: RefusesWord(b"virus")), kept=kept)
+            gateway, origin, client = self.started(
+                OnRequestContent(lambda txn: RefusesWord(b"virus")), kept=kept
+            )
             before = len(origin.requests)
             client.send(request(URL, method=b"POST", content=b"a virus"))
             self.assertRefused(gateway, client, 403, outcome="refused", reason="words")
@@ -517,19 +602,25 @@ class FilterTests(HookTestCase):
         """Refused content of an answer that has begun is cut off; of one that has not, it is a page."""
         whole = response(b"fine so far and then a virus")
         for kept in (False, True):
-            gateway, origin, client = self.started(OnResponseContent(lambda txn: RefusesWord(b"virus")), kept=kept)
+            gateway, origin, client = self.started(
+                OnResponseContent(lambda txn: RefusesWord(b"virus")), kept=kept
+            )
             client.send(request(URL))
             origin.send(whole[:-10])
             origin.send(whole[-10:])
             self.assertFalse(client.response().complete)
             self.assertNotEqual(client.closed, "")
             self.assertNotIn(b"virus", client.received)
-            self.assertEqual((gateway.log[-1]["outcome"], gateway.log[-1]["reason"]), ("refused", "words"))
+            self.assertEqual(
+                (gateway.log[-1]["outcome"], gateway.log[-1]["reason"]), ("refused", "words")
+            )
 
     def test_refused_response_at_once(self) -> None:
         """What is refused before the head went out gets the page."""
         for kept in (False, True):
-            gateway, origin, client = self.started(OnResponseContent(lambda txn: RefusesWord(b"virus")), kept=kept)
+            gateway, origin, client = self.started(
+                OnResponseContent(lambda txn: RefusesWord(b"virus")), kept=kept
+            )
             client.send(request(URL))
             origin.send(response(b"a virus"))
             self.assertRefused(gateway, client, 403, outcome="refused", reason="words")
@@ -567,15 +658,24 @@ class FilterTests(HookTestCase):
         """So it is with one on the answer."""
         for kept in (False, True):
             for cut in (20, -1, -3):
-                gateway, origin, client = self.started(OnResponseContent(lambda txn: Raises()), kept=kept)
+                gateway, origin, client = self.started(
+                    OnResponseContent(lambda txn: Raises()), kept=kept
+                )
                 client.send(request(URL))
                 whole = response(b"abc")
                 origin.send(whole[:cut])
                 origin.send(whole[cut:])
                 self.assertGreater(len(self.flushLoggedErrors()), 0)
                 self.assertNotIn(b"abc", client.received)
-                self.assertFalse(client.responses() and client.responses()[0].status == 200 and client.responses()[0].complete)
-                self.assertEqual((gateway.log[-1]["outcome"], gateway.log[-1]["reason"]), ("failed", "plugin_error"))
+                self.assertFalse(
+                    client.responses()
+                    and client.responses()[0].status == 200
+                    and client.responses()[0].complete
+                )
+                self.assertEqual(
+                    (gateway.log[-1]["outcome"], gateway.log[-1]["reason"]),
+                    ("failed", "plugin_error"),
+                )
 
 
 class LookUpTests(HookTestCase):
@@ -603,7 +703,9 @@ class LookUpTests(HookTestCase):
         class Both(OnLookUp, OnResponse):
             pass
 
-        plugin = Both(lambda txn: Stored(Response(200, Fields(), b"secret")) if txn.response is None else NO)
+        plugin = Both(
+            lambda txn: Stored(Response(200, Fields(), b"secret")) if txn.response is None else NO
+        )
         _, _, client = self.started(plugin)
         client.send(request(URL))
         self.assertEqual(client.response().status, 403)
@@ -611,7 +713,9 @@ class LookUpTests(HookTestCase):
 
     def test_validator(self) -> None:
         """A validator is added to the request."""
-        gateway, origin, client = self.started(OnLookUp(lambda txn: Validator({"If-None-Match": '"x"'})))
+        gateway, origin, client = self.started(
+            OnLookUp(lambda txn: Validator({"If-None-Match": '"x"'}))
+        )
         client.send(request(URL))
         self.assertEqual(origin.request.get("if-none-match"), b'"x"')
         origin.send(response())
@@ -656,15 +760,22 @@ class RouteTests(HookTestCase):
 
     def test_origin(self) -> None:
         """Or to another origin than the target says, which gets the target's name."""
-        gateway, _, client = self.started(OnRoute(lambda txn: Route("origin", "198.51.100.77", 8000)))
+        gateway, _, client = self.started(
+            OnRoute(lambda txn: Route("origin", "198.51.100.77", 8000))
+        )
         other = gateway.origin("198.51.100.77", 8000, reply=response(b"ok"))
         client.send(request(URL))
-        self.assertEqual((other.request.target, other.request.get("host")), (b"/", b"origin.example.com"))
+        self.assertEqual(
+            (other.request.target, other.request.get("host")), (b"/", b"origin.example.com")
+        )
         self.assertLine(gateway, route="origin", upstream="198.51.100.77:8000")
 
     def test_direct(self) -> None:
         """Or directly, though a rule has a parent for it."""
-        gateway = self.forward({"forward.parent": [{"url": "http://203.0.113.8:3128"}]}, plugins={"test": OnRoute(lambda txn: Route("direct"))})
+        gateway = self.forward(
+            {"forward.parent": [{"url": "http://203.0.113.8:3128"}]},
+            plugins={"test": OnRoute(lambda txn: Route("direct"))},
+        )
         gateway.origin(reply=response(b"ok"))
         client = gateway.client()
         client.send(request(URL))
@@ -689,7 +800,9 @@ class RouteTests(HookTestCase):
 
     def test_site(self) -> None:
         """A site's requests go to its own origins: a plugin that says otherwise is a fault of ours."""
-        gateway = self.reverse(plugins={"test": OnRoute(lambda txn: Route("origin", "198.51.100.77", 8000))})
+        gateway = self.reverse(
+            plugins={"test": OnRoute(lambda txn: Route("origin", "198.51.100.77", 8000))}
+        )
         origin = gateway.origin(reply=response(b"ok"))
         client = gateway.client()
         client.send(request(b"/"))
@@ -714,13 +827,17 @@ class UpstreamConnectedTests(HookTestCase):
         self.assertRefused(gateway, client, 403, outcome="refused", reason="test")
         self.assertEqual((origin.connection.received, origin.connection.closed), (b"", "reset"))
         (server,) = plugin.asked
-        self.assertEqual((server.host, server.address, server.port), ("origin.example.com", "198.51.100.1", 80))
+        self.assertEqual(
+            (server.host, server.address, server.port), ("origin.example.com", "198.51.100.1", 80)
+        )
 
     def test_later(self) -> None:
         """Until it has said something nothing is sent."""
         for answer, status in ((None, 200), (NO, 403)):
             waiting: Deferred[Any] = Deferred()
-            gateway, origin, client = self.started(OnUpstream(lambda txn, server, found=waiting: found))
+            gateway, origin, client = self.started(
+                OnUpstream(lambda txn, server, found=waiting: found)
+            )
             client.send(request(URL))
             self.assertEqual(origin.connection.received, b"")
             origin.reply = response(b"ok")
@@ -770,11 +887,22 @@ class ResponseHeadersTests(HookTestCase):
     def test_block(self) -> None:
         """A refused answer is replaced by a page; nothing of it reaches the client."""
         for kept in (False, True):
-            for answer in (response(b"secret"), response(b"secret")[:-1], b"HTTP/1.1 200 OK\r\n\r\nsecret"):
+            for answer in (
+                response(b"secret"),
+                response(b"secret")[:-1],
+                b"HTTP/1.1 200 OK\r\n\r\nsecret",
+            ):
                 gateway, origin, client = self.started(OnResponse(lambda txn: NO), kept=kept)
                 client.send(request(URL))
                 origin.send(answer)
-                self.assertRefused(gateway, client, 403, outcome="refused", reason="test", upstream="198.51.100.1:80")
+                self.assertRefused(
+                    gateway,
+                    client,
+                    403,
+                    outcome="refused",
+                    reason="test",
+                    upstream="198.51.100.1:80",
+                )
                 self.assertNotIn(b"secre", client.received)
                 client.send(request(URL, method=b"HEAD"))
                 self.assertEqual(len(origin.requests), 2 + kept)
@@ -786,7 +914,9 @@ class ResponseHeadersTests(HookTestCase):
             for kept in (False, True):
                 for cut in (0, 10, -1, -3):
                     waiting: Deferred[Any] = Deferred()
-                    gateway, origin, client = self.started(OnResponse(lambda txn, found=waiting: found), kept=kept)
+                    gateway, origin, client = self.started(
+                        OnResponse(lambda txn, found=waiting: found), kept=kept
+                    )
                     whole = response(b"secret")
                     client.send(request(URL))
                     before = len(origin.requests)
@@ -795,7 +925,9 @@ class ResponseHeadersTests(HookTestCase):
                     self.assertEqual(client.received, b"")
                     waiting.callback(verdict)
                     gateway.settle()
-                    self.assertEqual((client.response().status, client.response().complete), (status, True))
+                    self.assertEqual(
+                        (client.response().status, client.response().complete), (status, True)
+                    )
                     if status == 200:
                         self.assertEqual(client.response().content, b"secret")
                     self.assertEqual(len(origin.requests), before, (verdict, kept, cut))
@@ -805,7 +937,9 @@ class ResponseHeadersTests(HookTestCase):
         """An answer that was held for the verdict is sent as soon as it is in, though nothing more comes for now."""
         for kept in (False, True):
             waiting: Deferred[Any] = Deferred()
-            gateway, origin, client = self.started(OnResponse(lambda txn, found=waiting: found), kept=kept)
+            gateway, origin, client = self.started(
+                OnResponse(lambda txn, found=waiting: found), kept=kept
+            )
             client.send(request(URL))
             origin.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
             waiting.callback(None)
@@ -828,7 +962,9 @@ class ResponseHeadersTests(HookTestCase):
         for how in ("close", "reset"):
             for kept in (False, True):
                 waiting: Deferred[Any] = Deferred()
-                gateway, origin, client = self.started(OnResponse(lambda txn, found=waiting: found), kept=kept)
+                gateway, origin, client = self.started(
+                    OnResponse(lambda txn, found=waiting: found), kept=kept
+                )
                 client.send(request(URL))
                 origin.send(response(b"secret")[:-1])
                 getattr(origin.connection, how)()
@@ -843,7 +979,9 @@ class ResponseHeadersTests(HookTestCase):
         for kept in (False, True):
             for cut in (-1, 1000):
                 cancelled: list[object] = []
-                gateway, origin, client = self.started(OnResponse(lambda txn, seen=cancelled: Deferred(seen.append)), kept=kept)
+                gateway, origin, client = self.started(
+                    OnResponse(lambda txn, seen=cancelled: Deferred(seen.append)), kept=kept
+                )
                 client.send(request(URL))
                 origin.send(response(b"secret")[:cut])
                 client.reset()
@@ -864,7 +1002,10 @@ class ResponseHeadersTests(HookTestCase):
         origin.reply = response(b"ok", b"X-Removed: yes", b"X-Kept: yes")
         for _ in range(3):
             client.send(request(URL))
-        found = [(one.get("x-added"), one.get("x-removed"), one.get("x-kept")) for one in client.responses()]
+        found = [
+            (one.get("x-added"), one.get("x-removed"), one.get("x-kept"))
+            for one in client.responses()
+        ]
         self.assertEqual(found, [(b"by a plugin", None, b"yes")] + [(None, b"yes", b"yes")] * 2)
 
     def test_not_for_tunnels(self) -> None:
@@ -961,11 +1102,15 @@ class CompleteTests(HookTestCase):
             client.reset()
 
         self.assertEqual(self._ends(delivered), [(url, "Delivered", 200, "ENDED")] * 2)
-        self.assertEqual(self._ends(failed), [("http://nowhere.example.com/", "Failed", 502, "ENDED")])
+        self.assertEqual(
+            self._ends(failed), [("http://nowhere.example.com/", "Failed", 502, "ENDED")]
+        )
         self.assertEqual(self._ends(aborted), [(url, "Aborted", 0, "ENDED")])
         self.assertEqual(self._ends(broken), [(url, "Aborted", 200, "ENDED")])
         self.assertEqual(self._ends(malformed), [("error:invalid-request", "Failed", 400, "ENDED")])
-        self.assertEqual(self._ends(tunnelled), [("origin.example.com:443", "Tunnelled", 200, "ENDED")])
+        self.assertEqual(
+            self._ends(tunnelled), [("origin.example.com:443", "Tunnelled", 200, "ENDED")]
+        )
 
     def test_failing(self) -> None:
         """One that fails harms nobody."""

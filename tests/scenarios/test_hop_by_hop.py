@@ -14,7 +14,14 @@ HOP = (
     b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
     b"X-Only-Here: yes",
 )
-HOP_NAMES = {b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings", b"x-only-here"}
+HOP_NAMES = {
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"upgrade",
+    b"http2-settings",
+    b"x-only-here",
+}
 
 
 class RequestTests(ScenarioTestCase):
@@ -41,7 +48,9 @@ class RequestTests(ScenarioTestCase):
         """Proxy-Authorization is for us; Authorization is for the origin."""
         gateway = self.forward()
         origin = gateway.origin(reply=response())
-        gateway.client().send(request(URL, b"Proxy-Authorization: Basic Zm9v", b"Authorization: Basic YmFy"))
+        gateway.client().send(
+            request(URL, b"Proxy-Authorization: Basic Zm9v", b"Authorization: Basic YmFy")
+        )
         self.assertEqual(origin.request.get("proxy-authorization"), None)
         self.assertEqual(origin.request.get("authorization"), b"Basic YmFy")
 
@@ -95,7 +104,9 @@ class ResponseTests(ScenarioTestCase):
     def test_connection_may_not_name_the_message(self) -> None:
         """A Connection field that names what the content means changes nothing."""
         gateway = self.forward()
-        gateway.origin(reply=response(b"x", b"Connection: Content-Type", b"Content-Type: text/plain"))
+        gateway.origin(
+            reply=response(b"x", b"Connection: Content-Type", b"Content-Type: text/plain")
+        )
         client = gateway.client()
         client.send(request(URL))
         self.assertEqual(client.response().get("content-type"), b"text/plain")
@@ -106,14 +117,16 @@ class ResponseTests(ScenarioTestCase):
         origin = gateway.origin()
         client = gateway.client()
         client.send(request(URL))
-        origin.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nKeep-Alive: timeout=5\r\nConnection: x-a\r\nX-A: b\r\n\r\n")
+        origin.send(
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nKeep-Alive: timeout=5\r\nConnection: x-a\r\nX-A: b\r\n\r\n"
+        )
         self.assertEqual(client.responses()[0].names, [b"link"])
         origin.send(response())
 
     def test_end_to_end(self) -> None:
         """Order, spelling and repetitions stay; several Set-Cookie stay several."""
         gateway = self.forward()
-        lines = (b"Set-Cookie: a=b", b"X-b: 1", b"set-cookie: c=d", b"ETag:   \"x\"")
+        lines = (b"Set-Cookie: a=b", b"X-b: 1", b"set-cookie: c=d", b'ETag:   "x"')
         gateway.origin(reply=response(b"", *lines))
         client = gateway.client()
         client.send(request(URL))
@@ -128,7 +141,9 @@ class ResponseTests(ScenarioTestCase):
         origin.reply = response()
         client.send(request(URL))
         client.send(request(b"http://nowhere.example.com/"))
-        self.assertEqual([found.all("server") for found in client.responses()], [[b"Apache/1.3 (odd)"], [], []])
+        self.assertEqual(
+            [found.all("server") for found in client.responses()], [[b"Apache/1.3 (odd)"], [], []]
+        )
 
     def test_date(self) -> None:
         """An answer without a Date gets one; one that it has stays (RFC 9110 section 6.6.1)."""
@@ -140,7 +155,10 @@ class ResponseTests(ScenarioTestCase):
         client.send(request(URL))
         first, second = client.responses()
         self.assertEqual(first.get("date"), b"Tue, 15 Nov 1994 08:12:31 GMT")
-        self.assertRegex(second.get("date") or b"", rb"\A[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\Z")
+        self.assertRegex(
+            second.get("date") or b"",
+            rb"\A[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\Z",
+        )
 
     def test_trailers(self) -> None:
         """Fields that frame or route are not taken from trailers."""
@@ -150,6 +168,14 @@ class ResponseTests(ScenarioTestCase):
         client.send(request(URL))
         origin.send(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            + chunked(b"x", trailers=(b"Content-Length: 5", b"X-Sum: 1", b"Set-Cookie: a=b", b"Connection: close"))
+            + chunked(
+                b"x",
+                trailers=(
+                    b"Content-Length: 5",
+                    b"X-Sum: 1",
+                    b"Set-Cookie: a=b",
+                    b"Connection: close",
+                ),
+            )
         )
         self.assertEqual(client.response().trailers, [(b"x-sum", b"1")])

@@ -30,7 +30,9 @@ class ClientTests(ScenarioTestCase):
             client.send(OLD + b"\r\n")
             origin.connection.end()
             found = client.response()
-            self.assertEqual((found.framing, found.content, client.closed), ("close", b"abcdef", "fin"))
+            self.assertEqual(
+                (found.framing, found.content, client.closed), ("close", b"abcdef", "fin")
+            )
             self.assertEqual(found.get("transfer-encoding"), None)
 
     def test_keep_alive_through_a_proxy(self) -> None:
@@ -48,7 +50,9 @@ class ClientTests(ScenarioTestCase):
         client = gateway.client()
         for _ in range(2):
             client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        self.assertEqual([found.get("connection") for found in client.responses()], [b"keep-alive"] * 2)
+        self.assertEqual(
+            [found.get("connection") for found in client.responses()], [b"keep-alive"] * 2
+        )
         self.assertEqual(client.closed, "")
 
     def test_keep_alive_with_unknown_length(self) -> None:
@@ -57,7 +61,9 @@ class ClientTests(ScenarioTestCase):
         gateway.origin(reply=CHUNKED)
         client = gateway.client()
         client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        self.assertEqual((client.response().content, client.response().get("connection")), (b"abcdef", b"close"))
+        self.assertEqual(
+            (client.response().content, client.response().get("connection")), (b"abcdef", b"close")
+        )
         self.assertEqual(client.closed, "fin")
 
     def test_upload(self) -> None:
@@ -119,7 +125,9 @@ class OriginTests(ScenarioTestCase):
     def test_kept(self) -> None:
         """Unless it says that it stays."""
         gateway = self.forward()
-        origin = gateway.origin(reply=b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc")
+        origin = gateway.origin(
+            reply=b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc"
+        )
         client = gateway.client()
         client.send(request(URL) + request(URL))
         self.assertEqual(len(origin.connections), 1)
@@ -127,14 +135,21 @@ class OriginTests(ScenarioTestCase):
     def test_chunks(self) -> None:
         """An HTTP/1.0 answer with chunks can be read in two ways: 502."""
         gateway = self.forward()
-        gateway.origin(reply=b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"abc"))
+        gateway.origin(
+            reply=b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"abc")
+        )
         client = gateway.client()
         client.send(request(URL))
         self.assertEqual(client.response().status, 502)
 
     def test_other_answers(self) -> None:
         """What is no HTTP/1 answer at all is a 502."""
-        for reply in (b"ICY 200 OK\r\n\r\n", b"<html>hello</html>", b"HTTP/2.0 200 OK\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"):
+        for reply in (
+            b"ICY 200 OK\r\n\r\n",
+            b"<html>hello</html>",
+            b"HTTP/2.0 200 OK\r\n\r\n",
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+        ):
             gateway = self.forward()
             gateway.origin(reply=reply)
             client = gateway.client()

@@ -36,7 +36,9 @@ class LifetimeTests(ScenarioTestCase):
         tunnel = gateway.origin(port=443)
         clients = [gateway.client() for _ in range(9)]
         clients[0].send(request(URL, method=b"POST", content=b"abc"))
-        clients[1].send(request(URL, b"Transfer-Encoding: chunked", method=b"POST") + chunked(b"abc", b"def"))
+        clients[1].send(
+            request(URL, b"Transfer-Encoding: chunked", method=b"POST") + chunked(b"abc", b"def")
+        )
         clients[2].send(request(b"http://nowhere.example.com/"))
         clients[3].send(b"nonsense\r\n\r\n")
         clients[4].send(request(b"origin.example.com:443", method=b"CONNECT"))

@@ -32,8 +32,16 @@ class LocationTests(ScenarioTestCase):
 
     def test_other_places(self) -> None:
         """What names another place, or none, stays."""
-        for value in (b"http://198.51.100.1/a", b"https://198.51.100.1:8000/", b"/a", b"//198.51.100.1:8000/", b"http://other.example.com/"):
-            self.assertEqual(self._answered(b"Location: " + value, rewrite_location=True)[b"location"], value)
+        for value in (
+            b"http://198.51.100.1/a",
+            b"https://198.51.100.1:8000/",
+            b"/a",
+            b"//198.51.100.1:8000/",
+            b"http://other.example.com/",
+        ):
+            self.assertEqual(
+                self._answered(b"Location: " + value, rewrite_location=True)[b"location"], value
+            )
 
     def test_by_rule_only(self) -> None:
         """Without the setting nothing is touched."""

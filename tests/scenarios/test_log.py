@@ -13,7 +13,8 @@ class LineTests(ScenarioTestCase):
         """Bytes out are all that went to the client, heads and chunks included."""
         for answer in (
             response(b"abc"),
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"abc", b"def", trailers=[b"X-A: b"]),
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + chunked(b"abc", b"def", trailers=[b"X-A: b"]),
             b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 304 Not Modified\r\n\r\n",
             b"HTTP/1.1 204 No Content\r\n\r\n",
             b"nonsense",
@@ -32,7 +33,9 @@ class LineTests(ScenarioTestCase):
         gateway.origin(reply=response())
         client = gateway.client()
         client.send(request(URL, method=b"POST", content=b"abc"))
-        client.send(request(URL, b"Transfer-Encoding: chunked", method=b"POST") + chunked(b"abcd", b"ef"))
+        client.send(
+            request(URL, b"Transfer-Encoding: chunked", method=b"POST") + chunked(b"abcd", b"ef")
+        )
         client.send(request(URL))
         self.assertEqual([line["bytes_in"] for line in gateway.log], [3, 6, 0])
 
@@ -61,7 +64,13 @@ class LineTests(ScenarioTestCase):
         gateway = self.reverse({"host": ["www.example.com"]})
         gateway.origin(reply=response())
         gateway.client().send(request(b"/a", b"Host: www.example.com"))
-        self.assertLine(gateway, mode="reverse", site="www.example.com", url="http://www.example.com/a", route="origin")
+        self.assertLine(
+            gateway,
+            mode="reverse",
+            site="www.example.com",
+            url="http://www.example.com/a",
+            route="origin",
+        )
 
     def test_timings(self) -> None:
         """Times are in order: looked up, connected, first byte, end; those of a kept connection have no connect."""
@@ -97,14 +106,23 @@ class LineTests(ScenarioTestCase):
             gateway = self.forward()
             client = gateway.client()
             client.send(raw)
-            self.assertLine(gateway, status=400, outcome="failed", reason="bad_request", bytes_out=len(client.received), client="192.0.2.7")
+            self.assertLine(
+                gateway,
+                status=400,
+                outcome="failed",
+                reason="bad_request",
+                bytes_out=len(client.received),
+                client="192.0.2.7",
+            )
 
     def test_target_that_means_nothing(self) -> None:
         """A well-formed request whose target means nothing here has no URL in the log."""
         gateway = self.forward()
         client = gateway.client()
         client.send(request(b"/relative") + request(b"ftp://a/b", b"Host: a"))
-        self.assertEqual([line["url"] for line in gateway.log], ["error:invalid-request"] * len(gateway.log))
+        self.assertEqual(
+            [line["url"] for line in gateway.log], ["error:invalid-request"] * len(gateway.log)
+        )
         self.assertEqual(len(client.responses()), len(gateway.log))
 
     def test_many(self) -> None:

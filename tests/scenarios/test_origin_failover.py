@@ -11,8 +11,13 @@ class FailoverTests(ScenarioTestCase):
     """Three origins."""
 
     def _started(self, **site: object) -> tuple[Harness, list[ScriptedOrigin]]:
-        gateway = self.reverse({"origins": [f"http://198.51.100.{number}" for number in (1, 2, 3)], **site})
-        return gateway, [gateway.origin(f"198.51.100.{number}", reply=response(b"%d" % number)) for number in (1, 2, 3)]
+        gateway = self.reverse(
+            {"origins": [f"http://198.51.100.{number}" for number in (1, 2, 3)], **site}
+        )
+        return gateway, [
+            gateway.origin(f"198.51.100.{number}", reply=response(b"%d" % number))
+            for number in (1, 2, 3)
+        ]
 
     def test_connect_failure(self) -> None:
         """An origin that refuses is passed over; the client notices nothing, whatever its method."""

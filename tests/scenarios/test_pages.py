@@ -41,9 +41,13 @@ class PageTests(ScenarioTestCase):
         client = gateway.client()
         client.send(b"nonsense\r\n\r\n")
         found = client.response()
-        self.assertEqual((found.status, found.get("connection"), client.closed), (400, b"close", "fin"))
+        self.assertEqual(
+            (found.status, found.get("connection"), client.closed), (400, b"close", "fin")
+        )
         self.assertEqual(found.get("x-request-id"), gateway.line["id"].encode())
-        self.assertLine(gateway, status=400, outcome="failed", reason="bad_request", url="error:invalid-request")
+        self.assertLine(
+            gateway, status=400, outcome="failed", reason="bad_request", url="error:invalid-request"
+        )
 
     def test_escaped(self) -> None:
         """What a client sent stands on no page unescaped."""
@@ -55,7 +59,9 @@ class PageTests(ScenarioTestCase):
     def test_faults_told_apart(self) -> None:
         """DNS failure, refusal and time-outs are told apart in status and log."""
         gateway = self.forward()
-        gateway.names.known["failing.example.com"] = NameServerFailure("the name servers would not tell")
+        gateway.names.known["failing.example.com"] = NameServerFailure(
+            "the name servers would not tell"
+        )
         gateway.names.known["slow.example.com"] = NameTimeout("no name server answered")
         gateway.names.known["refusing.example.com"] = ("198.51.100.9",)
         for host in (b"nowhere", b"failing", b"slow", b"refusing"):
@@ -88,7 +94,10 @@ class PageTests(ScenarioTestCase):
             (b"GET http://a/ HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 70000 + b"\r\n\r\n", 431),
             (b"GET http://a/ HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 300 + b"\r\n", 431),
             (b"GET http://a/ HTTP/1.1\r\n\r\n", 400),
-            (b"POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+            (
+                b"POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+                501,
+            ),
         ):
             gateway = self.forward()
             client = gateway.client()

@@ -12,7 +12,9 @@ PARENT = "203.0.113.8"
 class ParentTests(ScenarioTestCase):
     """One parent."""
 
-    def _with_parent(self, url: str = f"http://{PARENT}:3128", **rule: object) -> tuple[Harness, ScriptedOrigin]:
+    def _with_parent(
+        self, url: str = f"http://{PARENT}:3128", **rule: object
+    ) -> tuple[Harness, ScriptedOrigin]:
         gateway = self.forward({"forward.parent": [{"url": url, **rule}]})
         return gateway, gateway.origin(PARENT, 3128)
 
@@ -39,14 +41,18 @@ class ParentTests(ScenarioTestCase):
 
     def test_for(self) -> None:
         """Only hosts that the rule names go there."""
-        gateway, parent = self._with_parent(**{"for": ["*.example.com"], "no_proxy": ["origin.example.com"]})
+        gateway, parent = self._with_parent(
+            **{"for": ["*.example.com"], "no_proxy": ["origin.example.com"]}
+        )
         parent.reply = response(b"parent")
         gateway.origin(reply=response(b"direct"))
         gateway.names.known["example.org"] = ("198.51.100.1",)
         client = gateway.client()
         for host in (b"www.example.com", b"origin.example.com", b"example.org"):
             client.send(request(b"http://%b/" % host))
-        self.assertEqual([found.content for found in client.responses()], [b"parent", b"direct", b"direct"])
+        self.assertEqual(
+            [found.content for found in client.responses()], [b"parent", b"direct", b"direct"]
+        )
         self.assertEqual([line["route"] for line in gateway.log], ["parent", "direct", "direct"])
 
     def test_first_rule_wins(self) -> None:
@@ -59,7 +65,10 @@ class ParentTests(ScenarioTestCase):
                 ]
             }
         )
-        first, second = gateway.origin(PARENT, 1, reply=response()), gateway.origin(PARENT, 2, reply=response())
+        first, second = (
+            gateway.origin(PARENT, 1, reply=response()),
+            gateway.origin(PARENT, 2, reply=response()),
+        )
         client = gateway.client()
         client.send(request(URL) + request(b"http://other.example.com/"))
         self.assertEqual([len(first.requests), len(second.requests)], [1, 1])
@@ -74,7 +83,9 @@ class ParentTests(ScenarioTestCase):
     def test_refused_credentials(self) -> None:
         """A parent's 407 is our fault, not the client's, who couldn't answer it: 502."""
         gateway, parent = self._with_parent(f"http://gw:secret@{PARENT}:3128")
-        parent.reply = response(b"no", b"Proxy-Authenticate: Basic realm=x", status=b"407 Proxy Authentication Required")
+        parent.reply = response(
+            b"no", b"Proxy-Authenticate: Basic realm=x", status=b"407 Proxy Authentication Required"
+        )
         client = gateway.client()
         client.send(request(URL))
         self.assertEqual(client.response().status, 502)
@@ -141,7 +152,11 @@ class ConnectTests(ScenarioTestCase):
 
     def test_refused(self) -> None:
         """A refusal of the parent is a 502, its time-out a 504; what it said is not shown."""
-        for said, status in ((b"403 Forbidden", 502), (b"504 Gateway Timeout", 504), (b"407 Proxy Authentication Required", 502)):
+        for said, status in (
+            (b"403 Forbidden", 502),
+            (b"504 Gateway Timeout", 504),
+            (b"407 Proxy Authentication Required", 502),
+        ):
             gateway, parent = self._asked()
             parent.reply = None
             client = gateway.client()

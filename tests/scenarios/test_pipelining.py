@@ -15,7 +15,10 @@ class PipeliningTests(ScenarioTestCase):
         origin = gateway.origin(reply=lambda asked: response(asked.target))
         client = gateway.client()
         client.send(b"".join(request(URL + b"%d" % number) for number in range(20)))
-        self.assertEqual([found.content for found in client.responses()], [b"/%d" % number for number in range(20)])
+        self.assertEqual(
+            [found.content for found in client.responses()],
+            [b"/%d" % number for number in range(20)],
+        )
         self.assertEqual(len(origin.connections), 1)
 
     def test_in_pieces_of_their_own(self) -> None:
@@ -33,7 +36,11 @@ class PipeliningTests(ScenarioTestCase):
 
     def test_cut_anywhere(self) -> None:
         """Where the bytes of pipelined requests are cut makes no difference."""
-        whole = request(URL + b"1") + request(URL + b"2", method=b"POST", content=b"abc") + request(URL + b"3")
+        whole = (
+            request(URL + b"1")
+            + request(URL + b"2", method=b"POST", content=b"abc")
+            + request(URL + b"3")
+        )
         for cut in range(1, len(whole), 7):
             gateway = self.forward()
             origin = gateway.origin()
@@ -42,7 +49,9 @@ class PipeliningTests(ScenarioTestCase):
             client.send(whole[cut:])
             for _ in range(3):
                 origin.send(response(origin.requests[-1].target))
-            self.assertEqual([found.content for found in client.responses()], [b"/1", b"/2", b"/3"], cut)
+            self.assertEqual(
+                [found.content for found in client.responses()], [b"/1", b"/2", b"/3"], cut
+            )
 
     def test_byte_by_byte_while_another_runs(self) -> None:
         """A request that comes byte by byte behind a running one is read when its turn comes."""
@@ -69,7 +78,9 @@ class PipeliningTests(ScenarioTestCase):
             + chunked(inner, inner)
             + request(URL, method=b"POST", content=b"last")
         )
-        self.assertEqual([found.content for found in client.responses()], [inner, inner * 2, b"last"])
+        self.assertEqual(
+            [found.content for found in client.responses()], [inner, inner * 2, b"last"]
+        )
         self.assertEqual([found.target for found in origin.requests], [b"/"] * 3)
 
     def test_refusal_in_the_middle(self) -> None:
@@ -77,7 +88,9 @@ class PipeliningTests(ScenarioTestCase):
         gateway = self.forward()
         gateway.origin(reply=lambda asked: response(asked.target))
         client = gateway.client()
-        client.send(request(URL + b"1") + request(b"http://nowhere.example.com/") + request(URL + b"3"))
+        client.send(
+            request(URL + b"1") + request(b"http://nowhere.example.com/") + request(URL + b"3")
+        )
         self.assertEqual([found.status for found in client.responses()], [200, 502, 200])
 
     def test_malformed_in_the_middle(self) -> None:
@@ -85,7 +98,11 @@ class PipeliningTests(ScenarioTestCase):
         gateway = self.forward()
         origin = gateway.origin()
         client = gateway.client()
-        client.send(request(URL + b"1") + b"GET http://origin.example.com/2 HTTP/1.1\r\nHost : x\r\n\r\n" + request(URL + b"3"))
+        client.send(
+            request(URL + b"1")
+            + b"GET http://origin.example.com/2 HTTP/1.1\r\nHost : x\r\n\r\n"
+            + request(URL + b"3")
+        )
         self.assertEqual(client.received, b"")
         origin.send(response(b"one"))
         self.assertEqual([found.status for found in client.responses()], [200, 400])

@@ -20,7 +20,12 @@ def version_2(source: str, port: int, *, command: int = 1, more: bytes = b"") ->
     family = socket.AF_INET6 if six else socket.AF_INET
     here = socket.inet_pton(family, "2001:db8::1" if six else "192.0.2.1")
     body = socket.inet_pton(family, source) + here + struct.pack("!HH", port, 80) + more
-    return SIGNATURE + bytes((0x20 | command, 0x21 if six else 0x11)) + struct.pack("!H", len(body)) + body
+    return (
+        SIGNATURE
+        + bytes((0x20 | command, 0x21 if six else 0x11))
+        + struct.pack("!H", len(body))
+        + body
+    )
 
 
 class ProxyProtocolTests(ScenarioTestCase):
@@ -64,7 +69,10 @@ class ProxyProtocolTests(ScenarioTestCase):
 
     def test_cut_anywhere(self) -> None:
         """Where the header is cut makes no difference."""
-        for header in (b"PROXY TCP4 203.0.113.9 192.0.2.1 51234 80\r\n", version_2("203.0.113.9", 51234)):
+        for header in (
+            b"PROXY TCP4 203.0.113.9 192.0.2.1 51234 80\r\n",
+            version_2("203.0.113.9", 51234),
+        ):
             for cut in range(1, len(header) + 1, 2):
                 gateway = self._started()
                 client = gateway.client(BALANCER)
@@ -97,7 +105,11 @@ class ProxyProtocolTests(ScenarioTestCase):
 
     def test_bad_header(self) -> None:
         """So is one with a bad header."""
-        for header in (b"PROXY TCP4 here there 1 2\r\n", b"PROXY TCP4 203.0.113.9 192.0.2.1 99999 80\r\n", SIGNATURE + b"\x31\x11\0\0"):
+        for header in (
+            b"PROXY TCP4 here there 1 2\r\n",
+            b"PROXY TCP4 203.0.113.9 192.0.2.1 99999 80\r\n",
+            SIGNATURE + b"\x31\x11\0\0",
+        ):
             gateway = self._started()
             client = gateway.client(BALANCER)
             client.send(header + request(b"/"))
@@ -124,7 +136,10 @@ class ProxyProtocolTests(ScenarioTestCase):
         """The header's client is not trusted because its balancer is: what it claims in fields is dropped."""
         gateway = self._started()
         client = gateway.client(BALANCER)
-        client.send(b"PROXY TCP4 203.0.113.9 192.0.2.1 51234 80\r\n" + request(b"/", b"X-Forwarded-For: 10.1.1.1"))
+        client.send(
+            b"PROXY TCP4 203.0.113.9 192.0.2.1 51234 80\r\n"
+            + request(b"/", b"X-Forwarded-For: 10.1.1.1")
+        )
         (origin,) = gateway.network.stations.values()
         self.assertEqual(origin.request.all("x-forwarded-for"), [b"203.0.113.9"])  # type: ignore[attr-defined]
         self.assertLine(gateway, client="203.0.113.9")
@@ -148,5 +163,8 @@ class ProxyProtocolTests(ScenarioTestCase):
         gateway.origin(reply=response())
         for source, status in (("203.0.113.9", 200), ("198.18.0.1", 403)):
             client = gateway.client(BALANCER)
-            client.send(b"PROXY TCP4 %b 192.0.2.1 51234 80\r\n" % source.encode() + request(b"http://origin.example.com/"))
+            client.send(
+                b"PROXY TCP4 %b 192.0.2.1 51234 80\r\n" % source.encode()
+                + request(b"http://origin.example.com/")
+            )
             self.assertEqual(client.response().status, status)

@@ -28,7 +28,9 @@ class RetryTests(ScenarioTestCase):
                 self.assertEqual(len(origin.connections), 2, (method, how))
                 self.assertEqual(origin.connection.request.start, method + b" /again HTTP/1.1")
                 origin.send(b"HTTP/1.1 204 No Content\r\n\r\n")
-                self.assertEqual([found.status for found in client.responses(b"GET", method)], [200, 204])
+                self.assertEqual(
+                    [found.status for found in client.responses(b"GET", method)], [200, 204]
+                )
                 self.assertEqual(gateway.log[1]["outcome"], "delivered")
 
     def test_not_idempotent(self) -> None:
@@ -107,7 +109,9 @@ class RetryTests(ScenarioTestCase):
         client = clients[0]
         client.send(request(URL))
         for _ in range(6):
-            busy = [found for found in origin.connections if len(found.requests) > 1 and not found.left]
+            busy = [
+                found for found in origin.connections if len(found.requests) > 1 and not found.left
+            ]
             if not busy:
                 break
             busy[-1].close()
@@ -123,7 +127,14 @@ class RetryTests(ScenarioTestCase):
         client.send(request(b"/"))
         cookie = (client.response().get("set-cookie") or b"").partition(b";")[0]
         origin.reply = None
-        client.send(request(b"/again", b"Cookie: a=b; " + cookie, b"X-Request-Id: mine", b"X-Forwarded-For: 203.0.113.1"))
+        client.send(
+            request(
+                b"/again",
+                b"Cookie: a=b; " + cookie,
+                b"X-Request-Id: mine",
+                b"X-Forwarded-For: 203.0.113.1",
+            )
+        )
         first = origin.requests[-1].raw
         origin.connection.close()
         self.assertEqual(len(origin.connections), 2)

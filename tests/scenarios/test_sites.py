@@ -33,8 +33,12 @@ class SiteTests(ScenarioTestCase):
             (b"a.b.shop.example.com", b"/"),
         ):
             client.send(request(path, b"Host: " + host))
-        self.assertEqual([found.content for found in client.responses()], [b"1", b"2", b"2", b"1", b"3"])
-        self.assertEqual([line["site"] for line in gateway.log], ["www.example.com"] * 4 + ["*.shop.example.com"])
+        self.assertEqual(
+            [found.content for found in client.responses()], [b"1", b"2", b"2", b"1", b"3"]
+        )
+        self.assertEqual(
+            [line["site"] for line in gateway.log], ["www.example.com"] * 4 + ["*.shop.example.com"]
+        )
 
     def test_unknown_host(self) -> None:
         """A host that no site has is misdirected: 421."""
@@ -70,19 +74,34 @@ class SiteTests(ScenarioTestCase):
         gateway = self.reverse(
             sites=[
                 {"host": ["a.example.com"], "listen": ["192.0.2.1:80"]},
-                {"host": ["b.example.com"], "listen": ["192.0.2.1:8000"], "origins": ["http://198.51.100.2"]},
+                {
+                    "host": ["b.example.com"],
+                    "listen": ["192.0.2.1:8000"],
+                    "origins": ["http://198.51.100.2"],
+                },
             ]
         )
         gateway.origin(reply=response(b"a"))
         gateway.origin("198.51.100.2", reply=response(b"b"))
-        for listener, host, status in ((0, b"a", 200), (0, b"b", 421), (1, b"a", 421), (1, b"b", 200)):
+        for listener, host, status in (
+            (0, b"a", 200),
+            (0, b"b", 421),
+            (1, b"a", 421),
+            (1, b"b", 200),
+        ):
             client = gateway.client(listener=listener)
             client.send(request(b"/", b"Host: %b.example.com" % host))
             self.assertEqual(client.response().status, status)
 
     def test_malformed(self) -> None:
         """Targets and hosts that mean nothing are malformed."""
-        for target, host in ((b"/a#b", b"www.example.com"), (b"a", b"www.example.com"), (b"/", b"a b"), (b"/", b"a/b"), (b"/", b"u@a")):
+        for target, host in (
+            (b"/a#b", b"www.example.com"),
+            (b"a", b"www.example.com"),
+            (b"/", b"a b"),
+            (b"/", b"a/b"),
+            (b"/", b"u@a"),
+        ):
             gateway, client = self._started()
             client.send(b"GET " + target + b" HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
             self.assertEqual(client.response().status, 400, (target, host))
@@ -109,7 +128,9 @@ class HostTests(ScenarioTestCase):
 
     def test_not_preserved(self) -> None:
         """With preserve_host off it gets its own."""
-        gateway = self.reverse({"preserve_host": False, "origins": ["http://origin.example.com:8000"]})
+        gateway = self.reverse(
+            {"preserve_host": False, "origins": ["http://origin.example.com:8000"]}
+        )
         origin = gateway.origin(port=8000, reply=response())
         gateway.client().send(request(b"/", b"Host: www.example.com"))
         self.assertEqual(origin.request.all("host"), [b"origin.example.com:8000"])

@@ -6,7 +6,10 @@ from gateway.testing.harness import Harness
 from gateway.testing.peers import ScriptedClient, request, response
 from tests.scenarios.support import ScenarioTestCase
 
-SITE: dict[str, object] = {"origins": ["http://198.51.100.1", "http://198.51.100.2"], "sticky": "cookie"}
+SITE: dict[str, object] = {
+    "origins": ["http://198.51.100.1", "http://198.51.100.2"],
+    "sticky": "cookie",
+}
 
 
 class StickyTests(ScenarioTestCase):
@@ -42,7 +45,9 @@ class StickyTests(ScenarioTestCase):
         _, client = self._started()
         for _ in range(4):
             client.send(request(b"/"))
-        self.assertEqual(sorted(found.content for found in client.responses()), [b"1", b"1", b"2", b"2"])
+        self.assertEqual(
+            sorted(found.content for found in client.responses()), [b"1", b"1", b"2", b"2"]
+        )
 
     def test_not_for_the_origin(self) -> None:
         """The origin gets the other cookies of the line, and no line if there is no other."""
@@ -53,7 +58,9 @@ class StickyTests(ScenarioTestCase):
         cookie = (client.responses()[0].get("set-cookie") or b"").partition(b";")[0]
         client.send(request(b"/", b"Cookie: a=b; " + cookie + b"; c=d"))
         client.send(request(b"/", b"Cookie: " + cookie))
-        self.assertEqual([found.get("cookie") for found in origin.requests], [None, b"a=b; c=d", None])
+        self.assertEqual(
+            [found.get("cookie") for found in origin.requests], [None, b"a=b; c=d", None]
+        )
 
     def test_forged(self) -> None:
         """A cookie that names no origin is as none, and replaced."""

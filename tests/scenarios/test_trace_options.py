@@ -29,7 +29,16 @@ class MaxForwardsTests(ScenarioTestCase):
         gateway = self.forward()
         origin = gateway.origin()
         client = gateway.client()
-        client.send(request(URL, b"Max-Forwards: 0", b"X-A: b", b"Cookie: a=b", b"Authorization: Basic x", method=b"TRACE"))
+        client.send(
+            request(
+                URL,
+                b"Max-Forwards: 0",
+                b"X-A: b",
+                b"Cookie: a=b",
+                b"Authorization: Basic x",
+                method=b"TRACE",
+            )
+        )
         found = client.response()
         self.assertEqual((found.status, found.get("content-type")), (200, b"message/http"))
         self.assertTrue(found.content.startswith(b"TRACE http://origin.example.com/ HTTP/1.1\r\n"))
@@ -50,7 +59,11 @@ class MaxForwardsTests(ScenarioTestCase):
 
     def test_bad_count(self) -> None:
         """A count that is none, or two of them, is malformed."""
-        for lines in ((b"Max-Forwards: -1",), (b"Max-Forwards: x",), (b"Max-Forwards: 1", b"Max-Forwards: 2")):
+        for lines in (
+            (b"Max-Forwards: -1",),
+            (b"Max-Forwards: x",),
+            (b"Max-Forwards: 1", b"Max-Forwards: 2"),
+        ):
             gateway = self.forward()
             client = gateway.client()
             client.send(request(URL, *lines, method=b"TRACE"))
@@ -76,7 +89,9 @@ class MaxForwardsTests(ScenarioTestCase):
         gateway = self.forward()
         gateway.origin(reply=response(b"abc"))
         client = gateway.client()
-        client.send(request(URL, b"Max-Forwards: 0", method=b"OPTIONS", content=b"{}") + request(URL))
+        client.send(
+            request(URL, b"Max-Forwards: 0", method=b"OPTIONS", content=b"{}") + request(URL)
+        )
         self.assertEqual([found.status for found in client.responses()], [200, 200])
 
 

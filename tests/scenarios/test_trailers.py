@@ -15,7 +15,10 @@ class TrailerTests(ScenarioTestCase):
         """Trailers of a request reach the origin, and so does the field that announces them."""
         gateway = self.forward()
         origin = gateway.origin(reply=response())
-        gateway.client().send(request(URL, CHUNKED, b"Trailer: X-Sum", method=b"PUT") + chunked(b"abc", trailers=[b"X-Sum: 1"]))
+        gateway.client().send(
+            request(URL, CHUNKED, b"Trailer: X-Sum", method=b"PUT")
+            + chunked(b"abc", trailers=[b"X-Sum: 1"])
+        )
         self.assertEqual(origin.request.trailers, [(b"x-sum", b"1")])
         self.assertEqual(origin.request.get("trailer"), b"X-Sum")
         self.assertEqual(origin.request.content, b"abc")
@@ -23,7 +26,12 @@ class TrailerTests(ScenarioTestCase):
     def test_response(self) -> None:
         """Trailers of a response reach the client."""
         gateway = self.forward()
-        gateway.origin(reply=b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n" + chunked(b"abc", trailers=[b"X-Sum: 1", b"X-Sum: 2"]))
+        gateway.origin(
+            reply=b"HTTP/1.1 200 OK\r\n"
+            + CHUNKED
+            + b"\r\n\r\n"
+            + chunked(b"abc", trailers=[b"X-Sum: 1", b"X-Sum: 2"])
+        )
         client = gateway.client()
         client.send(request(URL, b"TE: trailers", b"Connection: TE"))
         self.assertEqual(client.response().trailers, [(b"x-sum", b"1"), (b"x-sum", b"2")])
@@ -39,12 +47,20 @@ class TrailerTests(ScenarioTestCase):
             client.send(request(URL))
             origin.send(b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n" + whole[:cut])
             origin.send(whole[cut:])
-            self.assertEqual((client.response().content, client.response().trailers), (b"abc", [(b"x-sum", b"1")]))
+            self.assertEqual(
+                (client.response().content, client.response().trailers),
+                (b"abc", [(b"x-sum", b"1")]),
+            )
 
     def test_http10_client(self) -> None:
         """A client without chunks gets the content without them."""
         gateway = self.forward()
-        gateway.origin(reply=b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n" + chunked(b"abc", trailers=[b"X-Sum: 1"]))
+        gateway.origin(
+            reply=b"HTTP/1.1 200 OK\r\n"
+            + CHUNKED
+            + b"\r\n\r\n"
+            + chunked(b"abc", trailers=[b"X-Sum: 1"])
+        )
         client = gateway.client()
         client.send(b"GET http://origin.example.com/ HTTP/1.0\r\n\r\n")
         self.assertEqual((client.response().content, client.closed), (b"abc", "fin"))

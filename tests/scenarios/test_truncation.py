@@ -54,7 +54,9 @@ class TruncationTests(ScenarioTestCase):
         """An answer up to the close that ends in a reset is not complete."""
         answer = b"HTTP/1.1 200 OK\r\n\r\nabc"
         _, client = self._broken(request(URL), answer, "reset")
-        self.assertEqual((client.response().framing, client.response().complete), ("chunked", False))
+        self.assertEqual(
+            (client.response().framing, client.response().complete), ("chunked", False)
+        )
         self.assertNotEqual(client.closed, "")
         _, client = self._broken(OLD, answer, "reset")
         self.assertEqual(client.closed, "reset")
@@ -86,7 +88,12 @@ class TruncationTests(ScenarioTestCase):
         client = gateway.client()
         client.stop_reading()
         client.send(request(URL))
-        origin.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3e8\r\n" + bytes(1000) + b"\r\n")
+        origin.send(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"3e8\r\n"
+            + bytes(1000)
+            + b"\r\n"
+        )
         origin.connection.reset()
         client.read_on()
         self.assertFalse(client.response().complete)
@@ -103,7 +110,10 @@ class TruncationTests(ScenarioTestCase):
 
     def test_upload(self) -> None:
         """A request whose client breaks off never looks complete to the origin."""
-        for head, part in ((b"Content-Length: 10", b"abc"), (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n")):
+        for head, part in (
+            (b"Content-Length: 10", b"abc"),
+            (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n"),
+        ):
             for how in ("close", "reset"):
                 gateway = self.forward()
                 origin = gateway.origin()

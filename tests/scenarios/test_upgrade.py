@@ -5,7 +5,12 @@ from __future__ import annotations
 from gateway.testing.peers import request, response
 from tests.scenarios.support import URL, ScenarioTestCase
 
-ASK = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", b"Sec-WebSocket-Version: 13")
+ASK = (
+    b"Connection: Upgrade",
+    b"Upgrade: websocket",
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    b"Sec-WebSocket-Version: 13",
+)
 ACCEPT = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
@@ -26,7 +31,10 @@ class WebSocketTests(ScenarioTestCase):
             self.assertEqual((origin.request.get("connection") or b"").lower(), b"upgrade")
             origin.send(ACCEPT)
             head = client.responses()[0]
-            self.assertEqual((head.status, head.get("upgrade"), head.get("connection")), (101, b"websocket", b"Upgrade"))
+            self.assertEqual(
+                (head.status, head.get("upgrade"), head.get("connection")),
+                (101, b"websocket", b"Upgrade"),
+            )
             self.assertEqual(head.get("sec-websocket-accept"), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
             self.assertEqual(head.get("content-length"), None)
             self.assertEqual(head.get("transfer-encoding"), None)
@@ -64,7 +72,14 @@ class WebSocketTests(ScenarioTestCase):
         origin.connection.end()
         self.assertEqual(client.closed, "fin")
         self.assertTrue(client.received.endswith(b"farewell"))
-        self.assertLine(gateway, status=101, outcome="tunnelled", bytes_in=10, bytes_out=len(client.received), method="GET")
+        self.assertLine(
+            gateway,
+            status=101,
+            outcome="tunnelled",
+            bytes_in=10,
+            bytes_out=len(client.received),
+            method="GET",
+        )
 
     def test_reset(self) -> None:
         """A reset of one side resets the other."""
@@ -139,7 +154,9 @@ class RefusedTests(ScenarioTestCase):
         origin = gateway.origin()
         client = gateway.client()
         client.send(request(URL, *ASK))
-        origin.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n")
+        origin.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+        )
         self.assertEqual(client.response().status, 502)
 
     def test_h2c(self) -> None:
@@ -148,9 +165,16 @@ class RefusedTests(ScenarioTestCase):
         origin = gateway.origin(reply=response())
         client = gateway.client()
         client.send(
-            request(URL, b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
+            request(
+                URL,
+                b"Connection: Upgrade, HTTP2-Settings",
+                b"Upgrade: h2c",
+                b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+            )
         )
-        self.assertEqual(set(origin.request.names) & {b"upgrade", b"http2-settings", b"connection"}, set())
+        self.assertEqual(
+            set(origin.request.names) & {b"upgrade", b"http2-settings", b"connection"}, set()
+        )
         self.assertEqual(client.response().status, 200)
 
     def test_h2c_among_others(self) -> None:
@@ -179,5 +203,7 @@ class RefusedTests(ScenarioTestCase):
         """HTTP/1.0 knows no upgrade."""
         gateway = self.forward()
         origin = gateway.origin(reply=response())
-        gateway.client().send(b"GET http://origin.example.com/ HTTP/1.0\r\n" + b"\r\n".join(ASK) + b"\r\n\r\n")
+        gateway.client().send(
+            b"GET http://origin.example.com/ HTTP/1.0\r\n" + b"\r\n".join(ASK) + b"\r\n\r\n"
+        )
         self.assertEqual(origin.request.get("upgrade"), None)

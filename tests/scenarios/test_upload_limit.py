@@ -19,10 +19,14 @@ class DeclaredTests(ScenarioTestCase):
         client = gateway.client()
         client.send(request(URL, b"Expect: 100-continue", b"Content-Length: 1001", method=b"POST"))
         found = client.response()
-        self.assertEqual((found.status, found.get("connection"), client.closed), (413, b"close", "fin"))
+        self.assertEqual(
+            (found.status, found.get("connection"), client.closed), (413, b"close", "fin")
+        )
         self.assertIn(b"1001", found.content)
         self.assertEqual(origin.connections, [])
-        self.assertLine(gateway, status=413, outcome="refused", reason="upload_limit", bytes_in=0, route="none")
+        self.assertLine(
+            gateway, status=413, outcome="refused", reason="upload_limit", bytes_in=0, route="none"
+        )
 
     def test_exactly_the_limit(self) -> None:
         """Exactly the limit passes."""
@@ -65,7 +69,9 @@ class ChunkedTests(ScenarioTestCase):
         self.assertEqual((client.response().status, client.closed), (413, "fin"))
         self.assertEqual((origin.request.complete, len(origin.request.content)), (False, 1000))
         self.assertEqual(origin.connection.closed, "reset")
-        self.assertLine(gateway, status=413, outcome="refused", reason="upload_limit", bytes_in=1001)
+        self.assertLine(
+            gateway, status=413, outcome="refused", reason="upload_limit", bytes_in=1001
+        )
 
     def test_exactly_the_limit(self) -> None:
         """Exactly the limit passes."""
@@ -122,9 +128,18 @@ class SiteTests(ScenarioTestCase):
         gateway = self.reverse(sites=list(sites), settings=LIMIT)
         gateway.origin(reply=response())
         found = []
-        for host, size in ((b"small", 11), (b"small", 10), (b"large", 2000), (b"large", 2001), (b"usual", 1001), (b"any", 50000)):
+        for host, size in (
+            (b"small", 11),
+            (b"small", 10),
+            (b"large", 2000),
+            (b"large", 2001),
+            (b"usual", 1001),
+            (b"any", 50000),
+        ):
             client = gateway.client()
-            client.send(request(b"/", b"Host: %b.example.com" % host, method=b"POST", content=bytes(size)))
+            client.send(
+                request(b"/", b"Host: %b.example.com" % host, method=b"POST", content=bytes(size))
+            )
             found.append(client.response().status)
         self.assertEqual(found, [413, 200, 200, 413, 413, 200])
 

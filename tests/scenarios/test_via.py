@@ -15,7 +15,9 @@ class ViaTests(ScenarioTestCase):
         origin = gateway.origin(reply=response())
         client = gateway.client()
         client.send(request(URL, b"Via: 1.0 first, 1.1 second"))
-        self.assertEqual(origin.request.all("via"), [b"1.0 first, 1.1 second", b"1.1 gateway-under-test"])
+        self.assertEqual(
+            origin.request.all("via"), [b"1.0 first, 1.1 second", b"1.1 gateway-under-test"]
+        )
 
     def test_http10_request(self) -> None:
         """An HTTP/1.0 request is said to be one."""
@@ -40,7 +42,9 @@ class ViaTests(ScenarioTestCase):
             origin = gateway.origin(reply=response())
             client = gateway.client()
             target = URL if mode == self.forward else b"/"
-            client.send(request(target, b"Via: 1.1 a, 1.1 gateway-under-test (comment)", b"Via: 1.1 b"))
+            client.send(
+                request(target, b"Via: 1.1 a, 1.1 gateway-under-test (comment)", b"Via: 1.1 b")
+            )
             self.assertEqual(client.response().status, 508)
             self.assertEqual(origin.connections, [])
             self.assertLine(gateway, status=508, outcome="failed", reason="loop")
@@ -49,7 +53,9 @@ class ViaTests(ScenarioTestCase):
         """A CONNECT that was here before is refused too."""
         gateway = self.forward()
         client = gateway.client()
-        client.send(request(b"origin.example.com:443", b"Via: 1.1 gateway-under-test", method=b"CONNECT"))
+        client.send(
+            request(b"origin.example.com:443", b"Via: 1.1 gateway-under-test", method=b"CONNECT")
+        )
         self.assertEqual(client.response(b"CONNECT").status, 508)
 
     def test_name_in_a_comment(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.net.deadlines import Deadlines
+from gateway.net.deadlines import Deadline, Deadlines
 
 
 class DeadlinesTests(SynchronousTestCase):
@@ -125,5 +125,36 @@ class DeadlinesTests(SynchronousTestCase):
         self.wait(1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.deadlines.watch(self.fire, 1)
+        self.wait(2)
+        self.assertEqual(self.fired, ["x"])
+
+    def test_neighbours(self) -> None:
+        """A callback may cancel, turn off or put off what is due in the same tick, before its turn or after it."""
+        limits: dict[str, Deadline] = {}
+
+        def first() -> None:
+            self.fire("first")
+            limits["cancelled"].cancel()
+            limits["off"].off()
+            limits["later"].reset(10)
+
+        limits["first"] = self.deadlines.watch(first, 1)
+        for name in ("cancelled", "off", "later", "last"):
+            limits[name] = self.deadlines.watch(lambda name=name: self.fire(name), 1)  # type: ignore[misc]
+        self.wait(2)
+        self.assertEqual(self.fired, ["first", "last"])
+        self.wait(10)
+        self.assertEqual(self.fired, ["first", "last", "later"])
+        self.assertEqual(len(self.deadlines), 0)
+
+    def test_made_by_a_callback(self) -> None:
+        """A limit that a callback makes is kept to, however the clock has jumped."""
+
+        def make() -> None:
+            self.deadlines.watch(self.fire, 1)
+
+        self.deadlines.watch(make, 1)
+        self.clock.advance(100)
+        self.assertEqual(self.fired, [])
         self.wait(2)
         self.assertEqual(self.fired, ["x"])

@@ -1,8 +1,10 @@
 """Tests of L{gateway.net.reactor}."""
 
 import contextlib
+import errno
 import os
 import socket
+import time
 from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -113,3 +115,59 @@ class StaleEventTests(SynchronousTestCase):
         new.make_readable()
         self.reactor.doPoll(0)
         self.assertIn("new", self.log)
+
+
+class DispatchTests(SynchronousTestCase):
+    """What becomes of an event that is not stale."""
+
+    def setUp(self) -> None:
+        self.log: list[str] = []
+        self.reactor = SlimEPollReactor()
+        self.addCleanup(self.reactor._poller.close)
+
+    def end(self, act: Callable[[], None] | None = None) -> End:
+        """Make an end that is read from."""
+        made = End(self.log, "end", act)
+        self.addCleanup(made.close)
+        self.reactor.addReader(made)
+        return made
+
+    def test_fault(self) -> None:
+        """What a descriptor raises is logged and ends it, and no other one."""
+
+        def fail() -> None:
+            raise LookupError("a bug")
+
+        failing, other = self.end(fail), self.end()
+        for each in (failing, other):
+            each.make_readable()
+        self.reactor.doPoll(0)
+        self.assertEqual(sorted(self.log), ["end", "end", "end lost"])
+        self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
+        self.assertEqual(self.reactor.getReaders().count(failing), 0)
+        self.assertIn(other, self.reactor.getReaders())
+        self.reactor.removeReader(other)
+
+    def test_hang_up(self) -> None:
+        """A hang-up with bytes still unread lets them be read first."""
+        end = self.end()
+        end.make_readable()
+        end._peer.close()
+        self.reactor.doPoll(0)
+        self.assertEqual(self.log[0], "end")
+
+    def test_interrupted(self) -> None:
+        """A signal that comes while it waits ends the wait and nothing else."""
+
+        class Interrupted:
+            def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+                raise InterruptedError(errno.EINTR, "a signal")
+
+        poller, self.reactor._poller = self.reactor._poller, Interrupted()
+        self.reactor.doPoll(0)
+        self.reactor._poller = poller
+
+    def test_clock(self) -> None:
+        """Its clock is one that nobody can set."""
+        before = time.monotonic()
+        self.assertTrue(before <= self.reactor.seconds() <= time.monotonic())

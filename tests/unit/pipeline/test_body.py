@@ -378,15 +378,17 @@ class AnyOrderTests(SynchronousTestCase):
         calls=st.lists(
             st.one_of(
                 st.binary(min_size=1, max_size=40000).map(lambda data: ("write", data)),
-                st.sampled_from(("open", "end", "fail", "abort", "flush", "pauseProducing", "resumeProducing")).map(
-                    lambda name: (name, None)
-                ),
+                st.sampled_from(
+                    ("open", "end", "fail", "abort", "flush", "pauseProducing", "resumeProducing")
+                ).map(lambda name: (name, None)),
             ),
             max_size=20,
         ),
         filters=st.sampled_from(((), (Twice,), (Keeps,), (Keeps, Twice))),
     )
-    def test_ends_once(self, calls: list[tuple[str, bytes | None]], filters: tuple[type[BodyFilter], ...]) -> None:
+    def test_ends_once(
+        self, calls: list[tuple[str, bytes | None]], filters: tuple[type[BodyFilter], ...]
+    ) -> None:
         """It is done at most once, the sink has one end at most, and nothing comes behind that."""
         ends = Ends()
         pipe = BodyPipe(ends, ends.done)

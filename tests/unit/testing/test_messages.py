@@ -13,14 +13,24 @@ class MessageTests(SynchronousTestCase):
 
     def test_requests(self) -> None:
         """Several requests are told apart by their framing."""
-        data = request(b"/a") + request(b"/b", method=b"POST", content=b"abc") + request(b"/c", b"Transfer-Encoding: chunked") + chunked(b"d", b"e")
+        data = (
+            request(b"/a")
+            + request(b"/b", method=b"POST", content=b"abc")
+            + request(b"/c", b"Transfer-Encoding: chunked")
+            + chunked(b"d", b"e")
+        )
         found = read_requests(data)
-        self.assertEqual([(one.target, one.content, one.framing) for one in found], [(b"/a", b"", "none"), (b"/b", b"abc", "length"), (b"/c", b"de", "chunked")])
+        self.assertEqual(
+            [(one.target, one.content, one.framing) for one in found],
+            [(b"/a", b"", "none"), (b"/b", b"abc", "length"), (b"/c", b"de", "chunked")],
+        )
         self.assertEqual(b"".join(one.raw for one in found), data)
 
     def test_incomplete(self) -> None:
         """What is not complete says so, wherever it was cut."""
-        whole = request(b"/", b"Transfer-Encoding: chunked", method=b"POST") + chunked(b"abc", trailers=[b"X: y"])
+        whole = request(b"/", b"Transfer-Encoding: chunked", method=b"POST") + chunked(
+            b"abc", trailers=[b"X: y"]
+        )
         for cut in range(1, len(whole)):
             self.assertFalse(read_requests(whole[:cut])[0].complete, cut)
         (found,) = read_requests(whole)
@@ -28,9 +38,16 @@ class MessageTests(SynchronousTestCase):
 
     def test_responses(self) -> None:
         """Which responses have no content depends on the request."""
-        data = b"HTTP/1.1 103 X\r\n\r\nHTTP/1.1 200 X\r\nContent-Length: 5\r\n\r\n" + response(b"abc") + b"HTTP/1.1 204 X\r\n\r\n"
+        data = (
+            b"HTTP/1.1 103 X\r\n\r\nHTTP/1.1 200 X\r\nContent-Length: 5\r\n\r\n"
+            + response(b"abc")
+            + b"HTTP/1.1 204 X\r\n\r\n"
+        )
         found = read_responses(data, [b"HEAD"])
-        self.assertEqual([(one.status, one.content) for one in found], [(103, b""), (200, b""), (200, b"abc"), (204, b"")])
+        self.assertEqual(
+            [(one.status, one.content) for one in found],
+            [(103, b""), (200, b""), (200, b"abc"), (204, b"")],
+        )
         self.assertTrue(all(one.complete for one in found))
 
     def test_until_the_close(self) -> None:
@@ -48,7 +65,9 @@ class MessageTests(SynchronousTestCase):
     def test_fields(self) -> None:
         """Names are compared without case; a field that occurs twice has no one value."""
         (found,) = read_responses(response(b"", b"X-A: 1", b"x-a:2", b"X-B: 3"))
-        self.assertEqual((found.all("X-A"), found.get("x-b"), found.get("x-c")), ([b"1", b"2"], b"3", None))
+        self.assertEqual(
+            (found.all("X-A"), found.get("x-b"), found.get("x-c")), ([b"1", b"2"], b"3", None)
+        )
         self.assertRaises(AssertionError, found.get, "x-a")
         self.assertEqual(found.names, [b"x-a", b"x-a", b"x-b", b"content-length"])
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionLost, ConnectionRefusedError, UserError
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    UserError,
+)
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -150,7 +156,9 @@ class NetworkTests(SynchronousTestCase):
         self.listening()
         factory = Factory()
         factory.noisy = False
-        self.assertRaises(CannotListenError, self.network.listenTCP, 80, factory, interface=ADDRESS[0])
+        self.assertRaises(
+            CannotListenError, self.network.listenTCP, 80, factory, interface=ADDRESS[0]
+        )
         port = self.network.listenTCP(0, factory)
         self.assertEqual(len(self.network.ports), 2)
         self.assertEqual(port.getHost().host, "0.0.0.0")
@@ -196,7 +204,9 @@ class NetworkTests(SynchronousTestCase):
     def test_time(self) -> None:
         """Time goes by only when told, and everything due happens at its own moment."""
         seen: list[float] = []
-        self.network.callLater(1.0, lambda: self.network.callLater(0.5, lambda: seen.append(self.network.seconds())))
+        self.network.callLater(
+            1.0, lambda: self.network.callLater(0.5, lambda: seen.append(self.network.seconds()))
+        )
         self.network.callFromThread(seen.append, -1.0)
         self.network.settle()
         self.assertEqual(seen, [-1.0])

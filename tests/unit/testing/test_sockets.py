@@ -43,7 +43,9 @@ class SocketTests(SynchronousTestCase):
         """Who shuts its direction down can still read."""
         self.near.send(b"last")
         self.near.shutdown(socket.SHUT_WR)
-        self.assertEqual((self.far.recv(9), self.far.recv(9), self.far.recv(9)), (b"last", b"", b""))
+        self.assertEqual(
+            (self.far.recv(9), self.far.recv(9), self.far.recv(9)), (b"last", b"", b"")
+        )
         self.far.send(b"more")
         self.assertEqual(self.near.recv(9), b"more")
         self.assertRaises(BrokenPipeError, self.near.send, b"a")

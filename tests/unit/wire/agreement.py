@@ -23,10 +23,23 @@ REASONS = {
     },
     "h11": {
         "no request line received": "RFC 9112 section 2.2: a server should ignore an empty line before a request line",
-        "Only Transfer-Encoding: chunked is supported": "it reads framing out of trailers, from which we drop it",
-        "multiple Transfer-Encoding headers": "the same",
-        "conflicting Content-Length headers": "the same",
     },
+}
+
+#: The same for trailers: both oracles look for framing there, where it means nothing; RFC 9110 section 6.5.1 lets us
+#: drop it. These reasons count only once the oracle has given the head.
+REASONS_IN_TRAILERS = {
+    "llhttp": (
+        "Content-Length can't be present with Transfer-Encoding",
+        "Transfer-Encoding can't be present with",
+        "Invalid `Transfer-Encoding` header value",
+        "Empty Transfer-Encoding",
+    ),
+    "h11": (
+        "Only Transfer-Encoding: chunked is supported",
+        "multiple Transfer-Encoding headers",
+        "conflicting Content-Length headers",
+    ),
 }
 
 
@@ -56,9 +69,12 @@ def verdict(reading: Reading, index: int, mine: Message) -> str:
     return "refused" if reading.refused else "other"
 
 
-def excused(oracle: str, reading: Reading) -> bool:
-    """Tell whether an oracle refused for one of the L{REASONS}."""
-    return any(words in reading.refused for words in REASONS[oracle])
+def excused(oracle: str, reading: Reading, index: int) -> bool:
+    """Tell whether an oracle refused a message for one of the L{REASONS}, or in trailers."""
+    if any(words in reading.refused for words in REASONS[oracle]):
+        return True
+    in_trailers = any(words in reading.refused for words in REASONS_IN_TRAILERS[oracle])
+    return in_trailers and index < len(reading.messages)
 
 
 def disagreement(data: bytes, mine: Reading, theirs: dict[str, Reading]) -> str:
@@ -76,7 +92,7 @@ def disagreement(data: bytes, mine: Reading, theirs: dict[str, Reading]) -> str:
             strict = [
                 oracle
                 for oracle, said in found.items()
-                if said == "refused" and not excused(oracle, asked[oracle])
+                if said == "refused" and not excused(oracle, asked[oracle], index)
             ]
             if strict and "same" not in found.values():
                 return f"we alone accept {data!r}: {message}, but {asked}"

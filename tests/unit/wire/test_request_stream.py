@@ -287,6 +287,12 @@ class LimitTests(SynchronousTestCase):
         self.read(start + b"X: " + b"x" * 27 + b"\r\n\r\n")
         self.read(start + b"X: " + b"x" * 28 + b"\r\n\r\n", 431)
 
+    def test_trailer_lines(self) -> None:
+        """A trailer section may have as many lines as a head, and one more gets 431."""
+        start = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        self.read(start + b"A: b\r\n" * 4 + b"\r\n")
+        self.read(start + b"A:b\r\n" * 5 + b"\r\n", 431)
+
     def test_trailers_without_an_end(self) -> None:
         """A trailer section that does not end gets 431."""
         parser = self.make()
