@@ -80,7 +80,7 @@ class Upstreams:
                 ("network", "exclude_ports"), what, "say source_ports, or exclude fewer"
             )
             raise ConfigError([fault]) from None
-        self.dialer = Dialer(reactor, self.resolver, guard, ports)
+        self.dialer = Dialer(reactor, self.resolver, guard, ports, deadlines)
         self.pool = Pool(deadlines, idle_seconds=config.timeouts.upstream_idle, limits=limits)
         # Without a kept secret clients are distributed anew after a restart; nothing else depends on it.
         key = secrets.token_bytes(32)

@@ -531,7 +531,6 @@ class ClientConnection(HeldReading):
             ended.fire(None)
 
         early, self.parser.rest = self.parser.rest, b""
-        self._deadline.cancel()
         self._writer.answerable = False
         self.transport.write(head)
         txn.bytes_out += len(head)
@@ -542,6 +541,7 @@ class ClientConnection(HeldReading):
             deadlines=listening.deadlines,
             inactivity=listening.tunnel_inactivity,
             finished=finished,
+            deadline=self._deadline,
         )
         self._release(self._held)
         listening.tunnel_opened(self)

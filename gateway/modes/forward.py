@@ -20,6 +20,7 @@ from gateway.message.target import InvalidTarget, format_authority, parse_absolu
 from gateway.message.via import Via
 from gateway.modes import onward
 from gateway.net.dial import Dialer, Trace
+from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import Pool, UpstreamConnection
 from gateway.pipeline.driver import Signal
 from gateway.wire.events import RequestHead, ResponseHead
@@ -175,27 +176,35 @@ class ForwardUpstream:
         """Give a kept connection."""
         return self._mode.pool.take(self._key(txn))
 
-    async def dial(self, txn: Transaction) -> UpstreamConnection:
+    async def dial(self, txn: Transaction) -> UpstreamConnection | TunnelHop:
         """Connect, to the parent or to the target itself."""
         mode = self._mode
         key = self._key(txn)
         trace = Trace()
         begun = monotonic()
         clock = mode.dialer.reactor.seconds()
+        connected: Signal[Any] = Signal()
+        # A parent is asked for a tunnel in HTTP; the far end of a tunnel hears none.
+        bare = self.tunnels and self._parent is None
+        dialling = mode.dialer.begin(
+            key[0],
+            key[1],
+            TunnelHop if bare else mode.pool.factory(key),  # type: ignore[arg-type]
+            connected.fire,
+            connected.fail,
+            timeout=mode.connect_seconds,
+            guarded=self._guarded,
+            trace=trace,
+        )
         try:
-            hop: UpstreamConnection = await mode.dialer.dial(  # type: ignore[assignment]
-                key[0],
-                key[1],
-                mode.pool.factory(key),  # type: ignore[arg-type]
-                timeout=mode.connect_seconds,
-                guarded=self._guarded,
-                trace=trace,
-            )
+            hop: Any = await connected
         except TransactionError:
             if trace.address:
                 txn.upstream = _where(trace.address, key[1])
             raise
         finally:
+            # Of use only to who was interrupted while it waited.
+            dialling.cancel()
             if trace.resolved_at is not None:
                 txn.timings.resolved = begun + trace.resolved_at - clock
             if trace.connected_at is not None:
@@ -203,7 +212,8 @@ class ForwardUpstream:
         hop.address = _where(trace.address, key[1])
         if self.tunnels and self._parent is not None:
             await self._through_parent(txn, hop)
-        return hop
+        made: UpstreamConnection | TunnelHop = hop
+        return made
 
     def head(self, txn: Transaction, hop: UpstreamConnection, chunked: bool | None) -> bytes:
         """Write the request head: origin-form to an origin, absolute-form to a parent."""

@@ -19,6 +19,7 @@ from twisted.internet.posixbase import PosixReactorBase
 from twisted.python.failure import Failure
 
 from gateway.api.errors import TransactionError
+from gateway.net.deadlines import Deadline, Deadlines
 from gateway.net.faults import (
     ConnectTimeout,
     DestinationForbidden,
@@ -35,6 +36,9 @@ from gateway.net.transport import Attempt
 
 #: Seconds between two attempts (RFC 8305 section 5).
 ATTEMPT_DELAY = 0.25
+
+#: Seconds from which on it does not matter when a time limit is half a second late.
+_LONG = 5.0
 
 #: How long IPv6 comes second after it was found to have no route from here, in seconds.
 _NO_ROUTE_REMEMBERED = 60.0
@@ -80,15 +84,18 @@ class Dialer:
         resolver: Resolves,
         guard: Guard | None = None,
         source_ports: SourcePorts | None = None,
+        deadlines: Deadlines | None = None,
     ) -> None:
         """
         Take what every dial needs.
 
+        @param deadlines: keeps the time of dials that have much of it; C{None}: each has a timer of its own.
         @param reactor: our own transport is used on a real one, C{connectTCP} on one in memory, which claims to
             be an L{IReactorFDSet<twisted.internet.interfaces.IReactorFDSet>} too.
         """
         self.guard = guard
         self.source_ports = source_ports
+        self.deadlines = deadlines
         self.reactor = reactor
         self.resolver = resolver
         self.ipv6_second_until = float("-inf")
@@ -117,8 +124,42 @@ class Dialer:
         @return: fires with the protocol after its C{connectionMade}; fails with a L{NetworkFault
             <gateway.net.faults.NetworkFault>} or L{DestinationForbidden}. Cancelling it ends every attempt.
         """
-        dial = _Dial(self, host, port, factory, self.guard if guarded else None, trace)
-        return dial.begin(timeout)
+        result: Deferred[IProtocol] = Deferred(lambda _: dialling.cancel())
+        dialling = Dialling(
+            self,
+            host,
+            port,
+            factory,
+            guarded,
+            trace,
+            result.callback,
+            lambda error: result.errback(Failure(error)),
+        )
+        dialling.begin(timeout)
+        return result
+
+    def begin(
+        self,
+        host: str,
+        port: int,
+        factory: Callable[[], IProtocol],
+        made: Callable[[Any], object],
+        failed: Callable[[BaseException], object],
+        *,
+        timeout: float,
+        guarded: bool = True,
+        trace: Trace | None = None,
+    ) -> Dialling:
+        """
+        Connect to a host as L{dial} does, for who wants to be called back without a L{Deferred}.
+
+        @param made: called with the protocol after its C{connectionMade}.
+        @param failed: called with what else a L{dial} fails with. Exactly one of both is called, perhaps before this
+            returns; neither after L{Dialling.cancel}.
+        """
+        dialling = Dialling(self, host, port, factory, guarded, trace, made, failed)
+        dialling.begin(timeout)
+        return dialling
 
     def in_order(self, addresses: tuple[str, ...]) -> Sequence[str]:
         """
@@ -141,21 +182,23 @@ class Dialer:
             self.ipv6_second_until = self.reactor.seconds() + _NO_ROUTE_REMEMBERED
 
 
-class _Dial:
-    """One call of L{Dialer.dial}."""
+class Dialling:
+    """One call of L{Dialer.begin}."""
 
     __slots__ = (
         "_at_once",
         "_dialer",
         "_factory",
+        "_failed_with",
         "_faults",
         "_guard",
         "_host",
         "_limit",
+        "_made",
         "_next",
+        "_over",
         "_port",
         "_resolving",
-        "_result",
         "_running",
         "_starting",
         "_trace",
@@ -168,50 +211,67 @@ class _Dial:
         host: str,
         port: int,
         factory: Callable[[], IProtocol],
-        guard: Guard | None,
+        guarded: bool,
         trace: Trace | None,
+        made: Callable[[Any], object],
+        failed: Callable[[BaseException], object],
     ) -> None:
         self._dialer = dialer
         self._host = host
         self._port = port
         self._factory = factory
-        self._guard = guard
+        self._guard = dialer.guard if guarded else None
         self._trace = trace
         self._faults: list[TransactionError] = []
-        self._limit: IDelayedCall | None = None
+        self._made = made
+        self._failed_with = failed
+        self._limit: IDelayedCall | Deadline | None = None
         self._next: IDelayedCall | None = None
         self._resolving: Deferred[None] | None = None
-        # None when it is over: fired, cancelled or about to be.
-        self._result: Deferred[IProtocol] | None = None
+        # Told, cancelled or about to be.
+        self._over = False
         self._running: list[Attempt | StockAttempt] = []
         self._waiting: list[str] = []
         self._starting = False
         self._at_once: OSError | None = None
 
-    def begin(self, timeout: float) -> Deferred[IProtocol]:
-        """Look the name up and go on from there."""
-        result: Deferred[IProtocol] = Deferred(self._cancelled)
-        self._result = result
-        self._limit = self._dialer.reactor.callLater(timeout, self._out_of_time)
+    def begin(self, timeout: float) -> None:
+        """Look the name up and go on from there; once."""
+        dialer = self._dialer
+        if dialer.deadlines is not None and timeout >= _LONG:
+            self._limit = dialer.deadlines.watch(self._out_of_time, timeout)
+        else:
+            self._limit = dialer.reactor.callLater(timeout, self._out_of_time)
         try:
-            found = self._dialer.resolver.resolve(self._host)
+            found = dialer.resolver.resolve(self._host)
             if isinstance(found, tuple):
                 self._resolved(found)
-                return result
-        except Exception:
-            self._end(Failure())
-            return result
+                return
+        except Exception as error:
+            self._end(error)
+            return
         resolving = self._resolving = found.addCallback(self._resolved)
-        resolving.addErrback(self._end)
-        return result
+        resolving.addErrback(self._unresolved)
+
+    def cancel(self) -> None:
+        """End every attempt and tell nothing; harmless when it is over."""
+        if not self._over:
+            self._stop()
+        self._made = _nobody
+
+    def _unresolved(self, failure: Failure) -> None:
+        assert failure.value is not None
+        self._end(failure.value)
 
     def _resolved(self, addresses: tuple[str, ...]) -> None:
         self._resolving = None
         if self._trace is not None:
             self._trace.resolved_at = self._dialer.reactor.seconds()
         # Taken from the end.
-        self._waiting = list(self._dialer.in_order(addresses))
-        self._waiting.reverse()
+        waiting = self._waiting = list(addresses)
+        if len(waiting) > 1:
+            waiting[:] = self._dialer.in_order(addresses)
+            waiting.reverse()
         self._go_on()
 
     def _go_on(self) -> None:
@@ -227,7 +287,7 @@ class _Dial:
                     )
                     continue
             error = self._begin_attempt(address)
-            if self._result is None:
+            if self._over:
                 return
             if error is None:
                 if self._waiting:
@@ -235,7 +295,7 @@ class _Dial:
                 return
             self._note(address, error)
         if not self._running:
-            self._end(Failure(most_telling(self._faults)))
+            self._end(most_telling(self._faults))
 
     def _begin_attempt(self, address: str) -> OSError | None:
         """Try an address, with several source ports where they are ours to choose; give what failed at once."""
@@ -259,7 +319,7 @@ class _Dial:
             self._starting = False
             error = self._at_once
             if error is None:
-                if self._result is not None:
+                if not self._over:
                     self._running.append(attempt)
                 return None
             if error.errno != errno.EADDRNOTAVAIL or not more:
@@ -287,7 +347,7 @@ class _Dial:
     def _connected(self, attempt: Attempt | StockAttempt) -> None:
         if attempt in self._running:
             self._running.remove(attempt)
-        result = self._stop()
+        self._stop()
         if self._trace is not None:
             self._trace.address = attempt.address
             self._trace.connected_at = self._dialer.reactor.seconds()
@@ -295,51 +355,51 @@ class _Dial:
         try:
             protocol = self._factory()
             transport = attempt.transport(protocol)
-        except Exception:
-            failure = Failure()
+        except Exception as error:
             attempt.cancel()
             if getattr(protocol, "transport", None) is not None:
                 protocol.transport.abortConnection()  # type: ignore[union-attr]
-            result.errback(failure)
+            if self._made is not _nobody:
+                self._failed_with(error)
             return
-        if result.called:
+        if self._made is _nobody:
             # Cancelled from within connectionMade: the connection has no owner.
             transport.abortConnection()
         else:
-            result.callback(protocol)
+            self._made(protocol)
 
     def _out_of_time(self) -> None:
         self._limit = None
         where = f"{self._host}:{self._port}"
         if self._resolving is not None:
-            self._end(Failure(NameTimeout(f"{where}: the name was not found in time")))
+            self._end(NameTimeout(f"{where}: the name was not found in time"))
         else:
-            self._end(Failure(ConnectTimeout(f"{where}: no answer to the connection attempt")))
+            self._end(ConnectTimeout(f"{where}: no answer to the connection attempt"))
 
-    def _cancelled(self, result: Deferred[IProtocol]) -> None:
-        if self._result is not None:
-            self._stop()
-
-    def _end(self, failure: Failure) -> None:
+    def _end(self, error: BaseException) -> None:
         # A look-up that we cancel fails when it is over already.
-        if self._result is not None:
-            self._stop().errback(failure)
+        if not self._over:
+            self._stop()
+            self._failed_with(error)
 
-    def _stop(self) -> Deferred[IProtocol]:
-        """End the look-up, the timers and every attempt; give the result, which is still to fire."""
-        result, self._result = self._result, None
-        assert result is not None
+    def _stop(self) -> None:
+        """End the look-up, the timers and every attempt."""
+        self._over = True
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
         if self._next is not None:
             self._next.cancel()
             self._next = None
-        running, self._running = self._running, []
-        for attempt in running:
-            attempt.cancel()
+        if self._running:
+            running, self._running = self._running, []
+            for attempt in running:
+                attempt.cancel()
         self._waiting = []
         if self._resolving is not None:
             resolving, self._resolving = self._resolving, None
             resolving.cancel()
-        return result
+
+
+def _nobody(protocol: Any) -> None:
+    """Stand in for who was to be told: nobody wants the connection any more."""

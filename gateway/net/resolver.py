@@ -104,14 +104,17 @@ class Resolver:
         @raise NetworkFault: known now: L{NameInvalid<gateway.net.faults.NameInvalid>}, or a L{NameNotFound},
             L{NameTimeout} or L{NameServerFailure} that is remembered.
         """
-        known = self._known(name)
-        if known is not None:
-            return known
+        # What may be an address is first asked whether it is one: such a name is rarer than an address.
+        looks_literal = name[-1:].isdigit() or ":" in name
+        if not looks_literal:
+            known = self._known(name)
+            if known is not None:
+                return known
         address = literal(name)
         if address is not None:
             return (address,)
         proper = canonical(name)
-        if proper != name:
+        if looks_literal or proper != name:
             known = self._known(proper)
             if known is not None:
                 return known

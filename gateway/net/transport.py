@@ -10,6 +10,7 @@ is called back from inside his own call.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterable
@@ -29,9 +30,21 @@ from typing import Any, cast
 
 from twisted.internet import main, tcp
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.interfaces import IProtocol, IReactorFDSet
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IReactorFDSet
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.python import log
+from twisted.python.failure import Failure
+
+from gateway.net.reactor import SlimEPollReactor
+
+#: What L{socket.socket} is made of: without its C{makefile}, and without turning each of its numbers into an enum.
+Socket = socket.SocketType
+
+# Looked up once, and as the plain numbers that the calls want.
+_CONNECTING = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+_TCP = int(socket.IPPROTO_TCP)
+_NODELAY = int(socket.TCP_NODELAY)
 
 #: Below this the parts of a message are joined and sent by C{send}; above, copying costs more than C{sendmsg}.
 JOIN_BYTES = 65536
@@ -42,6 +55,8 @@ _BROKEN = frozenset((ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EC
 class ImmediateConnection(tcp.Connection):
     """
     What both directions share.
+
+    Of the stock connection this is the short way: the same state, kept by fewer calls.
 
     @cvar takes_views: L{writeSequence} takes C{memoryview}s too.
     @ivar readSize: bytes asked for in one read; 64 KiB for clients, more for bulk (set by the protocol).
@@ -54,18 +69,86 @@ class ImmediateConnection(tcp.Connection):
     # shutdown(2) right before close(2) does nothing for a descriptor that no other process has.
     _shouldShutdown = False
 
+    def __init__(self, connected: Socket, protocol: IProtocol, reactor: IReactorFDSet) -> None:
+        """Take a connected socket that does not block; nothing is read before C{startReading}."""
+        # What the stock constructors set, without asking the kernel for what the socket is already.
+        self.reactor = reactor
+        self._tempDataBuffer = []
+        self._tempDataLen = 0
+        self.socket = connected  # type: ignore[assignment]
+        self.fileno = connected.fileno
+        self.protocol = protocol
+        self.connected = 1
+
     def doRead(self) -> Any:
-        """Read once and hand the bytes to the protocol."""
+        """Read once and hand the bytes, or their end, to the protocol."""
         try:
             data = self.socket.recv(self.readSize)
         except BlockingIOError:
             return None
         except OSError:
             return main.CONNECTION_LOST
-        if not data:
-            return main.CONNECTION_LOST if self._broken else main.CONNECTION_DONE
-        self.protocol.dataReceived(data)
+        if data:
+            self.protocol.dataReceived(data)
+            return None
+        if self._broken:
+            return main.CONNECTION_LOST
+        if not IHalfCloseableProtocol.providedBy(self.protocol):
+            return main.CONNECTION_DONE
+        # As the reactor would in several steps: the other half of the connection goes on.
+        self.reactor.removeReader(self)
+        try:
+            self.protocol.readConnectionLost()
+        except BaseException:
+            log.err()
+            self.connectionLost(Failure())
         return None
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the socket and tell the protocol; only the first call counts."""
+        if self.disconnected:
+            return
+        self.disconnected = 1
+        self.connected = 0
+        producer = self.producer
+        if producer is not None:
+            producer.stopProducing()
+            self.producer = None
+        if type(self.reactor) is SlimEPollReactor:
+            self.reactor.forget(self)
+        else:
+            self.stopReading()
+            self.stopWriting()
+        if type(reason.value) is ConnectionDone:
+            with contextlib.suppress(OSError):
+                self.socket.close()
+        else:
+            self._closeSocket(not reason.check(ConnectionAborted))
+        protocol = self.protocol
+        # A connection and its protocol know each other, and these are methods of its own socket.
+        del self.protocol
+        del self.socket
+        del self.fileno
+        protocol.connectionLost(reason)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Tell this producer when to pause, or when to go on."""
+        if streaming and self.producer is None and not self.disconnected:
+            self.producer = producer
+            self.streamingProducer = True
+        else:
+            super().registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """Forget the producer; who was waiting for it to be closed is closed now."""
+        self.producer = None
+        if self.disconnecting and self.connected:
+            self.startWriting()
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+        if self.connected and not self.disconnecting:
+            self.reactor.addReader(self)
 
     def write(self, data: bytes) -> None:
         """Send now what the kernel takes, queue the rest."""
@@ -141,11 +224,47 @@ class ImmediateConnection(tcp.Connection):
 class Server(ImmediateConnection, tcp.Server):
     """An accepted connection."""
 
+    def __init__(
+        self,
+        accepted: Socket,
+        protocol: IProtocol,
+        client: tuple[Any, ...],
+        server: Any,
+        number: int,
+        reactor: IReactorFDSet,
+    ) -> None:
+        """
+        Begin to read.
+
+        @param client: the peer's address as the kernel gives it: two parts for IPv4, four for IPv6.
+        @param number: of this connection among those of its port, for the log.
+        """
+        ImmediateConnection.__init__(self, accepted, protocol, reactor)
+        accepted.setblocking(False)
+        if len(client) != 2:
+            self._addressType = IPv6Address
+        self.server = server
+        self.client = client
+        self.sessionno = number
+        self.hostname = client[0]
+        reactor.addReader(self)
+
+    # Names for the log, which few connections ever need.
+
+    def logPrefix(self) -> str:
+        """Name it for the log."""
+        # Without a protocol it is closed.
+        owner = self._getLogPrefix(self.protocol) if self.connected else "closed"
+        return f"{owner},{self.sessionno},{self.hostname}"
+
+    def __repr__(self) -> str:
+        return f"<{self.logPrefix()} on {self.server._realPortNumber}>"
+
 
 class Port(tcp.Port):
     """A listening port whose connections are L{Server}s, with a short accept loop."""
 
-    transport = Server
+    transport = Server  # type: ignore[assignment]
 
     def createInternetSocket(self) -> socket.socket:
         """Set TCP_NODELAY on the listener: Linux lets accepted sockets inherit it."""
@@ -158,7 +277,10 @@ class Port(tcp.Port):
         listening = self.socket
         for _ in range(100):
             try:
-                accepted, address = listening.accept()
+                # What C{accept} wraps: the class that it makes of the descriptor, and of each of its three numbers,
+                # costs more than the connection.
+                number, address = listening._accept()  # type: ignore[union-attr]
+                accepted = Socket(self.addressFamily, self.socketType, 0, number)
             except BlockingIOError:
                 return
             except OSError:
@@ -173,7 +295,7 @@ class Port(tcp.Port):
             if not self.connected or self.disconnecting:
                 return
 
-    def _adopt(self, accepted: socket.socket, address: Any) -> None:
+    def _adopt(self, accepted: Socket, address: Any) -> None:
         assert self.factory is not None
         protocol = self.factory.buildProtocol(self._buildAddr(address))
         if protocol is None:
@@ -192,12 +314,12 @@ class Port(tcp.Port):
 class Outgoing(ImmediateConnection):
     """A connection made by L{Attempt}: already connected when it is built."""
 
+    logstr = "upstream"
+
     def __init__(
-        self, connected: socket.socket, protocol: IProtocol, peer: Any, reactor: IReactorFDSet
+        self, connected: Socket, protocol: IProtocol, peer: Any, reactor: IReactorFDSet
     ) -> None:
-        super().__init__(connected, protocol, reactor)
-        self.connected = 1
-        self.logstr = "upstream"
+        ImmediateConnection.__init__(self, connected, protocol, reactor)
         self._peer = peer
 
     def getPeer(self) -> IPv4Address | IPv6Address:
@@ -248,19 +370,18 @@ class Attempt:
         self._prepare = prepare
         self._connected = connected
         self._failed = failed
-        self._socket: socket.socket | None = None
+        self._socket: Socket | None = None
+        # The reactor watches for the answer.
         self._waiting = False
 
     def start(self) -> None:
         """Begin; a failure that is known at once is reported before this returns."""
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         try:
-            self._socket = made = socket.socket(
-                family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-            )
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket = made = Socket(family, _CONNECTING)
+            made.setsockopt(_TCP, _NODELAY, 1)
             if self._prepare is not None:
-                self._prepare(made, family)
+                self._prepare(cast(socket.socket, made), family)
             code = made.connect_ex((self.address, self.port))
         except OSError as error:
             self.cancel()
@@ -276,8 +397,16 @@ class Attempt:
         """Make the transport, give it to the protocol and start reading. Once, from C{connected} on."""
         assert self._socket is not None
         taken, self._socket = self._socket, None
-        made = Outgoing(taken, protocol, (self.address, self.port), self._reactor)
-        made.startReading()
+        reactor = self._reactor
+        made = Outgoing(taken, protocol, (self.address, self.port), reactor)
+        if not self._waiting:
+            reactor.addReader(made)
+        elif type(reactor) is SlimEPollReactor:
+            reactor.replace(self, made)
+        else:
+            reactor.removeWriter(self)  # type: ignore[arg-type]
+            reactor.addReader(made)
+        self._waiting = False
         protocol.makeConnection(made)
         return made
 
@@ -302,8 +431,6 @@ class Attempt:
         code = self._socket.connect_ex((self.address, self.port))
         if code == EALREADY:
             return
-        self._waiting = False
-        self._reactor.removeWriter(self)  # type: ignore[arg-type]
         self._ended(0 if code == EISCONN else code)
 
     def connectionLost(self, reason: Any) -> None:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -24,7 +25,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.net.deadlines import Deadlines
+from gateway.net.deadlines import Deadline, Deadlines
 from gateway.net.splice import PIPES, Halt, PipePool, Splice, bare_socket, unsent_bytes
 
 #: Bytes in one direction after which splicing is worth its setting up.
@@ -100,14 +101,15 @@ class Tunnel:
         "_client",
         "_cut",
         "_deadline",
+        "_deadlines",
         "_finished",
         "_inactivity",
         "_pipes",
         "_reason",
         "_splice",
-        "_splice_at",
         "_still",
         "_upstream",
+        "splice_at",
     )
 
     def __init__(
@@ -118,6 +120,7 @@ class Tunnel:
         deadlines: Deadlines,
         inactivity: float,
         finished: Callable[[TunnelEnd], None],
+        deadline: Deadline | None = None,
         splice: bool = True,
         pipes: PipePool = PIPES,
     ) -> None:
@@ -128,6 +131,7 @@ class Tunnel:
             has not taken all it was sent.
         @param finished: called exactly once, when both transports are closed and never from within a method of this
             class that somebody else called.
+        @param deadline: one of C{deadlines}' that the connection has already; it is the tunnel's from here on.
         @param splice: whether bulk may go over to C{splice(2)}, where the sockets allow it.
         """
         self._client = _Side(
@@ -137,12 +141,18 @@ class Tunnel:
             self, upstream_transport, EndReason.UPSTREAM_CLOSED, EndReason.UPSTREAM_RESET
         )
         self._client.other, self._upstream.other = self._upstream, self._client
-        self._deadline = deadlines.watch(self._expired)
+        self._deadlines = deadlines
+        if deadline is None:
+            deadline = deadlines.watch(self._expired)
+        else:
+            deadline.expired = self._expired
+        self._deadline = deadline
         self._inactivity = inactivity
         self._finished: Callable[[TunnelEnd], None] | None = finished
         self._pipes = pipes
         self._splice: Splice | None = None
-        self._splice_at = SPLICE_AFTER_BYTES if splice else None
+        # Bytes in one direction from which on it is tried; infinite: never.
+        self.splice_at: float = SPLICE_AFTER_BYTES if splice else inf
         self._reason: EndReason | None = None
         # Bytes taken and bytes unsent when the time was up and something was still unsent.
         self._still: tuple[int, int] | None = None
@@ -217,7 +227,8 @@ class Tunnel:
 
     def touched(self) -> None:
         """Learn that bytes moved."""
-        self._deadline.reset(self._inactivity)
+        # A reset to a later moment: see Deadline.due.
+        self._deadline.at = self._deadlines.now + self._inactivity
 
     def side_ended(self, side: _Side) -> None:
         """Learn that a side will send no more."""
@@ -237,7 +248,8 @@ class Tunnel:
         other = side.other
         side.lost = True
         if not self._cut:
-            self._take_back()
+            if self._splice is not None:
+                self._take_back()
             if orderly:
                 self._reason = self._reason or side.closed
                 if not other.lost:
@@ -266,7 +278,7 @@ class Tunnel:
         @param data: bytes just taken from C{side}; none are queued before them.
         @return: whether C{data} was dealt with.
         """
-        if self._splice_at is None or side.taken < self._splice_at or self._splice is not None:
+        if side.taken < self.splice_at or self._splice is not None:
             return False
         client, upstream = self._client.transport, self._upstream.transport
         client_fd, upstream_fd = bare_socket(client), bare_socket(upstream)
@@ -274,7 +286,7 @@ class Tunnel:
             return False
         reactor = client.reactor  # type: ignore[attr-defined]
         if reactor is not upstream.reactor or not IReactorFDSet.providedBy(reactor):  # type: ignore[attr-defined]
-            self._splice_at = None
+            self.splice_at = inf
             return False
         if data:
             try:
@@ -300,7 +312,7 @@ class Tunnel:
 
     def _spliced(self, index: int, count: int) -> None:
         (self._upstream if index else self._client).taken += count
-        self._deadline.reset(self._inactivity)
+        self.touched()
 
     def _splice_halted(self, index: int, halt: Halt, left: tuple[bytes, bytes]) -> None:
         side = self._upstream if index else self._client
@@ -310,7 +322,7 @@ class Tunnel:
             side.transport.connectionLost(Failure(ConnectionLost()))  # type: ignore[attr-defined]
             return
         if halt is Halt.UNABLE:
-            self._splice_at = max(self.up, self.down) + SPLICE_AGAIN_BYTES
+            self.splice_at = max(self.up, self.down) + SPLICE_AGAIN_BYTES
         self._resume(left, side if halt is Halt.END else None)
         if halt is Halt.END:
             self.side_ended(side)
@@ -418,16 +430,14 @@ class _Side:
     def dataReceived(self, data: bytes) -> None:
         """Pass bytes on."""
         tunnel = self.tunnel
-        if tunnel._cut or self.other.lost:
+        other = self.other
+        if tunnel._cut or other.lost:
             return
-        tunnel.touched()
-        self.taken += len(data)
-        if (
-            tunnel._splice_at is None
-            or self.taken < tunnel._splice_at
-            or not tunnel.try_splice(self, data)
-        ):
-            self.other.transport.write(data)
+        # Here and not by touched: this is called most.
+        tunnel._deadline.at = tunnel._deadlines.now + tunnel._inactivity
+        taken = self.taken = self.taken + len(data)
+        if taken < tunnel.splice_at or not tunnel.try_splice(self, data):
+            other.transport.write(data)
 
     def connectionLost(self, reason: Failure = _DONE) -> None:
         """Close the other side, or reset it if this one broke."""

@@ -96,9 +96,9 @@ class MemoryNetwork(Clock):
         until = self.seconds() + seconds
         self.settle()
         while self.calls and self.calls[0].getTime() <= until:
-            self.advance(max(0.0, self.calls[0].getTime() - self.seconds()))
+            self.rightNow = max(self.rightNow, self.calls[0].getTime())
             self.settle()
-        self.advance(max(0.0, until - self.seconds()))
+        self.rightNow = until
         self.settle()
 
     def open(self, address: tuple[str, int], source: tuple[str, int]) -> MemorySocket | None:
@@ -306,7 +306,7 @@ class MemoryPort:
             IPv6Address("TCP", host, port)
             if ":" in host
             else IPv4Address("TCP", host or "0.0.0.0", port)
-        )  # noqa: S104
+        )
 
 
 class _Connecting:

@@ -124,7 +124,7 @@ class ScriptedPeer:
             return
         try:
             if self._outbox and socket.writable:
-                del self._outbox[: socket.send(self._outbox)]
+                del self._outbox[: socket.send(bytes(self._outbox))]
             if self._ending and not self._outbox:
                 self._ending = False
                 socket.shutdown(1)

@@ -161,7 +161,8 @@ class SecurityTests(HookTestCase):
     def test_fails_open_where_the_configuration_says_so(self) -> None:
         """Only the configuration can let requests pass a failing plugin."""
         gateway, origin, client = self.started(
-            OnRequest(failing), **{"plugins.test": {"fail": "open"}}
+            OnRequest(failing),
+            **{"plugins.test": {"fail": "open"}},  # type: ignore[arg-type]
         )
         origin.reply = response(b"ok")
         client.send(request(URL))
@@ -466,7 +467,7 @@ class RequestHeadersTests(HookTestCase):
     def test_order(self) -> None:
         """Plugins are asked in the configured order, up to the first verdict."""
         first, second = OnRequest(lambda txn: NO), OnRequest()
-        second.name = "second"
+        second.name = "second"  # type: ignore[misc]
         gateway = self.forward(
             {"plugins.enabled": ["test", "second", "upload_limit"]},
             plugins={"test": first, "second": second},
@@ -536,7 +537,7 @@ class FilterTests(HookTestCase):
             OnResponseContent(lambda txn: Upper()),
             OnResponseContent(lambda txn: Doubled()),
         )
-        second.name = "second"
+        second.name = "second"  # type: ignore[misc]
         gateway = self.forward(
             {"plugins.enabled": ["test", "second", "upload_limit"]},
             plugins={"test": first, "second": second},

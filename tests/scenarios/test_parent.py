@@ -42,7 +42,7 @@ class ParentTests(ScenarioTestCase):
     def test_for(self) -> None:
         """Only hosts that the rule names go there."""
         gateway, parent = self._with_parent(
-            **{"for": ["*.example.com"], "no_proxy": ["origin.example.com"]}
+            **{"for": ["*.example.com"], "no_proxy": ["origin.example.com"]}  # type: ignore[arg-type]
         )
         parent.reply = response(b"parent")
         gateway.origin(reply=response(b"direct"))

@@ -66,7 +66,7 @@ class NetworkTests(SynchronousTestCase):
 
     def listening(self, kind: type[Echo] = Echo) -> None:
         """Listen."""
-        factory = Factory.forProtocol(lambda: kind(self.told))  # type: ignore[arg-type]
+        factory = Factory.forProtocol(lambda: kind(self.told))
         factory.noisy = False
         self.network.listenTCP(ADDRESS[1], factory, interface=ADDRESS[0])
 
@@ -107,7 +107,7 @@ class NetworkTests(SynchronousTestCase):
         self.listening()
         self.client().close()
         self.client().reset()
-        self.assertEqual(self.told, ["made", "made", ConnectionDone, ConnectionLost])
+        self.assertEqual(self.told, ["made", ConnectionDone, "made", ConnectionLost])
         self.assertTrue(self.network.idle)
 
     def test_half_close(self) -> None:

@@ -188,12 +188,14 @@ class _Collector:
         self.parser: httptools.HttpRequestParser | httptools.HttpResponseParser
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
+        self._trailers: list[tuple[bytes, bytes]] = []
         self._trailing = False
 
     def on_message_begin(self) -> None:
         """A start line follows."""
         self._target = b""
         self._fields = []
+        self._trailers = []
         self._trailing = False
 
     def on_url(self, data: bytes) -> None:
@@ -206,9 +208,7 @@ class _Collector:
         if not self._trailing:
             self._fields.append(line)
         elif may_trail(line[0]):
-            self.messages[-1] = replace(
-                self.messages[-1], trailers=(*self.messages[-1].trailers, line)
-            )
+            self._trailers.append(line)
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
@@ -227,7 +227,8 @@ class _Collector:
 
     def on_message_complete(self) -> None:
         """The message is complete."""
-        self.messages[-1] = replace(self.messages[-1], complete=True)
+        trailers = tuple(self._trailers)
+        self.messages[-1] = replace(self.messages[-1], complete=True, trailers=trailers)
 
 
 def _llhttp(make: type, data: bytes) -> Reading:
