@@ -36,8 +36,7 @@ from gateway.net.tunnel import Tunnel, TunnelEnd
 from gateway.pipeline.body import BodyPipe, ContentRefused
 from gateway.pipeline.driver import Signal, Task
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.refusal import ClientGone
-from gateway.pipeline.run import TimedOut
+from gateway.pipeline.refusal import ClientGone, TimedOut
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import End, RequestEvent, RequestHead
 from gateway.wire.http1_request import RequestParser

@@ -35,9 +35,11 @@ class ProxiedConnection:
         self._deadline = listening.deadlines.watch(self._expired)
 
     def makeConnection(self, transport: Any) -> None:
-        """Take the transport; a peer that is not trusted, or has no address, is cut off."""
+        """Take the transport; a peer that is not trusted is cut off."""
         self._transport = transport
-        if not trusts(self._listening.trusted, self._client.address):
+        address = self._client.address
+        # Who comes by a unix socket has no address; its permissions say who that may be.
+        if address and not trusts(self._listening.trusted, address):
             self._log.warn(
                 "{listener}: {peer} is not in network.trusted_proxies and may not speak for clients",
                 listener=self._listening.name,

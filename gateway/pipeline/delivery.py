@@ -88,6 +88,9 @@ class Delivery:
         else:
             hop = head.hop
             fields = section(lines if hop is None else [line for line in lines if line not in hop])
+        if head.status == 426 and head.upgrade is not None:
+            # Which protocol is asked for is all that this answer says (RFC 9110 section 15.5.22).
+            more += b"Upgrade: %b\r\nConnection: Upgrade\r\n" % head.upgrade
         if not head.dated:
             return b"%b%bDate: %b\r\n%b" % (fields, self._via[head.minor], http_date(time()), more)
         return fields + self._via[head.minor] + more

@@ -112,9 +112,8 @@ class Task:
         except StopIteration:
             self.end()
             return
-        except BaseException:
-            self._log.failure("a transaction's coroutine failed")
-            self.end()
+        except BaseException as raised:
+            self._failed(raised)
             return
         self.running = False
         if type(waiting) is Signal and self.pending is None:
@@ -133,12 +132,16 @@ class Task:
             self.end()
             return
         except BaseException as raised:
-            if not isinstance(raised, CancelledError):
-                self._log.failure("a transaction's coroutine failed")
-            self.end()
+            self._failed(raised)
             return
         self.running = False
         self._wait(waiting)
+
+    def _failed(self, raised: BaseException) -> None:
+        """The coroutine let an exception out; a cancellation is no failure."""
+        if not isinstance(raised, CancelledError):
+            self._log.failure("a transaction's coroutine failed")
+        self.end()
 
     def interrupt(self, error: BaseException) -> None:
         """
@@ -150,7 +153,8 @@ class Task:
         if self.over:
             return
         waiting = self.waiting
-        if self.running or waiting is None:
+        if self.running or waiting is None or self.pending is not None:
+            # With one under way already a Deferred is being cancelled, perhaps by whoever calls this.
             self.pending = error
         elif isinstance(waiting, Signal):
             waiting._task = None

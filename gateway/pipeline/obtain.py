@@ -73,13 +73,12 @@ async def obtain(
             return head
         except UpstreamError as error:
             x.hop = None
-            tries += 1
-            if tries > RETRIES:
-                raise
             if sent:
-                if not _repeatable(x, error):
+                tries += 1
+                if tries > RETRIES or not _repeatable(x, error):
                     raise
             elif not upstream.another(txn, error):
+                # How many others there are to try is the upstream's to know.
                 raise
 
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from gateway.api.answers import Challenge
-from gateway.api.errors import ClientError
+from gateway.api.errors import ClientError, TransactionError
 from gateway.api.transaction import Aborted, Failed, Outcome, Refused, Response, Transaction
 from gateway.api.verdicts import Block, Respond, Verdict
 from gateway.pipeline.dispatch import CallPlans
@@ -31,6 +31,18 @@ class ClientGone(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class TimedOut(Exception):
+    """
+    A transaction made no progress for too long.
+
+    @ivar error: what the client is told, if it can still be told.
+    """
+
+    def __init__(self, error: TransactionError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Refusals:
@@ -76,6 +88,9 @@ class Refusals:
             return Aborted("client", gone.why)
         except CancelledError:
             return Aborted("gateway", "cancelled")
+        except (TransactionError, TimedOut):
+            # The client's own fault while it waited for its page, or a page that a plugin could not make.
+            response = Response(status)
         except Exception:
             self._log.failure("no page {name} for transaction {id}", name=name, id=x.txn.id)
             response = Response(status)

@@ -39,22 +39,10 @@ from gateway.pipeline.exchange import Exchange, LateBlock
 from gateway.pipeline.obtain import dial, obtain, send
 from gateway.pipeline.opinions import Opinion, Opinions
 from gateway.pipeline.ports import Record
-from gateway.pipeline.refusal import ClientGone, Refusals, answer
+from gateway.pipeline.refusal import ClientGone, Refusals, TimedOut, answer
 from gateway.wire.events import ResponseHead
 
 _DELIVERED = Delivered()
-
-
-class TimedOut(Exception):
-    """
-    A transaction made no progress for too long.
-
-    @ivar error: what the client is told, if it can still be told.
-    """
-
-    def __init__(self, error: TransactionError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 class Pipeline:

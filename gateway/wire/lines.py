@@ -42,6 +42,8 @@ _KNOWN: dict[bytes, int] = {
     b"keep-alive": HOP,
     b"proxy-connection": HOP,
     b"http2-settings": HOP,
+    # No field of HTTP; to a CGI it is the variable HTTP_PROXY, and decides where the origin's own requests go.
+    b"proxy": HOP,
     b"te": TE,
     b"upgrade": UPGRADE,
     b"expect": EXPECT,

@@ -201,6 +201,69 @@ class SecurityTests(HookTestCase):
         self.assertGreater(len(self.flushLoggedErrors()), 0)
 
 
+class OddPluginTests(HookTestCase):
+    """Plugins that do what none should."""
+
+    def test_answer_that_cannot_be_written(self) -> None:
+        """A response that is no bytes is a fault of ours to the client, and never looks complete."""
+        for kept in (False, True):
+            answer = Response(200, Fields(), "text")  # type: ignore[arg-type]
+            gateway, _, client = self.started(
+                OnRequest(lambda txn, answer=answer: Respond(answer)), kept=kept
+            )
+            client.send(request(URL))
+            self.assertFalse([found for found in client.responses() if found.status == 200])
+            self.assertEqual(gateway.log[-1]["reason"], "gateway_error")
+            self.assertGreater(len(self.flushLoggedErrors(TypeError)), 0)
+
+    def test_cancels_its_own_wait(self) -> None:
+        """A plugin that cancels what it waits for lets nothing through."""
+        for kept in (False, True):
+            waiting: Deferred[Any] = Deferred()
+            gateway, origin, client = self.started(
+                OnRequest(lambda txn, found=waiting: found), kept=kept
+            )
+            before = len(origin.requests)
+            client.send(request(URL))
+            waiting.cancel()
+            gateway.settle()
+            self.assertEqual(len(origin.requests), before)
+            self.assertEqual([found.status for found in client.responses()], [])
+            self.assertNotEqual(client.closed, "")
+            self.assertEqual(gateway.log[-1]["outcome"], "aborted")
+
+    def test_page_that_cannot_be_waited_for(self) -> None:
+        """A page that is cancelled ends the transaction; nothing is left waiting."""
+        waiting: Deferred[Any] = Deferred()
+        gateway, _, client = self.started(OnPage(lambda txn, name: waiting))
+        client.send(request(b"http://nowhere.example.com/"))
+        waiting.cancel()
+        gateway.settle()
+        self.assertLine(gateway, outcome="aborted", reason="gateway")
+        self.assertNotEqual(client.closed, "")
+
+    def test_content_that_breaks_off_while_the_page_is_made(self) -> None:
+        """What goes wrong while a page is waited for is no fault of ours: the client gets an answer and no traceback."""
+        for bad in (b"nonsense\r\n", None):
+            waiting: Deferred[Any] = Deferred()
+            settings: Any = {"timeouts.inactivity": "3s", "plugins.test": {"budget": "60s"}}
+            gateway, _, client = self.started(
+                OnPage(lambda txn, name, found=waiting: found), **settings
+            )
+            client.send(
+                request(
+                    b"http://nowhere.example.com/", b"Transfer-Encoding: chunked", method=b"POST"
+                )
+            )
+            if bad is None:
+                gateway.advance(5.0)
+            else:
+                client.send(bad)
+            self.assertIn(client.response().status, (400, 408, 502))
+            self.assertEqual(len(gateway.log), 1)
+            self.assertEqual(self.flushLoggedErrors(), [])
+
+
 class ClientConnectedTests(HookTestCase):
     """C{client_connected}."""
 

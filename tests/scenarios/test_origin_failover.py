@@ -29,7 +29,7 @@ class FailoverTests(ScenarioTestCase):
             self.assertEqual(client.response().status, 200)
             (served,) = [origin for origin in origins if origin.requests]
             self.assertEqual(served.request.content, content or b"")
-            upstream = "198.51.100.%s:80" % client.response().content.decode()
+            upstream = f"198.51.100.{client.response().content.decode()}:80"
             self.assertLine(gateway, status=200, outcome="delivered", upstream=upstream)
 
     def test_as_often_as_allowed(self) -> None:
@@ -50,6 +50,17 @@ class FailoverTests(ScenarioTestCase):
         client.send(request(b"/"))
         self.assertEqual(client.response().status, 502)
         self.assertLine(gateway, status=502, outcome="failed", reason="refused")
+
+    def test_many(self) -> None:
+        """The site's setting is the limit, and no other number."""
+        origins = [f"http://198.51.100.{number}" for number in range(1, 8)]
+        gateway = self.reverse({"origins": origins, "retries": 6})
+        for number in range(1, 8):
+            gateway.origin(f"198.51.100.{number}", reply=response(b"ok")).admitting = number == 7
+        for _ in range(7):
+            client = gateway.client()
+            client.send(request(b"/"))
+            self.assertEqual(client.response().status, 200)
 
     def test_not_after_sending(self) -> None:
         """An origin that took the request and closed may have carried it out: no other one is asked."""

@@ -255,7 +255,7 @@ class InterruptTests(TaskTestCase):
             self.seen.clear()
             task = Task()
 
-            async def interrupts_itself(task: Task = task, wait: Any = kind()) -> None:
+            async def interrupts_itself(task: Task = task, wait: Any = kind()) -> None:  # noqa: B008
                 task.interrupt(Stop())
                 self.seen.append("still running")
                 await self.wait_for(wait)
