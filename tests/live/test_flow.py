@@ -278,11 +278,18 @@ class ManyClientsTests(SynchronousTestCase):
         self.assertIn(200, found)
         for client in crowd:
             client.close()
-        until(lambda: gateway.metric("gateway_client_connections_open") == 1)
+        until(lambda: self.open_clients(gateway) == 1)
         late = connected(self, gateway.reverse)
         late.send(GET % b"/hello")
         self.assertEqual(late.answer().content, b"origin")
         self.assertLess(gateway.text.count("\n"), 200)
+
+    def open_clients(self, gateway: Gateway) -> float:
+        """Ask how many clients are connected; as long as there is no descriptor for the asking it is many."""
+        try:
+            return gateway.metric("gateway_client_connections_open")
+        except OSError:
+            return float("inf")
 
     def ended(self, clients: list[Stream]) -> int:
         """Count those whose connection is at its end."""
