@@ -343,7 +343,7 @@ class ClientConnection(HeldReading):
 
     def _finished(self) -> None:
         """The running transaction ended; go on with the next request or close."""
-        self._exchange = None
+        ended, self._exchange = self._exchange, None
         self.upload = None
         # An idle connection keeps nothing of the transaction before.
         self._writer.txn = None
@@ -364,6 +364,10 @@ class ClientConnection(HeldReading):
         else:
             self._deadline.reset(self._listening.client_idle)
             if parser.rest:
+                if ended is not None and ended.asked.raw_method == b"CONNECT":
+                    # It was meant for the tunnel that is not there, and is no request.
+                    self._linger()
+                    return
                 self._advance()
             if self._held and len(parser.rest) <= PIPELINE_BYTES:
                 self._release(PIPELINE)
@@ -396,6 +400,9 @@ class ClientConnection(HeldReading):
                     self._listening.inactivity if events else self._listening.request_head
                 )
                 if not events:
+                    if self._half_closed:
+                        # The other half of that request will never come.
+                        self._close()
                     return
                 self._begin(events)
         finally:

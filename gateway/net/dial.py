@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
+from math import inf
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -39,6 +40,9 @@ ATTEMPT_DELAY = 0.25
 
 #: Seconds from which on it does not matter when a time limit is half a second late.
 _LONG = 5.0
+
+#: Time limits kept for use again.
+_MOST_SPARE = 256
 
 #: How long IPv6 comes second after it was found to have no route from here, in seconds.
 _NO_ROUTE_REMEMBERED = 60.0
@@ -96,6 +100,8 @@ class Dialer:
         self.guard = guard
         self.source_ports = source_ports
         self.deadlines = deadlines
+        # Time limits that were turned off: setting one anew is cheaper than making it.
+        self.spare: list[Deadline] = []
         self.reactor = reactor
         self.resolver = resolver
         self.ipv6_second_until = float("-inf")
@@ -187,6 +193,7 @@ class Dialling:
 
     __slots__ = (
         "_at_once",
+        "_coarse",
         "_dialer",
         "_factory",
         "_failed_with",
@@ -225,7 +232,9 @@ class Dialling:
         self._faults: list[TransactionError] = []
         self._made = made
         self._failed_with = failed
-        self._limit: IDelayedCall | Deadline | None = None
+        # One of these two is its time limit.
+        self._limit: IDelayedCall | None = None
+        self._coarse: Deadline | None = None
         self._next: IDelayedCall | None = None
         self._resolving: Deferred[None] | None = None
         # Told, cancelled or about to be.
@@ -239,7 +248,10 @@ class Dialling:
         """Look the name up and go on from there; once."""
         dialer = self._dialer
         if dialer.deadlines is not None and timeout >= _LONG:
-            self._limit = dialer.deadlines.watch(self._out_of_time, timeout)
+            spare = dialer.spare
+            limit = self._coarse = spare.pop() if spare else dialer.deadlines.watch(_nothing)
+            limit.expired = self._out_of_time
+            limit.reset(timeout)
         else:
             self._limit = dialer.reactor.callLater(timeout, self._out_of_time)
         try:
@@ -385,6 +397,13 @@ class Dialling:
     def _stop(self) -> None:
         """End the look-up, the timers and every attempt."""
         self._over = True
+        coarse = self._coarse
+        if coarse is not None:
+            self._coarse = None
+            coarse.at = inf
+            coarse.expired = _nothing
+            if len(self._dialer.spare) < _MOST_SPARE:
+                self._dialer.spare.append(coarse)
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
@@ -399,6 +418,10 @@ class Dialling:
         if self._resolving is not None:
             resolving, self._resolving = self._resolving, None
             resolving.cancel()
+
+
+def _nothing() -> None:
+    """Stand in for the end of a time limit that nobody has."""
 
 
 def _nobody(protocol: Any) -> None:

@@ -23,7 +23,7 @@ from twisted.python import log
 _BOTH = EPOLLIN | EPOLLOUT
 #: Events taken from the kernel at once: it fills an array that is made for each call, so "all there may be" is dear.
 _MOST_EVENTS = 256
-#: The longest sleep in seconds that the kernel takes, as in the stock reactor.
+#: The longest sleep in seconds that the kernel takes.
 _LONGEST = 2147483.0
 
 
@@ -44,22 +44,22 @@ class SlimEPollReactor(EPollReactor):
         while self._started:
             try:
                 while self._started:
-                    self.doPoll(self._next_timeout())
+                    planned = self._pendingTimedCalls
+                    if planned and not (
+                        self._newTimedCalls
+                        or self.threadCallQueue
+                        or self._justStopped
+                        or not self.running
+                    ):
+                        # Nothing to do but wait for the next timer; the stock way finds that out four times.
+                        timeout = planned[0].time - monotonic()
+                        if 0.0 < timeout < _LONGEST:
+                            self.doPoll(timeout)
+                            continue
+                    self.runUntilCurrent()
+                    self.doPoll(self.timeout() if self.running else 0.0)
             except BaseException:
                 log.err(None, "unexpected error in main loop")
-
-    def _next_timeout(self) -> float | None:
-        """Run what is due and give the seconds until something else is; C{None}: nothing is planned."""
-        if not (self._newTimedCalls or self.threadCallQueue or self._justStopped) and self.running:
-            planned = self._pendingTimedCalls
-            if not planned:
-                return None
-            timeout = planned[0].time - monotonic()
-            if timeout > 0.0:
-                return timeout if timeout < _LONGEST else _LONGEST
-        self.runUntilCurrent()
-        until_next = self.timeout()
-        return until_next if self.running else 0.0
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events and hand each to its descriptor."""
@@ -80,13 +80,12 @@ class SlimEPollReactor(EPollReactor):
             # One who took over a living descriptor is told in the next round.
             if selectable is None or fd in fresh:
                 continue
-            readable = event & EPOLLIN
             try:
-                if event == EPOLLOUT:
-                    why = selectable.doWrite()
-                elif readable and not event & EPOLLOUT:
+                if event == EPOLLIN or event & _BOTH == EPOLLIN:
                     # Hung up or in error as well: reading tells which, after what is still to be read.
                     why = selectable.doRead()
+                elif event == EPOLLOUT:
+                    why = selectable.doWrite()
                 else:
                     log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
                     continue
@@ -95,7 +94,7 @@ class SlimEPollReactor(EPollReactor):
                 log.err()
                 why = error
             if why is not None:
-                self._disconnectSelectable(selectable, why, readable != 0)
+                self._disconnectSelectable(selectable, why, event & EPOLLIN != 0)
 
     doIteration = doPoll
 

@@ -267,6 +267,10 @@ class Tunnel:
         finished, self._finished = self._finished, None
         if finished is not None and self._reason is not None:
             self._deadline.cancel()
+            for side in (self._client, self._upstream):
+                # Nothing more is reported. Cut loose from each other they need no collector of garbage, which took
+                # more time than all that the tunnel did.
+                del side.tunnel, side.other
             finished(TunnelEnd(self.up, self.down, self._reason))
 
     # Splicing.

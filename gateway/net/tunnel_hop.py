@@ -34,6 +34,11 @@ class TunnelHop:
         self._rest = b""
         self._lost = False
 
+    @property
+    def gone(self) -> bool:
+        """The connection is lost."""
+        return self._lost
+
     def abort(self) -> None:
         """End it at once, by reset."""
         if not self._lost:

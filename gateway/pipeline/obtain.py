@@ -1,9 +1,10 @@
 """
 Getting an answer: a hop, the request sent on it, and again where that is allowed.
 
-A kept connection may have died before it saw the request. That is no answer; the request may be sent again, but only
-for the methods that may be repeated, without content, and before any byte of an answer (RFC 9112 section 9.3.1, RFC
-9110 section 9.2.2). A hop that could not be reached is another matter: nothing was sent, so any method may go elsewhere.
+A connection may end before any byte of an answer. Then the request may be sent again, but only for the methods that may
+be repeated and without content: on another connection if this one was kept and may have died unseen, to another origin
+if it was made for this request (RFC 9112 section 9.3.1, RFC 9110 section 9.2.2). A hop that could not be reached is
+another matter: nothing was sent, so any method may go elsewhere.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ async def obtain(
     txn = x.txn
     tries = 0
     if failed is not None:
-        if not _repeatable(x, failed):
+        if not _again(x, failed):
             raise failed
         tries = 1
     while True:
@@ -75,7 +76,7 @@ async def obtain(
             x.hop = None
             if sent:
                 tries += 1
-                if tries > RETRIES or not _repeatable(x, error):
+                if tries > RETRIES or not _again(x, error):
                     raise
             elif not upstream.another(txn, error):
                 # How many others there are to try is the upstream's to know.
@@ -107,14 +108,21 @@ async def dial(x: Exchange, plans: CallPlans) -> Hop:
     return hop
 
 
-def _repeatable(x: Exchange, error: UpstreamError) -> bool:
+def _again(x: Exchange, error: UpstreamError) -> bool:
+    """
+    Tell whether a request that got no answer may be sent once more, and choose where.
+
+    A kept connection says nothing of its server, so that is asked again; one that was made for this request does, so
+    then it has to be another.
+    """
     hop = x.last_hop
-    return (
-        error.page == "upstream_closed"
-        and hop is not None
-        and hop.used > 1
-        and x.upload is None
-        and x.asked.raw_method in _IDEMPOTENT
-        and not x.answering
-        and not error.begun
-    )
+    if (
+        error.page != "upstream_closed"
+        or error.begun
+        or x.answering
+        or hop is None
+        or x.upload is not None
+        or x.asked.raw_method not in _IDEMPOTENT
+    ):
+        return False
+    return hop.used > 1 or x.upstream.another(x.txn, error)

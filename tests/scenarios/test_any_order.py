@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.api import Block, Client, Plugin, Response, Server, Transaction, hookimpl
 from gateway.message.fields import Fields
 from gateway.service import GatewayService
-from gateway.testing.harness import Harness
+from gateway.testing.harness import CLIENT, ORIGIN, Harness
 from gateway.testing.peers import OriginConnection, ScriptedClient, chunked, request, response
 from tests.scenarios.plugins import Watcher
 from tests.scenarios.support import URL
@@ -128,7 +128,7 @@ class Undecided(Plugin):
 class Play:
     """One run: peers that act at random, then the end and a look at what is left."""
 
-    def __init__(self, folder: str, *, seed: int, reverse: bool, waits: frozenset[str]) -> None:
+    def __init__(self, folder: str, *, seed: int, mode: str, waits: frozenset[str]) -> None:
         self.undecided = Undecided(waits)
         self.watcher = Watcher()
         said: dict[str, object] = {
@@ -141,17 +141,23 @@ class Play:
             "limits.upload": "50KB",
             "forward.allow_from": ["192.0.2.0/24"],
         }
-        if reverse:
+        if mode == "parent":
+            said["forward.parent"] = [{"url": f"http://{ORIGIN}:80", "for": ["origin.example.com"]}]
+        elif mode != "forward":
             del said["forward.allow_from"]
+            said["network.trusted_proxies"] = [CLIENT]
             said["site"] = [
                 {
                     "host": ["*"],
-                    "origins": ["http://198.51.100.1", "http://198.51.100.2"],
-                    "listen": ["192.0.2.1:80"],
+                    "origins": [f"http://{ORIGIN}", "http://198.51.100.2"],
+                    "listen": [{"address": "192.0.2.1:80", "proxy_protocol": mode == "balancer"}],
                     "max_connections": 2,
                     "sticky": "cookie",
                 }
             ]
+        self._greeting = (
+            b"PROXY TCP4 203.0.113.9 192.0.2.1 51234 80\r\n" if mode == "balancer" else b""
+        )
         self.gateway = Harness(
             GatewayService,
             said,
@@ -165,7 +171,7 @@ class Play:
             self.gateway.origin("198.51.100.2"),
             self.gateway.origin(port=443),
         ]
-        self.clients: list[ScriptedClient] = [self.gateway.client(), self.gateway.client()]
+        self.clients = [self._connected(), self._connected()]
         self.stopping = False
 
     def act(self, kind: str, which: int, what: int) -> None:
@@ -185,7 +191,7 @@ class Play:
                 self.gateway.begin_stop()
         elif kind == "connect":
             if not self.stopping:
-                self.clients[which % 2] = self.gateway.client()
+                self.clients[which % 2] = self._connected()
         elif kind == "client":
             client = self.clients[which % 2]
             if not client.left:
@@ -211,6 +217,11 @@ class Play:
                     ],
                     what // 32,
                 )
+
+    def _connected(self) -> ScriptedClient:
+        client = self.gateway.client()
+        client.send(self._greeting)
+        return client
 
     def finish(self) -> None:
         """Stop the gateway; the harness looks whether each transaction is in the log once."""
@@ -240,7 +251,7 @@ ACTIONS = st.tuples(
     st.integers(0, 1023),
 )
 HOOKS = ("client_connected", "request_headers", "upstream_connected", "response_headers", "page")
-EXAMPLES = int(os.environ.get("GATEWAY_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("GATEWAY_EXAMPLES", "150"))
 
 
 class AnyOrderTests(SynchronousTestCase):
@@ -255,15 +266,15 @@ class AnyOrderTests(SynchronousTestCase):
     )
     @given(
         seed=st.integers(0, 2**32),
-        reverse=st.booleans(),
+        mode=st.sampled_from(("forward", "reverse", "parent", "balancer")),
         waits=st.sets(st.sampled_from(HOOKS), max_size=3).map(frozenset),
         actions=st.lists(ACTIONS, min_size=3, max_size=25),
     )
     def test_each_ends_once(
-        self, seed: int, reverse: bool, waits: frozenset[str], actions: list[tuple[str, int, int]]
+        self, seed: int, mode: str, waits: frozenset[str], actions: list[tuple[str, int, int]]
     ) -> None:
         """Each transaction is told of once, logged once, and gone; nothing is logged as a fault of ours."""
-        play = Play(self.mktemp(), seed=seed, reverse=reverse, waits=waits)
+        play = Play(self.mktemp(), seed=seed, mode=mode, waits=waits)
         try:
             for action in actions:
                 play.act(*action)

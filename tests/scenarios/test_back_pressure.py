@@ -52,6 +52,19 @@ class DownloadTests(ScenarioTestCase):
         client.read_on()
         self.assertEqual(client.response().content, piece * 200)
 
+    def test_large_in_one_read(self) -> None:
+        """An answer that comes whole in one read while others wait for the client waits behind them."""
+        gateway = self.forward(window=1 << 20)
+        content = bytes(range(256)) * 800
+        gateway.origin(reply=response(content))
+        client = gateway.client()
+        client.stop_reading()
+        gateway.settle()
+        for _ in range(8):
+            client.send(request(URL))
+        client.read_on()
+        self.assertEqual([found.content for found in client.responses()], [content] * 8)
+
     def test_other_clients(self) -> None:
         """One client that does not read keeps no other one waiting."""
         gateway = self.forward()

@@ -249,6 +249,20 @@ class RefusalTests(ScenarioTestCase):
         self.assertEqual(client.responses()[0].status, 403)
         self.assertEqual(origin.connections, [])
 
+    def test_late_data_behind_a_refusal(self) -> None:
+        """So it is with bytes that come in their own time, before the refusal is there."""
+        gateway = self.forward()
+        web = gateway.origin(reply=response(b"secret"))
+        origin = gateway.origin(port=443)
+        origin.admitting = None
+        client = gateway.client()
+        client.send(ASK)
+        client.send(request(b"http://origin.example.com/"))
+        origin.admitting = False
+        gateway.settle()
+        self.assertEqual(client.responses()[0].status, 502)
+        self.assertEqual(web.connections, [])
+
     def test_malformed(self) -> None:
         """A target that is no authority with a port is malformed."""
         for target in (

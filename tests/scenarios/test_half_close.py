@@ -83,6 +83,16 @@ class HalfCloseTests(ScenarioTestCase):
         client.end()
         self.assertEqual(client.closed, "fin")
 
+    def test_behind_half_a_request(self) -> None:
+        """Half a request behind a whole one will never be complete: the connection ends with the answer."""
+        gateway = self.forward()
+        origin = gateway.origin()
+        client = gateway.client()
+        client.send(request(URL) + request(URL)[:20])
+        client.end()
+        origin.send(response(b"abc"))
+        self.assertEqual((client.response().content, client.closed), (b"abc", "fin"))
+
     def test_reset_after_it(self) -> None:
         """Who resets after a half-close is gone: the upstream is let go."""
         gateway = self.forward()

@@ -925,6 +925,36 @@ class UpstreamConnectedTests(HookTestCase):
         self.assertRefused(gateway, client, 403, outcome="refused")
         self.assertEqual(origin.connection.closed, "reset")
 
+    def test_connect_allowed(self) -> None:
+        """A tunnel that may be made is made, at once or later, with what was said meanwhile."""
+        for waits in (False, True):
+            waiting: Deferred[Any] = Deferred()
+            gateway, _, client = self.started(
+                OnUpstream(lambda txn, server, found=waiting, waits=waits: found if waits else None)
+            )
+            origin = gateway.origin(port=443)
+            client.send(request(b"origin.example.com:443", method=b"CONNECT"))
+            if waits:
+                origin.send(b"banner")
+                client.send(b"early")
+                self.assertEqual((client.received, origin.connection.received), (b"", b""))
+                waiting.callback(None)
+                gateway.settle()
+                self.assertTrue(client.received.endswith(b"\r\n\r\nbanner"))
+                self.assertEqual(origin.connection.received, b"early")
+            self.assertEqual(client.response(b"CONNECT").status, 200)
+
+    def test_connect_to_who_closes_meanwhile(self) -> None:
+        """A server that is gone when the plugin has decided makes no tunnel: 502."""
+        waiting: Deferred[Any] = Deferred()
+        gateway, _, client = self.started(OnUpstream(lambda txn, server: waiting))
+        origin = gateway.origin(port=443)
+        client.send(request(b"origin.example.com:443", method=b"CONNECT"))
+        origin.connection.reset()
+        waiting.callback(None)
+        gateway.settle()
+        self.assertEqual(client.response().status, 502)
+
     def test_client_that_leaves_meanwhile(self) -> None:
         """A client that leaves while the plugin thinks takes the connection with it."""
         gateway, origin, client = self.started(OnUpstream(lambda txn, server: Deferred()))
