@@ -171,3 +171,113 @@ class DispatchTests(SynchronousTestCase):
         """Its clock is one that nobody can set."""
         before = time.monotonic()
         self.assertTrue(before <= self.reactor.seconds() <= time.monotonic())
+
+
+class RegistrationTests(SynchronousTestCase):
+    """Who is watched for what."""
+
+    def setUp(self) -> None:
+        self.log: list[str] = []
+        self.reactor = SlimEPollReactor()
+        self.addCleanup(self.reactor._poller.close)
+        self.end = End(self.log, "end")
+        self.addCleanup(self.end.close)
+
+    def test_replace(self) -> None:
+        """A descriptor that one waited to write to is read by another from then on."""
+
+        class Reader:
+            fileno = self.end.fileno
+            doRead = self.end.doRead
+
+        reader = Reader()
+        self.reactor.addWriter(self.end)
+        self.reactor.replace(self.end, reader)
+        self.end.make_readable()
+        self.reactor.doPoll(0)
+        self.assertEqual(self.log, ["end"])
+        self.assertNotIn(self.end, self.reactor.getWriters())
+        self.assertIn(reader, self.reactor.getReaders())
+
+    def test_replace_nobody(self) -> None:
+        """If nobody waited to write, the other reads all the same."""
+        self.reactor.replace(self.end, self.end)
+        self.assertIn(self.end, self.reactor.getReaders())
+
+    def test_forget(self) -> None:
+        """One that is forgotten hears of nothing, and its number is free; again is harmless."""
+        self.reactor.addReader(self.end)
+        self.reactor.addWriter(self.end)
+        for _ in range(2):
+            self.reactor.forget(self.end)
+        self.end.make_readable()
+        self.reactor.doPoll(0)
+        self.assertEqual(self.log, [])
+        self.assertNotIn(self.end, self.reactor.getReaders() + self.reactor.getWriters())
+        self.reactor.addReader(self.end)
+        self.reactor.doPoll(0)
+        self.assertEqual(self.log, ["end"])
+
+    def test_both(self) -> None:
+        """Who reads and writes and then stops one of them goes on with the other."""
+        self.reactor.addReader(self.end)
+        self.reactor.addWriter(self.end)
+        self.reactor.removeWriter(self.end)
+        self.assertIn(self.end, self.reactor.getReaders())
+        self.reactor.addWriter(self.end)
+        self.reactor.removeReader(self.end)
+        self.assertEqual(self.reactor.getReaders().count(self.end), 0)
+        self.assertIn(self.end, self.reactor.getWriters())
+
+    def test_file(self) -> None:
+        """A file, which epoll does not take, is read and forgotten as in the stock reactor."""
+        with open(__file__, "rb") as file:
+            self.reactor.addReader(file)
+            self.assertIn(file, self.reactor.getReaders())
+            self.reactor.forget(file)
+            self.assertNotIn(file, self.reactor.getReaders())
+
+
+class LoopTests(SynchronousTestCase):
+    """The loop, on a reactor of its own."""
+
+    def test_in_turn(self) -> None:
+        """Timers run when they are due, what they plan as well, and a stop ends the loop at once."""
+        reactor = SlimEPollReactor()
+        self.addCleanup(reactor._poller.close)
+        seen: list[str] = []
+
+        def second() -> None:
+            seen.append("second")
+            reactor.callLater(0, third)
+
+        def third() -> None:
+            seen.append("third")
+            reactor.crash()
+
+        reactor.callLater(0.01, seen.append, "first")
+        reactor.callLater(0.02, second)
+        late = reactor.callLater(60, seen.append, "too late")
+        reactor.startRunning(installSignalHandlers=False)
+        reactor.mainLoop()
+        self.assertEqual(seen, ["first", "second", "third"])
+        late.cancel()
+
+    def test_fault(self) -> None:
+        """What a round fails with is logged, and the next one comes."""
+        reactor = SlimEPollReactor()
+        self.addCleanup(reactor._poller.close)
+        rounds: list[float | None] = []
+
+        def poll(timeout: float | None) -> None:
+            rounds.append(timeout)
+            if len(rounds) == 2:
+                reactor.crash()
+            else:
+                raise LookupError("a bug")
+
+        reactor.doPoll = poll  # type: ignore[method-assign]
+        reactor.startRunning(installSignalHandlers=False)
+        reactor.mainLoop()
+        self.assertEqual(len(rounds), 2)
+        self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
