@@ -124,8 +124,9 @@ _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[ \t]*+([\t\x20-\x7e\x80-\
 _ODD_NAME = re.compile(rb"[^A-Za-z0-9\-]")
 _NOT_ALNUM = re.compile(rb"[^a-z0-9]")
 
-#: How many lines are kept, and how long a line may be to be kept: at worst about 12 MiB in all, usually under 1 MiB.
-KEPT_LINES = 8192
+#: How many lines are kept, and how long a line may be to be kept: at worst about 3 MiB in all, usually a fifth of that.
+#: What lengths of content alone fill it with (each upload has its own) is soon all there, and the process grows no more.
+KEPT_LINES = 2048
 KEPT_LENGTH = 384
 
 

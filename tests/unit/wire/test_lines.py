@@ -164,7 +164,7 @@ class KnownLinesTests(SynchronousTestCase):
         self.assertEqual(list(self.known), [b"Connection: close"])
 
     def test_memory(self) -> None:
-        """Full of the longest lines of the dearest kinds it takes no more than is said: 12 MiB."""
+        """Full of the longest lines of the dearest kinds it takes no more than is said: 3 MiB."""
         rooms = [b",close" * 60, b"x" * 372]
         names = [b"Connection", b"Via"]
         tracemalloc.start()
@@ -179,7 +179,7 @@ class KnownLinesTests(SynchronousTestCase):
         finally:
             tracemalloc.stop()
         self.assertEqual(len(self.known), KEPT_LINES)
-        self.assertLess(taken, 12 << 20)
+        self.assertLess(taken, 3 << 20)
 
     def test_one_for_the_process(self) -> None:
         """Requests and responses share one dictionary."""
