@@ -62,6 +62,12 @@ class Answer:
         return int(self.head.first[1])
 
 
+def reset(connected: socket.socket) -> None:
+    """Close with a reset in place of an orderly end."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connected.close()
+
+
 class Stream:
     """A connected socket with a buffer, for either side of HTTP/1.1."""
 
@@ -151,8 +157,7 @@ class Stream:
 
     def reset(self) -> None:
         """Break the connection."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
+        reset(self.socket)
 
     def close(self) -> None:
         """Close in order."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from typing import cast
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
@@ -14,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gateway.net.splice import Halt, PipePool, Splice
+from tests.live.peers import reset
 
 
 class Interests:
@@ -115,11 +115,6 @@ class SpliceTests(SynchronousTestCase):
             pass
         return count
 
-    def reset(self, peer: socket.socket) -> None:
-        """Break a connection."""
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        peer.close()
-
     def test_interfaces(self) -> None:
         """What the reactor gets is what it needs."""
         self.start()
@@ -200,14 +195,14 @@ class SpliceTests(SynchronousTestCase):
     def test_source_broken(self) -> None:
         """A reset of the side that is read is told of that side."""
         self.start()
-        self.reset(self.client)
+        reset(self.client)
         self.reactor.turn()
         self.assertEqual(self.told, [(0, Halt.BROKEN, (b"", b""))])
 
     def test_sink_broken(self) -> None:
         """A reset found when bytes are passed on is told of the side they went to, and no pipe is lost."""
         self.splice.start((True, False))
-        self.reset(self.origin)
+        reset(self.origin)
         self.client.send(b"in vain")
         self.reactor.turn()
         self.assertEqual(self.told, [(0, 7), (1, Halt.BROKEN, (b"", b""))])
@@ -218,7 +213,7 @@ class SpliceTests(SynchronousTestCase):
         self.start()
         self.fill()
         del self.told[:]
-        self.reset(self.origin)
+        reset(self.origin)
         self.reactor.readers.clear()
         self.reactor.turn()
         self.assertEqual(

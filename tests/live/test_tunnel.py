@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any, cast
@@ -29,6 +28,7 @@ from gateway.net import transport as ours
 from gateway.net.deadlines import Deadlines
 from gateway.net.splice import PipePool
 from gateway.net.tunnel import SPLICE_AFTER_BYTES, EndReason, Tunnel, TunnelEnd
+from tests.live.peers import reset
 
 PIECE = bytes(range(256)) * 1024
 MEGABYTE = 1_000_000
@@ -84,8 +84,7 @@ class Peer:
 
     def reset(self) -> None:
         """Break the connection."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
+        reset(self.socket)
 
 
 def pattern(count: int) -> Iterator[bytes]:

@@ -65,13 +65,17 @@ class End:
         return self._name
 
 
-class StaleEventTests(SynchronousTestCase):
-    """Events of a descriptor that another event of the same round closed."""
+class EventTestCase(SynchronousTestCase):
+    """A reactor whose rounds the test turns, and what its ends note."""
 
     def setUp(self) -> None:
         self.log: list[str] = []
         self.reactor = SlimEPollReactor()
         self.addCleanup(self.reactor._poller.close)
+
+
+class StaleEventTests(EventTestCase):
+    """Events of a descriptor that another event of the same round closed."""
 
     def replaced(self, prepare: Callable[[End], None]) -> End:
         """Make two ends ready; the one that has its turn closes the other, whose number a new one gets."""
@@ -117,13 +121,8 @@ class StaleEventTests(SynchronousTestCase):
         self.assertIn("new", self.log)
 
 
-class DispatchTests(SynchronousTestCase):
+class DispatchTests(EventTestCase):
     """What becomes of an event that is not stale."""
-
-    def setUp(self) -> None:
-        self.log: list[str] = []
-        self.reactor = SlimEPollReactor()
-        self.addCleanup(self.reactor._poller.close)
 
     def end(self, act: Callable[[], None] | None = None) -> End:
         """Make an end that is read from."""
