@@ -29,6 +29,8 @@ DEPENDENCIES = [
     "pyasn1<0.8",
     "msgspec>=0.20",
     "prometheus-client>=0.22",
+    # The canonical form of hosts for the plugin allow_deny: the URL parser of browsers.
+    "can-ada>=3.0",
 ]
 
 EXTRAS = {
@@ -91,7 +93,10 @@ setup(
         "twisted.plugins",
     ],
     package_dir={name: f"plugins/{name}" for name in BUNDLED},
-    package_data={"": ["py.typed", "*.css", "*.html", "*.js", "*.json", "*.sql", "*.toml"]},
+    package_data={
+        "": ["py.typed", "README.md", "*.css", "*.html", "*.js", "*.json", "*.sql", "*.toml"],
+        "gateway.cli": ["template/*.tmpl"],
+    },
     install_requires=DEPENDENCIES,
     extras_require=EXTRAS,
     entry_points={

@@ -1,5 +1,5 @@
 """
-The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | setup}.
+The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | plugins | setup}.
 """
 
 from __future__ import annotations
@@ -58,6 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
                 from benchmarks.bigfiles import bigfiles
 
                 return bigfiles(state, cores, options.port_base, options.size_mib << 20, say)
+            case "plugins":
+                from benchmarks.plugins import plugins
+
+                return plugins(
+                    state, cores, options.port_base, options.rounds, options.seconds, OUT, say
+                )
             case _:
                 return _compare(options, state, cores)
     finally:
@@ -143,10 +149,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "bigfiles", help="2 GiB both ways, peers that never read, the upload limit to the byte"
     )
     big.add_argument("--size-mib", type=int, default=2048)
+    empty = commands.add_parser("plugins", help="what one plugin costs that has nothing to say")
+    empty.add_argument("--rounds", type=int, default=5)
+    empty.add_argument("--seconds", type=float, default=3, help="of one window")
     made = commands.add_parser(
         "setup", help="install mitmproxy and proxy.py into environments of their own"
     )
-    for command in (compared, soaked, held, big, made):
+    for command in (compared, soaked, held, big, empty, made):
         command.add_argument(
             "--port-base", type=int, default=25000, help="1000 ports from here are used"
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks import load, usage
 from benchmarks.load import LoadFailed
 from benchmarks.origins import start_tunnel_origin, start_web_origin
-from benchmarks.peers import PEERS, Peer, Ports, Role
+from benchmarks.peers import Peer, Ports, Role
 from benchmarks.programs import Cores, DidNotStart, Program
 from benchmarks.results import Cell, Series
 from benchmarks.scenarios import ORIGIN_REQUEST, Scenario
@@ -64,7 +64,9 @@ def compare(plan: Plan, say: Say) -> dict[str, dict[str, Series]]:
 
     @return: series by scenario and peer.
     """
-    ports = {peer.name: Ports.numbered(plan.port_base, index) for index, peer in enumerate(PEERS)}
+    ports = {
+        peer.name: Ports.numbered(plan.port_base, index) for index, peer in enumerate(plan.peers)
+    }
     results: dict[str, dict[str, Series]] = {}
     with ExitStack() as stack:
         web_port = next(iter(ports.values())).web_origin

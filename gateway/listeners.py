@@ -59,6 +59,10 @@ class Listeners:
         if plain:
             self._plain.add(owner)
 
+    def close(self, owner: Any) -> Deferred[Any]:
+        """Close one port: no connection is accepted from here on, those that are open are not touched."""
+        return self._close(owner)
+
     def text(self, owner: Any) -> str:
         """Give where a port really listens, C{address:port} or a path."""
         host = self._ports[owner].getHost()

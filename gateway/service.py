@@ -11,106 +11,154 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway import __version__
+from gateway.admin.control import Answer, Control
 from gateway.admin.health import Readiness
 from gateway.admin.site import admin_site
 from gateway.api.events import Event
-from gateway.api.services import Services
-from gateway.config.addresses import Listen
-from gateway.config.cautions import cautions
 from gateway.config.schema import Config
+from gateway.greeting import greeting
 from gateway.listeners import Listeners
-from gateway.message.via import Via
-from gateway.modes.client import ClientConnection
-from gateway.modes.listening import Ids, Listening, Times
-from gateway.modes.preface import ProxiedConnection
+from gateway.modes.listening import Listening
 from gateway.net.deadlines import Deadlines
 from gateway.net.notify import Notifier
 from gateway.net.privileges import PrivilegeError, become, raise_descriptor_limit
 from gateway.net.signals import ProcessSignals
 from gateway.pipeline.plugins import LoadedPlugins, PluginStartError, load_plugins
 from gateway.pipeline.run import Pipeline
-from gateway.pipeline.threads import ThreadPools
+from gateway.plugin_services import PluginServices
 from gateway.record.counters import Counters
 from gateway.record.recorder import Recorder
+from gateway.reload import Generations, Reloaded, ReloadError, StartError, open_listener
+from gateway.snapshots import Composer
 from gateway.upstreams import Upstreams
-from gateway.wire.limits import HeadLimits
-
-
-class StartError(Exception):
-    """The gateway can't start; the text says why and how to mend it."""
 
 
 class GatewayService(Service):
     """
     The whole gateway as one Twisted service.
 
-    @ivar config: the configuration it runs.
     @ivar readiness: what C{/readyz} says.
-    @ivar listenings: the listeners of clients.
     """
 
     _log = Logger()
     name = "gateway"
 
     def __init__(
-        self, config: Config, reactor: Any, *, extra_plugins: dict[str, object] | None = None
+        self,
+        config: Config,
+        reactor: Any,
+        *,
+        extra_plugins: dict[str, object] | None = None,
+        read: Callable[[], Config] | None = None,
+        control: str = "",
     ) -> None:
         """
         Compose; nothing is opened and nothing started.
 
-        @param extra_plugins: plugins beside the installed ones, for tests and embedding.
+        @param extra_plugins: plugins beside the installed ones, for tests and embedding. Classes are made anew in a
+            reload, objects stay.
+        @param read: gives the configuration anew for a reload; C{None}: it is always the same.
+        @param control: address of the socket for orders, see L{gateway.admin.control}; empty: none.
         @raise gateway.config.faults.ConfigError: the plugins' settings have faults.
         """
-        self.config = config
         self.reactor = reactor
+        self._read = read or (lambda: config)
+        self._extra_plugins = extra_plugins
+        self._control_address = control
+        self._control = Control(reactor, {"reload": self._ordered_to_reload})
         self.counters = Counters()
         self.recorder = Recorder(config.log, self.counters, reactor)
         self.deadlines = Deadlines(reactor)
         self.readiness = Readiness()
-        self.threads = ThreadPools(reactor, self.tell)
-        services = Services(
-            clock=reactor, events=self.tell, log=Logger("gateway.plugin"), threads=self.threads
-        )
-        self.plugins: LoadedPlugins = load_plugins(config, services, extra=extra_plugins)
-        prefix = secrets.token_hex(4)
-        self.via = Via(config.gateway.name or f"gateway-{prefix}")
-        self.pipeline = Pipeline(self.plugins.plans, self.recorder, self.via)
-        self.limits = HeadLimits(
-            head=config.limits.head,
-            target=config.limits.target,
-            fields=config.limits.fields,
-            trailers=config.limits.trailers,
-        )
         self.listeners = Listeners(reactor)
-        self.upstreams = Upstreams(
-            config,
+        self.plugin_services = PluginServices(
             reactor,
-            self.deadlines,
-            self.via,
-            self.limits,
+            config,
+            self.tell,
+            deadlines=self.deadlines,
+            dialer=lambda: self.upstreams.dialer,
+            own=self.listeners.addresses,
+            via=lambda: self.generations.now.via,
+        )
+        prefix = secrets.token_hex(4)
+        composer = Composer(
+            reactor,
+            deadlines=self.deadlines,
+            recorder=self.recorder,
             own=self.listeners.addresses,
             tell=self.tell,
+            load=self._load_plugins,
+            room=self._has_room,
+            prefix=prefix,
         )
-        self.counters.pool_sources.append(self.upstreams.pool_use)
-        self.listenings: list[Listening] = []
-        self._next_id = Ids(prefix)
+        self.threads = self.plugin_services.threads
+        self._generations: Generations | None = None
+        self._generations = Generations(
+            composer, self.listeners, self.tell, config, follow=self._follow
+        )
+        self.counters.pool_sources.append(lambda: self.upstreams.pool_use())
+        self.counters.family_sources.append(self.plugin_services.families)
+        self.counters.hook_sources.append(lambda: self.plugins.hook_ledgers())
+        self.counters.number_sources.append(lambda: self.plugins.numbers())
         self._notifier = Notifier()
         self._watchdog: LoopingCall | None = None
         self._starting: Deferred[None] | None = None
-        self._signals = ProcessSignals(reactor, hurry=self._hurry, reopen=self.recorder.reopen)
+        self._signals = ProcessSignals(
+            reactor, hurry=self._hurry, reopen=self.recorder.reopen, reload=self._told_to_reload
+        )
         self._idle_until = 0.0
         self._events_deep = 0
+
+    # What runs now.
+
+    @property
+    def generations(self) -> Generations:
+        """The snapshot in use and those before it."""
+        assert self._generations is not None
+        return self._generations
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self.generations.now.config
+
+    @property
+    def plugins(self) -> LoadedPlugins:
+        """The plugins in use."""
+        return self.generations.now.plugins
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What new transactions begin with."""
+        return self.generations.now.pipeline
+
+    @property
+    def upstreams(self) -> Upstreams:
+        """The way to origins and parents, as new transactions go it."""
+        return self.generations.now.upstreams
+
+    @property
+    def listenings(self) -> list[Listening]:
+        """The listeners of clients that are open."""
+        return self.generations.listenings
+
+    def _load_plugins(self, config: Config, fresh: bool) -> LoadedPlugins:
+        return load_plugins(config, self.plugin_services, extra=self._extra_plugins, fresh=fresh)
+
+    def _follow(self, config: Config) -> None:
+        """Let what outlives snapshots do as another configuration says."""
+        self.recorder.follow(config.log)
+        self.plugin_services.follow(config)
 
     # Starting.
 
@@ -140,11 +188,10 @@ class GatewayService(Service):
         health = self.config.admin.health
         if health is not None:
             site = admin_site(self.readiness, self.recorder.exposition(), self.reactor)
-            self._open("admin.health", health, site, plain=True)
-        for listen, mode in self.upstreams.modes():
-            listening = self._listening(str(listen), mode, listen)
-            self.listenings.append(listening)
-            self._open(mode.name, listen, listening, plain=False)
+            open_listener(self.listeners, "admin.health", health, site, plain=True)
+        self.generations.open()
+        if self._control_address and self.config.admin.control:
+            self._control.open(self._control_address)
         become(self.config.gateway.user, self.config.gateway.group)
         # After that, or the user could not reopen a log that root made. Lines written before are kept.
         self.recorder.start()
@@ -157,29 +204,6 @@ class GatewayService(Service):
             self._watchdog.start(self._notifier.watchdog_seconds)
         self._say_hello()
 
-    def _listening(self, name: str, mode: Any, listen: Listen) -> Listening:
-        config = self.config
-        return Listening(
-            name,
-            mode,
-            self.pipeline,
-            deadlines=self.deadlines,
-            next_id=self._next_id,
-            limits=self.limits,
-            times=Times(
-                config.timeouts.request_head,
-                config.timeouts.client_idle,
-                config.timeouts.inactivity,
-                config.timeouts.tunnel or float("inf"),
-            ),
-            upload_limit=config.limits.upload,
-            trusted=config.network.trusted_proxies,
-            traffic=self.recorder,
-            connection=ProxiedConnection if listen.proxy_protocol else ClientConnection,
-            room=self._has_room,
-            max_connections=listen.max_connections,
-        )
-
     def _listeners_down(self) -> str | None:
         """Say what is wrong with the listeners, for readiness."""
         missing = [
@@ -189,14 +213,9 @@ class GatewayService(Service):
 
     def _has_room(self) -> bool:
         most = self.config.limits.connections
-        return not most or sum(len(listening.connections) for listening in self.listenings) < most
-
-    def _open(self, what: str, listen: Listen, factory: Any, *, plain: bool) -> None:
-        try:
-            self.listeners.open(listen, factory, plain=plain)
-        except (CannotListenError, OSError, ValueError) as error:
-            why = getattr(error, "socketError", None) or error
-            raise StartError(f"{what}: can't listen on {listen}: {why}") from error
+        if not most:
+            return True
+        return sum(len(found.connections) for found in self.generations.with_connections) < most
 
     def _give_up(self, failure: Failure) -> None:
         error = failure.value
@@ -214,35 +233,8 @@ class GatewayService(Service):
         self.reactor.stop()
 
     def _say_hello(self) -> None:
-        lines = [f"gateway {__version__}"]
-        for listening in self.listenings:
-            where = self.listeners.text(listening)
-            lines.append(
-                f"  {listening.mode.name} proxy on {where}{self._example(listening, where)}"
-            )
-        if self.config.admin.health is not None:
-            where = self.listeners.text("admin")
-            lines.append(f"  health and metrics on {where}     try: curl http://{where}/readyz")
-        path = self.config.log.access.path
-        lines.append(f"  access log: {'standard output' if path == '-' else path or 'off'}")
-        lines.extend(f"  caution: {caution}" for caution in cautions(self.config))
-        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.write(greeting(self.config, self.listenings, self.listeners.text))
         sys.stdout.flush()
-
-    def _example(self, listening: Listening, where: str) -> str:
-        """Show how to try a listener, where that is a line: programs know no proxy on a unix socket."""
-        path = where.removeprefix("unix:")
-        if listening.mode.name == "forward":
-            return "" if path != where else f"     try: curl -x http://{where} http://example.com/"
-        named = (
-            sites[0].host[0]
-            for listen, sites in self.config.reverse_listeners
-            if str(listen) == listening.name
-        )
-        host = next(named, "*").replace("*.", "www.")
-        if path != where:
-            return f"     try: curl --unix-socket {path} http://{'localhost' if host == '*' else host}/"
-        return f"     try: curl {'' if host == '*' else f'-H Host:{host} '}http://{where}/"
 
     # Running.
 
@@ -254,14 +246,56 @@ class GatewayService(Service):
             subject=event.subject,
             text=event.text,
         )
-        plugins = getattr(self, "plugins", None)
-        if plugins is None or plugins.plans.event is None or self._events_deep:
+        generations = self._generations
+        told = None if generations is None else generations.now.plugins.plans.event
+        if told is None or self._events_deep:
             return
         self._events_deep += 1
         try:
-            plugins.plans.event(event)
+            told(event)
         finally:
             self._events_deep -= 1
+
+    def reload(
+        self,
+        read: Callable[[], Config] | None = None,
+        *,
+        fresh: bool = False,
+        dry_run: bool = False,
+    ) -> Deferred[Reloaded]:
+        """
+        Go over to the configuration as it is written now; see L{Generations.reload}.
+
+        @param read: gives another configuration in its place.
+        @return: fails with L{ReloadError<gateway.reload.ReloadError>} if nothing has changed.
+        """
+        return ensureDeferred(
+            self.generations.reload(read or self._read, fresh=fresh, dry_run=dry_run)
+        )
+
+    def _told_to_reload(self) -> None:
+        """Reload, and open the logs anew, for whoever rotates them by SIGHUP; how it ended is in the log."""
+        self.recorder.reopen()
+        if self.running:
+            self._notifier.tell_reloading()
+            self.reload().addErrback(lambda _: None).addBoth(
+                lambda _: self._notifier.tell("READY=1")
+            )
+
+    async def _ordered_to_reload(self, said: Mapping[str, Any]) -> Answer:
+        dry_run = bool(said.get("dry_run"))
+        if not dry_run:
+            self.recorder.reopen()
+        try:
+            done = await self.reload(fresh=bool(said.get("fresh")), dry_run=dry_run)
+        except ReloadError as error:
+            faults = [{"text": str(fault)} for fault in error.faults]
+            return {"ok": False, "why": str(error), "faults": faults, "changes": []}
+        changes = [
+            {"path": change.path, "effect": change.effect, "text": str(change)}
+            for change in done.changes
+        ]
+        return {"ok": True, "why": "", "faults": [], "changes": changes}
 
     # Stopping.
 
@@ -275,26 +309,29 @@ class GatewayService(Service):
     async def _stop(self) -> None:
         self.readiness.draining = True
         self._notifier.tell("STOPPING=1")
+        generations = self.generations
+        generations.stop()
+        self._control.close()
         await self.listeners.close_clients()
-        for listening in self.listenings:
+        for listening in generations.with_connections:
             listening.drain()
         await self._idle(self.config.timeouts.drain)
-        for listening in self.listenings:
+        for listening in generations.with_connections:
             listening.abort()
         await self._idle(1.0)
         if self._watchdog is not None:
             self._watchdog.stop()
-        self.upstreams.stop()
+        generations.stop_upstreams()
         await self.listeners.close_all()
-        await self.plugins.stop()
-        self.threads.stop()
+        await generations.stop_plugins()
+        await self.plugin_services.close()
         self.recorder.stop()
         self._signals.restore()
 
     async def _idle(self, seconds: float) -> None:
         """Wait until no client connection is open, for so long at the most."""
         self._idle_until = self.reactor.seconds() + seconds
-        while any(listening.connections for listening in self.listenings):
+        while any(listening.connections for listening in self.generations.with_connections):
             if self.reactor.seconds() >= self._idle_until:
                 return
             await _later(self.reactor, 0.05)

@@ -8,9 +8,13 @@ gateway's own one, unless C{twistd --reactor} has named another before.
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
 from twisted.python.usage import Options as UsageOptions
+
+if TYPE_CHECKING:
+    from gateway.config.schema import Config
 
 EXAMPLES = """
 Examples:
@@ -32,6 +36,14 @@ class Options(UsageOptions):
         ["config", "c", None, "The configuration file (TOML). Without one the defaults hold."],
         ["port", "p", None, "The port of the forward proxy; with --origin, that of the site."],
         ["origin", "o", None, "Be a reverse proxy to this URL, such as http://127.0.0.1:8000."],
+    ]
+
+    optFlags = [
+        [
+            "watch",
+            None,
+            "Reload when the configuration or the code of a plugin changes; for those who write plugins.",
+        ],
     ]
 
     def opt_version(self) -> None:
@@ -76,17 +88,35 @@ def makeService(options: Options) -> IService:
     from gateway.config.faults import ConfigError
     from gateway.config.load import load
 
+    def read() -> "Config":
+        return load(options["config"], options.overrides())
+
     try:
-        config = load(options["config"], options.overrides())
+        config = read()
     except ConfigError as error:
         raise SystemExit(str(error)) from None
 
     from twisted.internet import reactor
 
-    from gateway.service import GatewayService, StartError
+    from gateway.admin.control import address
+    from gateway.reload import StartError
+    from gateway.service import GatewayService
 
     try:
-        return GatewayService(config, reactor)
+        service = GatewayService(
+            config,
+            reactor,
+            read=read,
+            control=address(options["config"], options["port"], options["origin"]),
+        )
     except (ConfigError, StartError) as error:
         # Only now are the plugins known, and with them what they say of their settings.
         raise SystemExit(str(error)) from None
+    if options["watch"]:
+        from gateway.watch import Watch
+
+        both = MultiService()
+        service.setServiceParent(both)
+        Watch(service, reactor, options["config"]).setServiceParent(both)
+        return both
+    return service

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.api.events import Event, Severity
 from gateway.config.addresses import Listen
 from gateway.config.faults import ConfigError
-from gateway.config.schema import Config
+from gateway.config.schema import Config, Site
 from gateway.message.via import Via
 from gateway.modes.balance import Pool as Origins
 from gateway.modes.forward import ForwardMode
@@ -51,18 +51,54 @@ class Upstreams:
         *,
         own: Callable[[], Collection[tuple[str, int]]],
         tell: Callable[[Event], None],
+        before: Upstreams | None = None,
+        judged: bool = False,
     ) -> None:
         """
         Compose; nothing is opened.
 
         @param own: gives the addresses of our own listeners, for the guard.
         @param tell: is told when an origin goes down or comes back.
+        @param before: of the configuration that this one follows: where both say the same of the network, kept
+            connections and looked-up names go on being used, and so does what is known of the origins of a site that
+            stayed as it was.
+        @param judged: plugins judge each connection when it is made (C{upstream_connected}): one that others have let
+            pass before is not used again.
         @raise ConfigError: no source port is left.
         """
-        network = config.network
         self._config = config
+        self._reactor = reactor
         self._tell = tell
         self._via = via
+        self.resolver: Resolver
+        self.dialer: Dialer
+        self.pool: Pool
+        # Without a kept secret clients are distributed anew after a restart; nothing else depends on it.
+        self._key: bytes = secrets.token_bytes(32) if before is None else before._key
+        if before is not None and _network_of(before._config) == _network_of(config):
+            self.resolver = before.resolver
+            self.dialer = before.dialer
+            self.pool = self._pool(deadlines, limits) if judged else before.pool
+        else:
+            self._reach_out(deadlines, limits, own)
+        self.sites: list[RunningSite] = []
+        self.checks: dict[RunningSite, HealthChecks] = {}
+        for site in config.site:
+            kept = None
+            if before is not None and before.dialer is self.dialer:
+                kept = before._running(site, self.sites)
+            self._add(site, kept, before)
+
+    def _reach_out(
+        self,
+        deadlines: Deadlines,
+        limits: HeadLimits,
+        own: Callable[[], Collection[tuple[str, int]]],
+    ) -> None:
+        """Make what names are looked up and connections made with."""
+        config = self._config
+        reactor = self._reactor
+        network = config.network
         servers = NameServers(
             reactor, [(server.address, server.port) for server in network.nameservers]
         )
@@ -81,21 +117,38 @@ class Upstreams:
             )
             raise ConfigError([fault]) from None
         self.dialer = Dialer(reactor, self.resolver, guard, ports, deadlines)
-        self.pool = Pool(deadlines, idle_seconds=config.timeouts.upstream_idle, limits=limits)
-        # Without a kept secret clients are distributed anew after a restart; nothing else depends on it.
-        key = secrets.token_bytes(32)
-        self.sites: list[RunningSite] = []
-        self.checks: list[HealthChecks] = []
-        connect = dialing(self.dialer, config.timeouts.connect)
-        for site in config.site:
-            origins = Origins.of(site, reactor, lambda address: origin_id(address, key))
-            origins.on_change = self._changed(origins.name)
-            upload = config.limits.upload if site.upload < 0 else site.upload
-            self.sites.append(RunningSite(site, origins, key, upload))
-            if site.health.path:
-                name = site.host[0]
-                host = name if "*" not in name else str(site.origins[0]).partition("://")[2]
-                self.checks.append(HealthChecks(origins, site.health, connect, reactor, host=host))
+        self.pool = self._pool(deadlines, limits)
+
+    def _pool(self, deadlines: Deadlines, limits: HeadLimits) -> Pool:
+        idle = self._config.timeouts.upstream_idle
+        return Pool(deadlines, idle_seconds=idle, limits=limits)
+
+    def _running(self, site: Site, taken: Collection[RunningSite]) -> RunningSite | None:
+        """Find a site that runs with these very settings."""
+        for running in self.sites:
+            if running.site == site and running not in taken:
+                return running
+        return None
+
+    def _add(self, site: Site, kept: RunningSite | None, before: Upstreams | None) -> None:
+        """Take a site over from before, or make it."""
+        if kept is not None and before is not None:
+            self.sites.append(kept)
+            if kept in before.checks:
+                self.checks[kept] = before.checks[kept]
+            return
+        key = self._key
+        origins = Origins.of(site, self._reactor, lambda address: origin_id(address, key))
+        origins.on_change = self._changed(origins.name)
+        upload = self._config.limits.upload if site.upload < 0 else site.upload
+        made = RunningSite(site, origins, key, upload)
+        self.sites.append(made)
+        if site.health.path:
+            name = site.host[0]
+            host = name if "*" not in name else str(site.origins[0]).partition("://")[2]
+            connect = dialing(self.dialer, self._config.timeouts.connect)
+            checks = HealthChecks(origins, site.health, connect, self._reactor, host=host)
+            self.checks[made] = checks
 
     def modes(self) -> Iterator[tuple[Listen, Mode]]:
         """Give each listener of clients with its mode."""
@@ -134,19 +187,37 @@ class Upstreams:
                 ),
             )
 
-    def start(self) -> None:
-        """Begin the health checks."""
-        for check in self.checks:
-            check.start()
+    def start(self, before: Upstreams | None = None) -> None:
+        """Begin the health checks, but those that go on from before."""
+        going = () if before is None else before.checks
+        for site, check in self.checks.items():
+            if site not in going:
+                check.start()
 
-    def stop(self) -> None:
-        """End health checks, waiting requests, kept connections and look-ups."""
-        for check in self.checks:
-            check.stop()
+    def give_way(self, after: Upstreams) -> None:
+        """End the health checks that the next configuration does not go on with, and keep no connection for it."""
+        for site, check in self.checks.items():
+            if site not in after.checks:
+                check.stop()
+        if self.pool is not after.pool:
+            self.pool.retire()
+
+    def stop(self, living: Collection[Upstreams] = ()) -> None:
+        """
+        End health checks, waiting requests, kept connections and look-ups, when nothing uses them any more.
+
+        @param living: of other configurations that are in use, which keep what is theirs too.
+        """
+        for site, check in self.checks.items():
+            if not any(site in other.checks for other in living):
+                check.stop()
         for site in self.sites:
-            site.origins.close()
-        self.pool.close()
-        self.resolver.close()
+            if not any(site in other.sites for other in living):
+                site.origins.close()
+        if not any(self.pool is other.pool for other in living):
+            self.pool.close()
+        if not any(self.resolver is other.resolver for other in living):
+            self.resolver.close()
 
     def pool_use(self) -> list[PoolUse]:
         """Say what the connections do, for the metrics."""
@@ -172,3 +243,12 @@ class Upstreams:
             )
 
         return changed
+
+
+def _network_of(config: Config) -> tuple[object, ...]:
+    """Give all that decides how connections are made and which of them may be used again."""
+    forward = config.forward
+    guard = None if forward is None else (forward.allow_destinations, forward.deny_destinations)
+    limits, times = config.limits, config.timeouts
+    heads = limits.head, limits.target, limits.fields, limits.trailers
+    return config.network, times.connect, times.resolve, times.upstream_idle, heads, guard

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 DOCUMENTS = {
+    "docs/hooks.md": ("gateway.api.describe", "hooks_page"),
     "gateway.toml": ("gateway.config.template", "commented_file"),
     "docs/settings.md": ("gateway.config.describe", "settings_page"),
 }

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import BinaryIO, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from gateway.api.transaction import Identity
 from gateway.api.verdicts import Block
@@ -77,7 +78,12 @@ class BodyFilter:
 
 @runtime_checkable
 class ContentSink(Protocol):
-    """Where a copy of a response's content goes; in the reactor's thread, from the core."""
+    """
+    Where a copy of a response's content goes; in the reactor's thread, from the core.
+
+    L{finish} or L{abort} is called, exactly one of them and once. A sink that raises is logged and dropped: it is given
+    C{abort} if it had not ended, nothing more of the content, and the client's download goes on.
+    """
 
     def write(self, chunk: bytes) -> None:
         """Take a piece, after all response filters."""
@@ -99,7 +105,8 @@ class Whole(Need):
     """
     All of it, held by the core until the plugin's L{scan_content<gateway.api.Plugin.scan_content>} answered.
 
-    @ivar max_bytes: what is longer is dealt with by the configured rule for oversized content.
+    @ivar max_bytes: what is longer is not given to L{scan_content<gateway.api.Plugin.scan_content>}, and
+        C{scan.on.too_large} says what becomes of it. It is also bounded by C{scan.temp_limit}.
     """
 
     max_bytes: int
@@ -115,14 +122,17 @@ class ScanJob:
     One piece of whole content to judge; nothing of it changes, so it may cross into a thread.
 
     @ivar content: the content, if it is small enough to be in memory; else C{path} names it.
-    @ivar path: a file to read, never to change or keep; C{None} if C{content} has it.
+    @ivar path: a file to read, never to change; C{None} if C{content} has it. It has no name of its own: it can be opened
+        from this process only, and it is there as long as this object is.
     @ivar size: length in bytes.
     @ivar media_type: as declared, in lower case and without parameters; may be a lie.
     @ivar sha256: of the content, in hexadecimal.
     @ivar url: the target URI of the transaction.
     @ivar side: whose content it is.
     @ivar identity: who is asking, if known.
-    @ivar notes: more about it by name.
+    @ivar notes: more about it by name: C{content_encoding} and C{content_range} where the message has these fields,
+        C{status} of a response, C{method} of the request.
+    @ivar keeps: what keeps the file there; not for plugins.
     """
 
     content: bytes
@@ -134,6 +144,15 @@ class ScanJob:
     side: Side = Side.RESPONSE
     identity: Identity | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    keeps: object = field(default=None, repr=False, compare=False)
+
+    def open(self) -> BinaryIO:
+        """
+        Give all of the content as a file to read, wherever it is; to be closed by whoever calls.
+
+        From a thread: reading a file blocks.
+        """
+        return io.BytesIO(self.content) if self.path is None else self.path.open("rb")
 
     @classmethod
     def of(
@@ -168,10 +187,12 @@ class Infected:
 
     @ivar name: of what was found.
     @ivar engine: who found it.
+    @ivar certain: C{False} for a finding of heuristics: C{scan.on.suspicious} says what follows, not C{infected}.
     """
 
     name: str
     engine: str
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +200,8 @@ class Unscannable:
     """
     It could not be looked at whole, so nobody may call it clean.
 
-    @ivar reason: a short token: C{encrypted}, C{malformed}, C{too_large}, C{limit}, C{engine_error}, C{capacity}.
+    @ivar reason: a short token: C{encrypted}, C{malformed}, C{too_large}, C{limit}, C{engine_error}, C{capacity}; what
+        follows is configured by that name in C{scan.on}. Any other is refused.
     @ivar why: one sentence for people.
     @ivar engine: who tried.
     """

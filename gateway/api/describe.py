@@ -56,14 +56,24 @@ and it runs when the configuration says so. `[plugins] enabled` is the only sour
   judged; failing *open* logs the error and goes on as if there were no opinion. `fail` in `[plugins.x]` wins over
   `@hookimpl(fail=...)`, which wins over this page. Where there is nothing left to refuse, it is always open. Five errors in a
   row raise the event `plugin_unhealthy`, the next good answer `plugin_healthy`; the rule keeps applying in between.
+- **Types.** mypy compares each hook with the one of `Plugin`: a `bool`, a wrong argument or an answer that can't wait is an
+  error there. With `plugins = ["gateway.api.mypy"]` among its settings it also finds misspelt hooks and missing marks.
 - **Cancelling.** When the client hangs up, what a hook waits for is cancelled: `CancelledError` is raised in it, and is not
   counted as an error. Never swallow it.
 
 ## The path of a request
 
+From the top down, the hooks in the order in which they are called; each asks the plugins in the order of `[plugins] enabled`.
+
 ```text
 {path}
 ```
+
+- A CONNECT that is not intercepted has no content and no response: after `upstream_connected` bytes go both ways until
+  one side ends, and `transaction_complete` follows.
+- `Block` and `Respond` end the way down at once: nothing below is called but `page` (for `Block`) and
+  `transaction_complete`. `Allow` ends one hook only.
+- Each transaction ends in `transaction_complete`, exactly once, whatever became of it.
 
 ## All hooks
 
@@ -72,27 +82,53 @@ and it runs when the configuration says so. `[plugins] enabled` is the only sour
 {table}
 """
 
+#: The picture: what the client does or gets, what the gateway asks, what the upstream gets or does. An arrow stands where
+#: something goes over the wire; a hook stands where it is called.
 _PATH = (
-    ("accept", ("client_connected", "client_hello")),
-    ("identify", ("authenticate",)),
-    ("admit", ("request_headers",)),
-    ("filter", ("request_filters", "content_need", "scan_content")),
-    ("look up", ("cache_lookup",)),
-    ("route", ("select_upstream", "upstream_connected")),
-    ("judge", ("response_headers",)),
-    ("deliver", ("response_filters", "content_need", "scan_content", "cache_store")),
-    ("refuse", ("page",)),
-    ("end", ("transaction_complete",)),
-    ("any time", ("event", "admin_pages", "counters")),
+    ("connects -->", "client_connected", ""),
+    ("begins TLS -->", "client_hello", ""),
+    ("request head -->", "authenticate", ""),
+    ("", "request_headers", ""),
+    ("", "request_filters", ""),
+    ("", "content_need, of the request", ""),
+    ("content -->", "scan_content, of the request, where somebody needs it whole", ""),
+    ("", "cache_lookup: what is stored takes the place of an upstream", ""),
+    ("", "select_upstream", ""),
+    ("", "upstream_connected, of a new connection", "<-- connection"),
+    ("", "", "--> request head"),
+    ("", "content, through the request's filters: first plugin first", "--> content"),
+    ("", "", ""),
+    ("", "response_headers", "<-- response head"),
+    ("", "response_filters", ""),
+    ("", "content_need, of the response", ""),
+    ("", "scan_content, of the response, where somebody needs it whole", "<-- content"),
+    ("", "cache_store", ""),
+    ("<-- response head", "", ""),
+    ("<-- content", "content, through the response's filters: first plugin first", ""),
+    ("", "transaction_complete", ""),
+    ("", "", ""),
+    ("<-- a page", "page, where a hook blocks or something fails, from wherever that is", ""),
+    ("", "event, admin_pages, counters: at any time, of no transaction", ""),
 )
+
+#: How wide the columns of client and gateway are.
+_CLIENT = 18
+_GATEWAY = 64
+
+
+def _picture() -> str:
+    """Draw the path of a request: down the hooks to the upstream, and back."""
+    lines = [f"{'CLIENT':<{_CLIENT}}{'GATEWAY':<{_GATEWAY}}UPSTREAM", ""]
+    for client, asks, upstream in _PATH:
+        lines.append(f"{client:>{_CLIENT - 2}}  {asks:<{_GATEWAY}}{upstream}".rstrip())
+    return "\n".join(lines)
 
 
 def hooks_page() -> str:
     """Write the whole page."""
-    path = "\n".join(f"{phase:<10}{', '.join(hooks)}" for phase, hooks in _PATH)
     table = "\n".join(_row(name, spec) for name, spec in HOOKS.items())
     version = ".".join(map(str, API_VERSION))
-    head = _HEAD.format(version=version, path=path, table=table)
+    head = _HEAD.format(version=version, path=_picture(), table=table)
     return head + "".join(_section(name, spec) for name, spec in HOOKS.items())
 
 

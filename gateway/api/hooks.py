@@ -56,11 +56,7 @@ API_VERSION: Final = (1, 0)
 NOT_CALLED_YET: Final = frozenset(
     (
         "admin_pages",
-        "cache_store",
         "client_hello",
-        "content_need",
-        "counters",
-        "scan_content",
     )
 )
 
@@ -202,8 +198,8 @@ class Plugin:
         """
         Put a filter into the way of the request's content.
 
-        When: the request was admitted and has content; before any of it goes to the upstream. Once per transaction;
-        not for tunnels.
+        When: the request was admitted and has content; before any of it goes to the upstream or to C{scan_content}.
+        Once per transaction; not for tunnels.
 
         Answers:
           - L{BodyFilter}: gets every piece. Filters are chained in the configured order: the first plugin's filter
@@ -231,7 +227,9 @@ class Plugin:
         When: the request was admitted and is about to be routed. Once per transaction; not for CONNECT.
 
         Answers:
-          - L{Stored}: it is sent, after C{response_headers} judged it; no upstream is asked.
+          - L{Stored}: it is sent, after C{response_headers} judged it and, where C{content_need} says so,
+            C{scan_content} its content; no upstream is asked. It went through C{response_filters} before it was
+            stored, so it does not again.
           - L{Validator}: the request is forwarded with these fields set.
           - C{None}: no opinion, the next plugin is asked; if nobody has anything, the request is forwarded.
 
@@ -309,8 +307,8 @@ class Plugin:
         """
         Put a filter into the way of the response's content.
 
-        When: the response's head was judged and it has content; before its head is sent. Once per transaction; not
-        for tunnels.
+        When: the response's head was judged and it has content; before its head is sent and before C{scan_content}.
+        Once per transaction; not for tunnels, nor for what the gateway or a plugin answers in the origin's place.
 
         Answers:
           - L{BodyFilter}: gets every piece. Filters are chained in the configured order: the first plugin's filter
@@ -326,13 +324,31 @@ class Plugin:
         """
         Say how much of some content must be in hand before any of it passes.
 
-        When: the head of that side was judged and it has content. Once per transaction and side; not for tunnels.
+        When: the head of that side was judged and it has content, of whatever framing: with a length, chunked, up to
+        the end of the connection. A request is asked about before anything of it goes upstream, a response before its
+        head is sent; what is stored (C{cache_lookup}) is asked about like any other. Once per transaction and side.
 
         Answers:
           - C{NONE}, which is a L{Need}: it may stream.
-          - L{Whole<Need>}: it is held and given to C{scan_content}. Of several the largest C{max_bytes} counts.
+          - L{Whole<Need>}: it is held, as it comes out of the filters, and given to C{scan_content}. Of several the
+            largest C{max_bytes} counts. The part of a 206 is content like any other;
+            C{ScanJob.notes["content_range"]} says which part it is.
 
         C{None} is no answer here but an error.
+
+        No content passes in silence. C{txn.notes["scan_request"]} and C{txn.notes["scan_response"]}, and so the access
+        log, say what became of each side:
+          - C{clean}: C{scan_content} said so.
+          - C{infected}, C{suspicious}, or the reason of an L{Unscannable}, with a colon and the action that followed,
+            such as C{too_large:block}. C{too_large} is content longer than C{max_bytes}; C{capacity} is content for
+            which there was no room: neither is given to C{scan_content}.
+          - C{failed:block}: C{scan_content} of some plugin failed, and it fails closed.
+          - C{not_judged}: it was held, and each plugin asked said C{None}.
+          - C{not_needed}: every plugin answered C{NONE}.
+          - C{no_content}: a response to HEAD, a 204, a 304, or content of no bytes. Nobody is asked, unless only the
+            end of chunked content shows that there is none. A request without content has no note.
+          - C{tunnel}: a CONNECT or an upgrade. Nobody is asked, as nobody sees the content.
+          - C{made_here}: a plugin's own L{Respond}. Nobody is asked. Nor is for the pages of the gateway.
 
         Reactor thread; the answer can't wait. Since 1.0.
         """
@@ -353,14 +369,18 @@ class Plugin:
         """
         Judge whole content.
 
-        When: content that some plugin needs whole is held. Once per plugin and piece of content; all plugins are
-        asked at the same time, and the worst answer counts.
+        When: content that some plugin needs whole is held, and it is complete. Once per plugin and piece of content;
+        all plugins are asked at the same time, those too that did not need it. The worst answer counts: the one whose
+        configured action is the strictest. C{scan.timeout} bounds the wait for all of them.
 
         Answers:
-          - L{Infected}: the worst. The configured action follows.
-          - L{Unscannable}: it could not be looked at whole; the action configured for its reason follows.
+          - L{Infected}: the action C{scan.on.infected} follows, or C{scan.on.suspicious} if it is not certain.
+          - L{Unscannable}: it could not be looked at whole; the action configured for its reason in C{scan.on}
+            follows. A reason that is not there is refused.
           - L{Clean}: nothing was found.
           - C{None}: not this plugin's business.
+
+        If content is needed and no plugin implements this hook, that is an C{engine_error}.
 
         Usually marked C{thread="scan"}, as a plain function; budget 60 s. Since 1.0.
         """
@@ -375,10 +395,15 @@ class Plugin:
         """
         Take a copy of a response.
 
-        When: the response was judged and is about to be sent to the client. Once per transaction; not for tunnels.
+        When: the response was judged, its content too where that was needed whole, and is about to be sent to the
+        client. Once per transaction; not for tunnels, not for what is stored already, not for what the gateway or a
+        plugin answers in the origin's place, and not for HEAD and 304, whose want of content says nothing. Of
+        what status the response is is for the plugin to look at: a 206 is a part only.
 
         Answers:
-          - L{ContentSink}: fed beside the client; later plugins are not asked.
+          - L{ContentSink}: fed beside the client with what the client gets, after all filters and at the client's
+            pace. If the content does not reach its end, because a side went away, it is aborted. Later plugins are
+            not asked.
           - C{None}: no opinion, the next plugin is asked; if nobody wants it, it is not stored.
 
         Reactor thread; the answer can't wait. Since 1.0.
@@ -488,7 +513,10 @@ class Plugin:
         When: metrics are asked for. Once per plugin each time, so count elsewhere and only tell here.
 
         Answers:
-          - C{Mapping} of names to numbers: each becomes C{gateway_plugin_NAME{plugin="..."}}.
+          - C{Mapping} of names to numbers: each becomes C{gateway_plugin_NAME{plugin="..."}}, a counter if the name
+            ends in C{_total} and a gauge if not. Names are small letters, digits and underscores and none of those
+            that the gateway itself uses behind C{gateway_plugin_}; 100 numbers at the most. One that is wrong is an
+            error, and the plugin has no numbers this time.
 
         Reactor thread; the answer can't wait. Since 1.0.
         """

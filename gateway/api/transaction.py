@@ -157,7 +157,7 @@ class Client:
         self.port = port
         self.mode = mode
         self.listener = listener
-        self.peer = peer or address
+        self.peer: str = peer or address
         self._store: Store | None = None
 
     @property
@@ -260,7 +260,7 @@ class Response:
     ) -> None:
         self.status = status
         self.reason = reason
-        self.fields = Fields() if fields is None else fields
+        self.fields: Fields = Fields() if fields is None else fields
         self.content = content
         self.length = length
 
@@ -343,7 +343,7 @@ class Transaction:
         self.response: Response | None = None
         self.identity: Identity | None = None
         self.verdict: Verdict | None = None
-        self.phase = Phase.RECEIVED
+        self.phase: Phase = Phase.RECEIVED
         self.outcome: Outcome | None = None
         self.upstream = ""
         self.route = "none"

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TextIO
 
-from gateway.config.faults import Fault
+from gateway.config.faults import ConfigError, Fault
 
 DONE = 0
 """It is done; for a check: there is nothing to mend."""
@@ -38,6 +38,30 @@ class Command(Protocol):
 
     def run(self, options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         """Do it, write to the two streams and give the exit code."""
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], command: Command, dest: str
+) -> None:
+    """
+    Add a command to those of a parser, with its help.
+
+    @param dest: where the options keep which command was chosen.
+    """
+    below = commands.add_parser(
+        command.NAME,
+        help=command.SUMMARY,
+        description=command.DESCRIPTION,
+        epilog=_epilog(command),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(below)
+    below.set_defaults(**{dest: command})
+
+
+def _epilog(command: Command) -> str:
+    codes = "\n".join(f"  {code}  {meaning}" for code, meaning in command.EXIT_CODES.items())
+    return f"Examples:\n{command.EXAMPLES.strip(chr(10))}\n\nExit codes:\n{codes}\n"
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +102,25 @@ def show_faults(err: TextIO, faults: Iterable[Fault]) -> None:
         err.write(f"{fault}\n")
         count += 1
     err.write(f"{count} fault{'' if count == 1 else 's'}\n")
+
+
+def show_config_error(
+    error: ConfigError, options: argparse.Namespace, out: TextIO, err: TextIO
+) -> int:
+    """Write the faults of a configuration, as C{options.json} wants them, and give the exit code."""
+    if options.json:
+        write_json(out, {"ok": False, "faults": [as_json(fault) for fault in error.faults]})
+    else:
+        show_faults(err, error.faults)
+    return FAULTY
+
+
+def write_table(out: TextIO, rows: Sequence[Sequence[str]]) -> None:
+    """Write rows of as many cells each, in columns as wide as they need; the last one ends where it ends."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        out.write("  ".join(cells).rstrip() + "\n")
 
 
 def as_json(fault: Fault) -> dict[str, object]:

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from gateway.cli import check, init, ports, version
-from gateway.cli.command import NOT_DONE, Command
+from gateway.cli import check, init, plugin, ports, reload, run, version
+from gateway.cli.command import NOT_DONE, Command, add_command
 
-COMMANDS: tuple[Command, ...] = (init, check, ports, version)
+COMMANDS: tuple[Command, ...] = (init, check, ports, run, reload, plugin, version)
 
 EPILOG = """\
 To start the gateway itself: twistd -n gateway [--config FILE]
@@ -59,21 +59,8 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
-        below = commands.add_parser(
-            command.NAME,
-            help=command.SUMMARY,
-            description=command.DESCRIPTION,
-            epilog=_epilog(command),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.add_arguments(below)
-        below.set_defaults(command=command)
+        add_command(commands, command, "command")
     return top
-
-
-def _epilog(command: Command) -> str:
-    codes = "\n".join(f"  {code}  {meaning}" for code, meaning in command.EXIT_CODES.items())
-    return f"Examples:\n{command.EXAMPLES.strip(chr(10))}\n\nExit codes:\n{codes}\n"
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from gateway.cli.command import (
     FAULTY,
     add_config,
     add_json,
-    as_json,
     overrides,
-    show_faults,
+    show_config_error,
     write_json,
+    write_table,
 )
 from gateway.config.addresses import Listen, Nameserver
 from gateway.config.faults import ConfigError
@@ -65,16 +65,15 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     try:
         config = load(options.config, overrides(options))
     except ConfigError as error:
-        if options.json:
-            write_json(out, {"ok": False, "faults": [as_json(fault) for fault in error.faults]})
-        else:
-            show_faults(err, error.faults)
-        return FAULTY
+        return show_config_error(error, options, out, err)
     found = [*listeners(config), *destinations(config, system_nameservers(RESOLV_CONF))]
     if options.json:
         write_json(out, {"ok": True, "ports": [asdict(line) for line in found]})
     else:
-        out.writelines(_table(found))
+        rows = (
+            (line.direction, line.protocol, line.address, line.port, line.purpose) for line in found
+        )
+        write_table(out, [("", "protocol", "address", "port", "purpose"), *rows])
     return DONE
 
 
@@ -152,14 +151,3 @@ def _listener(place: Listen, purpose: str) -> Line:
     if place.kind == "unix":
         return Line("in", "unix", place.address, "", purpose)
     return Line("in", "tcp", f"systemd socket {place.index}", "as in the socket unit", purpose)
-
-
-def _table(found: list[Line]) -> Iterator[str]:
-    rows = [("", "protocol", "address", "port", "purpose")]
-    rows += [
-        (line.direction, line.protocol, line.address, line.port, line.purpose) for line in found
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
-        cells = [f"{cell:<{width}}" for cell, width in zip(row[:4], widths, strict=True)]
-        yield "  ".join([*cells, row[4]]).rstrip() + "\n"

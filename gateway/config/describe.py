@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from gateway.config.kind import Kind, quoted
-from gateway.config.kinds import ParentTable, SecretKind, SecretTable
+from gateway.config.kinds import ListenKind, ParentTable, SecretKind, SecretTable
 from gateway.config.reading import Field, fields_of, is_struct, split
 from gateway.config.schema import INHERIT, Config, Rule, Section
 
@@ -127,6 +127,8 @@ def default_of(field: Field) -> str:
     """Write the default as TOML, or nothing when there is none."""
     if field.is_required or field.default is INHERIT or isinstance(field.kind, SecretKind):
         return ""
+    if field.default is None and not isinstance(field.kind, ListenKind):
+        return ""  # TOML has no word for None; an address has: the empty string
     return toml(field.default, field.hint, field.kind)
 
 

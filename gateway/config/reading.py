@@ -22,6 +22,7 @@ from typing import (
     get_origin,
     get_type_hints,
 )
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -32,7 +33,8 @@ T = TypeVar("T")
 
 _MISSING: Final = object()
 
-_fields: dict[type, tuple[Field, ...]] = {}
+#: Weak, for a plugin's class goes when its code is read anew.
+_fields: WeakKeyDictionary[type, tuple[Field, ...]] = WeakKeyDictionary()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -38,11 +38,13 @@ from gateway.config.layers import Sources
 from gateway.config.networks import NetworkSet
 from gateway.config.parents import Parent
 from gateway.config.ports import PortSet
-from gateway.config.units import GIB, KIB
+from gateway.config.units import GIB, KIB, MIB
 
 Xff: TypeAlias = Literal["append", "delete", "keep"]
 Balance: TypeAlias = Literal["round_robin", "least_connections", "client_hash"]
 Masked: TypeAlias = Literal["query", "user"]
+Action: TypeAlias = Literal["block", "warn", "monitor", "pass"]
+Overload: TypeAlias = Literal["block", "wait", "bypass"]
 
 INHERIT = -1
 """Stands in C{Site.upload} for "as C{limits.upload}"; never seen after loading."""
@@ -76,6 +78,15 @@ class Gateway(Section, frozen=True, kw_only=True):
         ),
     ] = ""
     group: Annotated[str, Help("System group to become. Empty: the group of `user`.")] = ""
+    state: Annotated[
+        FilePath,
+        Help(
+            "Folder that exists and that the gateway may write to, for what plugins keep over a "
+            "restart. Empty: the one that systemd gives (`StateDirectory=` in the unit); without "
+            "that, it is kept in memory only.",
+            '"/var/lib/gateway"',
+        ),
+    ] = ""
 
 
 class Forward(Section, frozen=True, kw_only=True):
@@ -392,6 +403,82 @@ class Network(Section, frozen=True, kw_only=True):
     ] = ()
 
 
+class ScanActions(Section, frozen=True, kw_only=True):
+    """What follows from each result of a scan."""
+
+    infected: Annotated[Action, Help("Malware was found.")] = "block"
+    suspicious: Annotated[Action, Help("Heuristics think it may be malware.")] = "monitor"
+    encrypted: Annotated[Action, Help("It is encrypted, such as an archive with a password.")] = (
+        "warn"
+    )
+    malformed: Annotated[Action, Help("It is damaged, or made to confuse scanners.")] = "block"
+    limit: Annotated[
+        Action, Help("An archive goes beyond a limit of the scanner: depth, files, ratio.")
+    ] = "block"
+    too_large: Annotated[
+        Action,
+        Help(
+            "It is longer than the plugins want to have whole, or than a quarter of `scan.temp_limit`, "
+            "512MiB at the most. With anything but block it passes without having been scanned."
+        ),
+    ] = "block"
+    engine_error: Annotated[
+        Action,
+        Help(
+            "A scanner says that it could not scan, or `scan.timeout` ran out. A plugin that fails "
+            "outright is dealt with by its own `fail`."
+        ),
+    ] = "block"
+    capacity: Annotated[
+        Action,
+        Help("There was no room in `scan.temp_limit` for 10 s, or `scan.temp_dir` cannot be used."),
+    ] = "block"
+
+
+class Scan(Section, frozen=True, kw_only=True):
+    """
+    How content is held that plugins, such as virus scanners, want whole before any of it passes.
+
+    Without such a plugin nothing of this has an effect.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ("max_depth", "max_files", "max_ratio", "large_file")
+
+    temp_dir: Annotated[
+        FilePath,
+        Help(
+            "Folder for held content over 1MiB, in files that have no name and are gone with the "
+            "process; a tmpfs or a fast disk. Empty: the system's folder for temporary files.",
+            '"/var/lib/gateway/spool"',
+        ),
+    ] = ""
+    temp_limit: Annotated[
+        int,
+        SizeKind(least=4 * MIB),
+        Help(
+            "Room for all held content together, memory included. A message may take a quarter of "
+            "it, 512MiB at the most; one that finds no room waits up to 10 s for it."
+        ),
+    ] = 2 * GIB
+    timeout: Annotated[
+        Duration,
+        Help(
+            "Time for all plugins together to scan one message; then `scan.on.engine_error` holds."
+        ),
+    ] = 60.0
+    on: Annotated[
+        ScanActions,
+        Help(
+            "What follows from each result: block refuses, with 403, or with 503 where the gateway "
+            "is at fault; warn delivers it and raises an event; monitor delivers it, with an event "
+            "if something was found; pass delivers it. Whatever follows, the access log notes the "
+            "result. The worst of several results is the one with the strictest action. A reason "
+            "that is not listed here is blocked.",
+            '{ infected = "block", encrypted = "block", too_large = "warn" }',
+        ),
+    ] = ScanActions()
+
+
 class Access(Section, frozen=True, kw_only=True):
     """The access log: one line for every transaction and tunnel."""
 
@@ -429,6 +516,52 @@ class Log(Section, frozen=True, kw_only=True):
             '["query", "user"]',
         ),
     ] = ()
+
+
+class ThreadPool(Section, frozen=True, kw_only=True):
+    """One pool of threads, for calls of plugins that block."""
+
+    workers: Annotated[
+        int, WholeKind(1, 256), Help("Threads; each is started when it is first needed.")
+    ] = 4
+    queue: Annotated[int, WholeKind(0, 100_000), Help("Calls that may wait for a thread.")] = 64
+    overload: Annotated[
+        Overload,
+        Help(
+            'What becomes of a call when threads and queue are full. "block": it fails at once, '
+            'so the error rule of its hook decides; "wait": it waits up to `wait` for room and '
+            'fails then; "bypass": the hook has no opinion, as if the plugin were not there. That '
+            "is refused at start where a hook in this pool fails closed; what a plugin runs in the "
+            'pool by itself fails as with "block".'
+        ),
+    ] = "block"
+    wait: Annotated[
+        Duration, Help('Longest wait for room with `overload = "wait"`; part of the budget.')
+    ] = 1.0
+
+
+class DiskPool(ThreadPool, frozen=True, kw_only=True):
+    """One pool of threads, for calls of plugins that block."""
+
+    workers: Annotated[
+        int, WholeKind(1, 256), Help("Threads; each is started when it is first needed.")
+    ] = 2
+    queue: Annotated[int, WholeKind(0, 100_000), Help("Calls that may wait for a thread.")] = 256
+
+
+class Threads(Section, frozen=True, kw_only=True):
+    """The pools of threads; everything else runs in one."""
+
+    scan: Annotated[ThreadPool, Help("For what computes: content scanners.")] = ThreadPool()
+    directory: Annotated[
+        ThreadPool, Help("For what waits for servers: directories, databases.")
+    ] = ThreadPool()
+    disk: Annotated[DiskPool, Help("For what reads and writes files.")] = DiskPool()
+
+    @property
+    def pools(self) -> Mapping[str, ThreadPool]:
+        """Each pool by the name that plugins know it by."""
+        return {"scan": self.scan, "directory": self.directory, "disk": self.disk}
 
 
 class Rule(Section, frozen=True, kw_only=True):
@@ -484,6 +617,13 @@ class Admin(Section, frozen=True, kw_only=True):
             '"0.0.0.0:8081"',
         ),
     ] = Listen("127.0.0.1", 8081)
+    control: Annotated[
+        bool,
+        Help(
+            "Whether commands such as `gateway reload` reach the running gateway, by a socket of "
+            "this machine that only root and the gateway's own user may use."
+        ),
+    ] = True
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -491,7 +631,6 @@ class Config(Section, frozen=True, kw_only=True):
 
     later: ClassVar[tuple[str, ...]] = (
         "tls",
-        "scan",
         "transparent",
         "icap",
         "rule",
@@ -508,7 +647,9 @@ class Config(Section, frozen=True, kw_only=True):
     limits: Annotated[Limits, Help("Bounds.")] = Limits()
     timeouts: Annotated[Timeouts, Help("Waiting times.")] = Timeouts()
     network: Annotated[Network, Help("Addresses, ports and names.")] = Network()
+    scan: Annotated[Scan, Help("Content that plugins want whole.")] = Scan()
     log: Annotated[Log, Help("Logs.")] = Log()
+    threads: Annotated[Threads, Help("Threads.")] = Threads()
     plugins: Annotated[Plugins, Help("Plugins.")] = Plugins()
     admin: Annotated[Admin, Help("Health and metrics.")] = Admin()
     sources: Annotated[Sources, Hidden()] = Sources()

@@ -14,6 +14,7 @@ from time import monotonic, time
 from types import CoroutineType
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -59,6 +60,7 @@ class ClientConnection(HeldReading):
         "_exchange",
         "_lingered",
         "_listening",
+        "_screening",
         "_trusted",
         "_tunnel",
         "_untaken",
@@ -87,6 +89,7 @@ class ClientConnection(HeldReading):
         self._untaken = -1
         self._exchange: Exchange | None = None
         self._tunnel: Tunnel | None = None
+        self._screening: Task | None = None
         self._deadline = listening.deadlines.watch(self._expired)
         self._advancing = False
         self._lingered = -1
@@ -179,6 +182,19 @@ class ClientConnection(HeldReading):
         """A transaction or tunnel is under way."""
         return self._exchange is not None
 
+    @property
+    def unfinished(self) -> Task | None:
+        """What of the present snapshot of the configuration is under way here: a transaction, a tunnel, a screening."""
+        return self._exchange or self._screening
+
+    def renew(self) -> None:
+        """Forget what the snapshot before said of this client; what runs keeps it."""
+        listening = self._listening
+        self.allowed = None
+        self.forwarding = None
+        self._trusted = trusts(listening.trusted, self.client.address)
+        self.parser.renew(listening.limits)
+
     def drain(self) -> None:
         """End soon: at once without a transaction, else after it."""
         self._writer.persistent = False
@@ -201,9 +217,13 @@ class ClientConnection(HeldReading):
         except PluginError as error:
             self._turn_away(error.detail)
             return
+        except CancelledError:
+            self._turn_away("the asking was cancelled")
+            return
         if type(answer) is CoroutineType:
             self._hold(SCREENING)
-            Task().start(self._screened(answer))
+            self._screening = screening = Task()
+            screening.start(self._screened(answer))
         elif answer is not None:
             self._turn_away(answer.why)
 
@@ -213,6 +233,13 @@ class ClientConnection(HeldReading):
         except PluginError as error:
             self._turn_away(error.detail)
             return
+        except CancelledError:
+            # By the plugin itself, unless the client is gone: nobody said that it may stay.
+            if not self._gone:
+                self._turn_away("the asking was cancelled")
+            return
+        finally:
+            self._screening = None
         if block is not None:
             self._turn_away(block.why)
         else:
@@ -470,12 +497,10 @@ class ClientConnection(HeldReading):
 
     def _stalled(self, exchange: Exchange) -> None:
         """Nothing moved for too long inside a transaction: say whose turn it was."""
-        if self._takes():
+        if self._takes() or (exchange.coroutine is not None and exchange.scanning):
             self._deadline.reset(self._listening.inactivity)
         elif (
-            exchange.download is not None
-            and not exchange.download.ended
-            and exchange.download.paused
+            exchange.download is not None and exchange.download.flowing and exchange.download.paused
         ):
             self._interrupt(ClientGone("the client took no more of the response"))
             self.transport.abortConnection()

@@ -1,8 +1,8 @@
 """
 What the client connections of one listener share, and the factory that makes them.
 
-Everything here comes from one snapshot of the configuration, but for the connections themselves. A connection is
-refused at once when there are too many, and a request when its client may not use the listener.
+Everything here but the connections themselves comes from one snapshot of the configuration, and is changed for that of
+the next one in one go. A connection is refused at once when there are too many, and a request when its client may not use the listener.
 """
 
 from __future__ import annotations
@@ -56,6 +56,23 @@ class Times:
     client_idle: float = 30.0
     inactivity: float = 180.0
     tunnel: float = 3600.0
+
+
+#: What of a L{Listening} comes from a snapshot of the configuration.
+_OF_SNAPSHOT = (
+    "_connection",
+    "_max_connections",
+    "_room",
+    "client_idle",
+    "inactivity",
+    "limits",
+    "mode",
+    "pipeline",
+    "request_head",
+    "trusted",
+    "tunnel_inactivity",
+    "upload_limit",
+)
 
 
 class Ids:
@@ -147,6 +164,20 @@ class Listening:
 
     def doStop(self) -> None:
         """The port is closed."""
+
+    # For a reload.
+
+    def adopt(self, newer: Listening) -> None:
+        """
+        Take over all that a newer snapshot says of this place; the connections stay.
+
+        Requests whose heads are complete from here on belong to that snapshot. What runs has its pipeline and its
+        upstream already and keeps them.
+        """
+        for name in _OF_SNAPSHOT:
+            setattr(self, name, getattr(newer, name))
+        for connection in self.connections:
+            connection.renew()
 
     # For connections.
 

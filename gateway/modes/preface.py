@@ -94,6 +94,12 @@ class ProxiedConnection:
         self._deadline.cancel()
         self._listening.closed(self)
 
+    #: Nothing of a snapshot is under way yet.
+    unfinished = None
+
+    def renew(self) -> None:
+        """Nothing is kept yet; whether the peer is trusted was decided when it came."""
+
     def drain(self) -> None:
         """Nothing is under way yet."""
         self.abort()

@@ -197,6 +197,11 @@ class ResponseWriter:
             self._producer = producer
             self.transport.registerProducer(self, True)
 
+    def touch(self) -> None:
+        """The transaction makes progress, although nothing goes to the client yet."""
+        if self._connection is not None:
+            self._connection.touch()
+
     # What the transport calls (an IPushProducer).
 
     def pauseProducing(self) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 
@@ -40,6 +41,11 @@ class Notifier:
                 to.sendto("\n".join(states).encode(), self._address)
         except OSError:
             pass
+
+    def tell_reloading(self) -> None:
+        """Say that a reload begins; C{READY=1} ends it (systemd.service(5), C{Type=notify-reload})."""
+        microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self.tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
 
 
 def passed_descriptors(environ: Mapping[str, str] = os.environ, pid: int | None = None) -> range:

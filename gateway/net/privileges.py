@@ -20,13 +20,11 @@ def become(user: str, group: str) -> None:
 
     @raise PrivilegeError: there is no such account, or the process may not.
     """
-    if not user and not group:
+    ids = account_ids(user, group)
+    if ids is None or ids == (os.geteuid(), os.getegid()):
         return
     account = _account(user) if user else None
-    uid = os.geteuid() if account is None else account.pw_uid
-    gid = _group(group) if group else os.getegid() if account is None else account.pw_gid
-    if (os.geteuid(), os.getegid()) == (uid, gid):
-        return
+    gid = ids[1]
     try:
         if account is not None:
             os.initgroups(user, gid)
@@ -39,6 +37,19 @@ def become(user: str, group: str) -> None:
         raise PrivilegeError(
             "gateway.user, gateway.group: only root can become another user; start as root or leave both empty"
         ) from None
+
+
+def account_ids(user: str, group: str) -> tuple[int, int] | None:
+    """
+    Give the ids of user and group that L{become} takes on; C{None} if both are empty.
+
+    @raise PrivilegeError: there is no such account.
+    """
+    if not user and not group:
+        return None
+    account = _account(user) if user else None
+    uid = os.geteuid() if account is None else account.pw_uid
+    return uid, _group(group) if group else os.getegid() if account is None else account.pw_gid
 
 
 def raise_descriptor_limit() -> int:

@@ -1,5 +1,5 @@
 """
-What the process does when it is signalled: stop, stop at once, go on in new log files.
+What the process does when it is signalled: stop, stop at once, reload, go on in new log files.
 
 Twisted takes SIGTERM and SIGINT for itself when its reactor starts to run, ends the process by the same signal after
 an orderly stop, and has no answer to a second one. So these handlers replace its own once it runs: the first signal
@@ -16,8 +16,8 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
-#: SIGHUP too as long as there is no reload.
-_REOPEN = (signal.SIGUSR1, signal.SIGHUP)
+_REOPEN = (signal.SIGUSR1,)
+_RELOAD = (signal.SIGHUP,)
 
 
 class ProcessSignals:
@@ -30,22 +30,30 @@ class ProcessSignals:
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, *, hurry: Callable[[], None], reopen: Callable[[], None]
+        self,
+        reactor: Any,
+        *,
+        hurry: Callable[[], None],
+        reopen: Callable[[], None],
+        reload: Callable[[], None],
     ) -> None:
         """
         Take what is to be called, always from the reactor.
 
         @param hurry: for the second signal to stop and every further one.
-        @param reopen: for SIGUSR1 and SIGHUP.
+        @param reopen: for SIGUSR1.
+        @param reload: for SIGHUP.
         """
         self._reactor = reactor
         self._hurry = hurry
         self._reopen = reopen
+        self._reload = reload
         self._old: dict[int, Any] = {}
 
     def install(self) -> None:
         """Take the signals, those to stop as soon as the reactor runs."""
         self._take(_REOPEN, self._reopen)
+        self._take(_RELOAD, self._reload)
         self._reactor.callWhenRunning(self._take, _STOP, self._stop)
 
     def restore(self) -> None:

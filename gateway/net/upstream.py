@@ -461,6 +461,11 @@ class Pool:
         """Give a maker of connections for a dialler."""
         return lambda: self.new(key)
 
+    def retire(self) -> None:
+        """Keep no connection any more: those in use are closed when their exchange ends."""
+        self._per_key = 0
+        self.close()
+
     def close(self) -> None:
         """Close all that are idle."""
         for kept in list(self._kept.values()):

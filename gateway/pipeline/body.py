@@ -44,6 +44,39 @@ class Sink(Protocol):
         """Learn that the message will never be complete; the peer must be able to see that."""
 
 
+class Keeper(Protocol):
+    """
+    What keeps the content of a closed pipe in its place: a hold (L{gateway.pipeline.hold}).
+
+    @ivar draining: the pipe was opened, and not all that is kept went out.
+    @ivar paused: the sink takes no more of it now.
+    """
+
+    draining: bool
+    paused: bool
+
+    def append(self, data: bytes) -> None:
+        """Take a piece."""
+
+    def complete(self) -> None:
+        """Take the end of the message."""
+
+    def broke(self, error: BaseException) -> None:
+        """Learn that the message broke off."""
+
+    def drain(self, sink: Sink) -> None:
+        """Give everything to the sink, then call L{BodyPipe.caught_up}."""
+
+    def pause(self) -> None:
+        """The sink takes no more for now."""
+
+    def resume(self) -> None:
+        """The sink takes more."""
+
+    def close(self) -> None:
+        """Drop everything."""
+
+
 class BodyPipe:
     """
     Content of one message on its way.
@@ -57,6 +90,7 @@ class BodyPipe:
         "_done",
         "_error",
         "_filters",
+        "_keeper",
         "_kept",
         "_paused",
         "_sink",
@@ -79,6 +113,7 @@ class BodyPipe:
         self._sink: Sink | None = None
         self._filters: Sequence[BodyFilter] = ()
         self._kept: list[bytes] | None = None
+        self._keeper: Keeper | None = None
         self._size = 0
         self._paused = False
         self._error: BaseException | None = None
@@ -94,8 +129,19 @@ class BodyPipe:
 
     @property
     def paused(self) -> bool:
-        """The source was asked to give no more: whoever takes the content is the one that is waited for."""
-        return self._paused
+        """No more is wanted for now: whoever takes the content is the one that is waited for."""
+        keeper = self._keeper
+        return self._paused if keeper is None or not keeper.draining else keeper.paused
+
+    @property
+    def held(self) -> bool:
+        """A hold keeps its content, or gives it out now."""
+        return self._keeper is not None
+
+    @property
+    def flowing(self) -> bool:
+        """Not everything went to the sink: the source has more, or a hold."""
+        return not self.ended or self._keeper is not None
 
     def filter(self, filters: Sequence[BodyFilter]) -> None:
         """
@@ -110,6 +156,39 @@ class BodyPipe:
             self._keep(self._through(data))
         if self.ended:
             self._keep(self._rest())
+
+    def hold(self, keeper: Keeper) -> None:
+        """Let something else keep the content, what is here already first; only while the pipe is closed."""
+        self._keeper = keeper
+        kept, self._kept = self._kept, None
+        self._size = 0
+        was_paused, self._paused = self._paused, False
+        for data in kept or ():
+            keeper.append(data)
+        if self.ended:
+            keeper.complete()
+        elif self._error is not None:
+            keeper.broke(self._error)
+        elif was_paused and not self._paused and self._source is not None:
+            self._source.resume()
+
+    def caught_up(self, sink: Sink) -> None:
+        """Go on without the keeper, which gave everything out; for it to call."""
+        self._keeper = None
+        self.open(sink)
+        if self._sink is not None:
+            sink.flush()
+
+    def watch(self, done: Callable[[BaseException | None], None]) -> None:
+        """Tell one more of the end or the failure, before the one that was named first."""
+        first = self._done
+
+        def both(error: BaseException | None) -> None:
+            done(error)
+            if first is not None:
+                first(error)
+
+        self._done = both
 
     # The source's side.
 
@@ -161,6 +240,8 @@ class BodyPipe:
             # From here on the source may belong to another message.
             self._source = None
             self._paused = False
+            if self._keeper is not None:
+                self._keeper.complete()
 
     def fail(self, error: BaseException) -> None:
         """Learn from the source that the message broke off; after an end or an abort it means nothing."""
@@ -172,6 +253,8 @@ class BodyPipe:
             self._finish()
             sink.fail(error)
             self._tell(error)
+        elif self._keeper is not None:
+            self._keeper.broke(error)
 
     # The owner's side.
 
@@ -181,6 +264,9 @@ class BodyPipe:
 
         The sink is not flushed here; the caller does that when it has nothing more to send along.
         """
+        if self._keeper is not None:
+            self._keeper.drain(sink)
+            return
         kept, self._kept = self._kept, None
         self._size = 0
         self._sink = sink
@@ -207,6 +293,9 @@ class BodyPipe:
         """
         source = self._source
         self._kept = None
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.close()
         if self._error is None:
             self._error = error
         self._finish()
@@ -218,14 +307,20 @@ class BodyPipe:
     # The sink's side (an IPushProducer to a transport).
 
     def pauseProducing(self) -> None:
-        """Pause the source."""
-        if not self._paused and self._source is not None:
+        """Pause the source, or what is held."""
+        keeper = self._keeper
+        if keeper is not None and keeper.draining:
+            keeper.pause()
+        elif not self._paused and self._source is not None:
             self._paused = True
             self._source.pause()
 
     def resumeProducing(self) -> None:
-        """Resume the source."""
-        if self._paused and self._source is not None:
+        """Resume the source, or what is held."""
+        keeper = self._keeper
+        if keeper is not None and keeper.draining:
+            keeper.resume()
+        elif self._paused and self._source is not None:
             self._paused = False
             self._source.resume()
 
@@ -234,6 +329,9 @@ class BodyPipe:
 
     def _keep(self, data: bytes) -> None:
         if not data:
+            return
+        if self._keeper is not None:
+            self._keeper.append(data)
             return
         if self._kept is None:
             self._kept = []

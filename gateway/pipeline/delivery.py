@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from time import time
 
-from gateway.api.content import ContentRefused
 from gateway.api.transaction import Phase
 from gateway.message.dates import http_date
 from gateway.message.via import Via
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans
-from gateway.pipeline.exchange import WHOLE, Exchange, LateBlock
+from gateway.pipeline.exchange import WHOLE, Exchange
+from gateway.pipeline.scanning import filter_with
+from gateway.pipeline.tee import Copy, Tee
 from gateway.wire.events import ResponseHead
 from gateway.wire.write import section
 
@@ -22,6 +23,9 @@ class Delivery:
 
     def __init__(self, plans: CallPlans, via: Via) -> None:
         self._response_filters = plans.response_filters
+        self._cache_store = plans.cache_store
+        # Nobody wants to look at content, so what came whole can leave whole.
+        self._bare = plans.response_filters is None and plans.cache_store is None
         self._via = tuple(line + b"\r\n" for line in via.lines)
 
     def deliver(self, x: Exchange, head: ResponseHead) -> None:
@@ -40,26 +44,37 @@ class Delivery:
         if (
             content
             and length == len(content)
-            and self._response_filters is None
+            and self._bare
             and not x.trailers
             and x.upload is None
         ):
             down.whole(status, head.reason, fields, content)
             return
         filters = None
+        copy = None
+        download = x.download
+        held = download is not None and download.held
         bodiless = not head.framing and (x.asked.raw_method == b"HEAD" or status in (204, 304))
-        if self._response_filters is not None and not bodiless:
+        if self._response_filters is not None and not bodiless and not held:
             filters = self._response_filters(txn)
-        if content is not None and x.upload is not None and not x.upload.ended:
+        if self._cache_store is not None:
+            copy = self._copy(x, status)
+        if (content is not None or (held and x.hop is None)) and (
+            x.upload is not None and not x.upload.ended
+        ):
             # What is left of the request is not waited for.
             down.persistent = False
         if content is not None and not filters and not x.trailers:
             down.start(status, head.reason, fields, length, bodiless)
             if content:
-                down.write(bytes(content))
+                content = bytes(content)
+                down.write(content)
+                if copy is not None:
+                    copy.write(content)
+            if copy is not None:
+                copy.finish()
             down.end(())
             return
-        download = x.download
         if download is None:
             download = x.download = BodyPipe(WHOLE, x.ended_with)
             assert content is not None
@@ -67,17 +82,24 @@ class Delivery:
             if content:
                 download.write(bytes(content))
             download.end(x.trailers)
+        if copy is not None:
+            download.watch(copy.over)
         if filters:
-            try:
-                download.filter(filters)
-            except ContentRefused as refused:
-                raise LateBlock(refused.block) from None
-            if download.filtered:
-                length = None
+            filter_with(download, filters)
+        if (filters or held) and download.filtered:
+            length = None
         down.start(status, head.reason, fields, length, bodiless)
-        download.open(down)
-        if not download.ended:
+        download.open(down if copy is None else Tee(down, copy))
+        if download.flowing:
             down.stream(download)
+
+    def _copy(self, x: Exchange, status: int) -> Copy | None:
+        """Ask whether somebody stores this answer; those to HEAD and 304s are none by themselves."""
+        assert self._cache_store is not None
+        if x.asked.raw_method == b"HEAD" or status == 304:
+            return None
+        sink = self._cache_store(x.txn)
+        return None if sink is None else Copy(sink)
 
     def forwarded(self, x: Exchange, head: ResponseHead) -> bytes:
         """Give the answer's end-to-end lines with what an intermediary adds (RFC 9110 sections 6.6.1 and 7.6.3)."""

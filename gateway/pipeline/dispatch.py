@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import CoroutineType
-from typing import Any, TypeAlias, TypeVar, assert_never
+from typing import Any, TypeAlias, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
 from gateway.api.answers import (
     AdminPage,
@@ -30,24 +30,22 @@ from gateway.api.answers import (
 from gateway.api.content import (
     NONE,
     BodyFilter,
-    Clean,
     ContentSink,
-    Infected,
     Need,
     ScanJob,
     ScanResult,
     Side,
-    Unscannable,
     Whole,
 )
 from gateway.api.events import Event
 from gateway.api.transaction import Client, Identity, Response, Transaction
 from gateway.api.verdicts import Block, Verdict
+from gateway.pipeline.ledger import checked_numbers
+from gateway.pipeline.rounds import Steps, round_of
 from gateway.pipeline.step import Step
 from gateway.pipeline.waiting import forsake
 
 T = TypeVar("T")
-Steps: TypeAlias = tuple[Step, ...]
 #: What a plan gives: the answer, or a coroutine that gives it.
 Soon: TypeAlias = "T | CoroutineType[Any, Any, T]"
 
@@ -96,31 +94,31 @@ class CallPlans:
         self.client_hello: (
             Callable[[Client, ClientHello], Soon[Intercept | Tunnel | Block | None]] | None
         )
-        self.client_hello = plan("client_hello", _first)
+        self.client_hello = plan("client_hello", _first_of_more)
         self.authenticate: Callable[[Transaction], Soon[Identity | Challenge | None]] | None
         self.authenticate = plan("authenticate", _identity)
         self.request_headers: Callable[[Transaction], Soon[Verdict | None]] | None
         self.request_headers = plan("request_headers", _first)
-        self.request_filters: Callable[[Transaction], list[BodyFilter]] | None
+        self.request_filters: Callable[[Transaction], Sequence[BodyFilter]] | None
         self.request_filters = plan("request_filters", _every)
         self.cache_lookup: Callable[[Transaction], Soon[Stored | Validator | None]] | None
         self.cache_lookup = plan("cache_lookup", _first)
         self.select_upstream: Callable[[Transaction], Soon[Route | None]] | None
         self.select_upstream = plan("select_upstream", _first)
         self.upstream_connected: Callable[[Transaction, Server], Soon[Block | None]] | None
-        self.upstream_connected = plan("upstream_connected", _first)
+        self.upstream_connected = plan("upstream_connected", _first_of_more)
         self.response_headers: Callable[[Transaction], Soon[Verdict | None]] | None
         self.response_headers = plan("response_headers", _first)
-        self.response_filters: Callable[[Transaction], list[BodyFilter]] | None
+        self.response_filters: Callable[[Transaction], Sequence[BodyFilter]] | None
         self.response_filters = plan("response_filters", _every)
         self.content_need: Callable[[Transaction, Side], Need] | None
         self.content_need = plan("content_need", _union)
-        self.scan_content: Callable[[ScanJob], Soon[ScanResult | None]] | None
-        self.scan_content = plan("scan_content", _worst)
+        self.scan_content: Callable[[ScanJob], Soon[list[ScanResult]]] | None
+        self.scan_content = plan("scan_content", _together)
         self.cache_store: Callable[[Transaction], ContentSink | None] | None
         self.cache_store = plan("cache_store", _first)
         self.page: Callable[[Transaction, str], Soon[Response | None]] | None
-        self.page = plan("page", _first)
+        self.page = plan("page", _first_of_more)
         self.transaction_complete: Callable[[Transaction], None] | None
         self.transaction_complete = plan("transaction_complete", _told)
         self.event: Callable[[Event], None] | None
@@ -128,52 +126,68 @@ class CallPlans:
         self.admin_pages: Callable[[], list[tuple[str, Sequence[AdminPage]]]] | None
         self.admin_pages = plan("admin_pages", _by_plugin)
         self.counters: Callable[[], list[tuple[str, Mapping[str, float]]]] | None
-        self.counters = plan("counters", _by_plugin)
+        self.counters = plan("counters", _numbers)
 
 
 def _first(steps: Steps) -> Callable[..., Any]:
     """The first answer that is not C{None}; the rest is not asked."""
+    last = len(steps) - 1
+
+    def go_on(position: int, answer: Any, args: tuple[Any, ...]) -> Any:
+        while answer is None:
+            if position == last:
+                return None
+            position += 1
+            answer = steps[position].begin(args)
+        return _later(steps[position:], answer, args) if isinstance(answer, Deferred) else answer
+
+    return round_of(steps, go_on)
+
+
+def _first_of_more(steps: Steps) -> Callable[..., Any]:
+    """As L{_first}, for hooks that are given more than one thing; none of them is called for each request."""
 
     def plan(*args: Any) -> Any:
-        for step in steps:
-            answer = step.begin(args)
-            if answer is not None:
-                return (
-                    rest(steps.index(step), answer, args)
-                    if isinstance(answer, Deferred)
-                    else answer
-                )
-        return None
-
-    async def rest(position: int, waiting: Deferred[Any], args: tuple[Any, ...]) -> Any:
-        answer = await steps[position].settled(waiting)
-        for step in steps[position + 1 :]:
-            if answer is not None:
-                break
+        for position, step in enumerate(steps):
             answer = step.begin(args)
             if isinstance(answer, Deferred):
-                answer = await step.settled(answer)
-        return answer
+                return _later(steps[position:], answer, args)
+            if answer is not None:
+                return answer
+        return None
 
     return plan
 
 
+async def _later(steps: Steps, waiting: Deferred[Any], args: tuple[Any, ...]) -> Any:
+    """Go on with L{_first} from the first of these steps, which has to be waited for."""
+    answer = await steps[0].settled(waiting)
+    for step in steps[1:]:
+        if answer is not None:
+            break
+        answer = step.begin(args)
+        if isinstance(answer, Deferred):
+            answer = await step.settled(answer)
+    return answer
+
+
 def _identity(steps: Steps) -> Callable[..., Any]:
     """The first identity; without one, all challenges in one."""
+    last = len(steps) - 1
 
-    def plan(*args: Any) -> Any:
+    def go_on(position: int, answer: Any, args: tuple[Any, ...]) -> Any:
         challenges: list[Challenge] = []
-        for step in steps:
-            answer = step.begin(args)
-            if answer is None:
-                continue
+        while True:
             if isinstance(answer, Challenge):
                 challenges.append(answer)
             elif isinstance(answer, Deferred):
-                return rest(steps.index(step), answer, challenges, args)
-            else:
+                return rest(position, answer, challenges, args)
+            elif answer is not None:
                 return answer
-        return Challenge.merged(challenges) if challenges else None
+            if position == last:
+                return Challenge.merged(challenges) if challenges else None
+            position += 1
+            answer = steps[position].begin(args)
 
     async def rest(
         position: int, waiting: Deferred[Any], challenges: list[Challenge], args: tuple[Any, ...]
@@ -192,16 +206,21 @@ def _identity(steps: Steps) -> Callable[..., Any]:
             if isinstance(answer, Deferred):
                 answer = await step.settled(answer)
 
-    return plan
+    return round_of(steps, go_on)
 
 
 def _every(steps: Steps) -> Callable[..., Any]:
     """All answers but C{None}, in order; none of them can wait."""
 
-    def plan(*args: Any) -> Any:
-        return [answer for step in steps if (answer := step.begin(args)) is not None]
+    def go_on(position: int, answer: Any, args: tuple[Any, ...]) -> Any:
+        answers = [] if answer is None else [answer]
+        for step in steps[position + 1 :]:
+            answer = step.begin(args)
+            if answer is not None:
+                answers.append(answer)
+        return answers
 
-    return plan
+    return round_of(steps, go_on, ())
 
 
 def _by_plugin(steps: Steps) -> Callable[..., Any]:
@@ -211,6 +230,22 @@ def _by_plugin(steps: Steps) -> Callable[..., Any]:
         return [(step.plugin, answer) for step in steps if (answer := step.begin(())) is not None]
 
     return plan
+
+
+def _numbers(steps: Steps) -> Callable[..., Any]:
+    """All numbers with their plugins' names; one that is none spoils its plugin's answer."""
+
+    def checked(function: Callable[[], Any]) -> Callable[[], Any]:
+        def ask() -> Any:
+            answer = function()
+            return checked_numbers(answer) if isinstance(answer, Mapping) else answer
+
+        return ask
+
+    for step in steps:
+        # Within the step, so that what is wrong with a number is an error as any.
+        step.function = checked(step.function)
+    return _by_plugin(steps)
 
 
 def _union(steps: Steps) -> Callable[..., Any]:
@@ -223,34 +258,40 @@ def _union(steps: Steps) -> Callable[..., Any]:
     return plan
 
 
-def _worst(steps: Steps) -> Callable[..., Any]:
-    """The worst answer; all are asked before the first is waited for."""
+def _together(steps: Steps) -> Callable[..., Any]:
+    """
+    All answers but C{None}; all are asked before the first is waited for.
+
+    Which one is the worst depends on what is configured to follow from each, so that is not decided here.
+    """
 
     def plan(*args: Any) -> Any:
-        worst: ScanResult | None = None
+        results: list[ScanResult] = []
         waiting: list[tuple[Step, Deferred[Any]]] = []
         try:
             for step in steps:
                 answer = step.begin(args)
                 if isinstance(answer, Deferred):
                     waiting.append((step, answer))
-                else:
-                    worst = _worse(worst, answer)
+                elif answer is not None:
+                    results.append(answer)
         except BaseException:
             for _, left in waiting:
                 forsake(left)
             raise
-        return rest(worst, waiting) if waiting else worst
+        return rest(results, waiting) if waiting else results
 
-    async def rest(worst: ScanResult | None, waiting: list[tuple[Step, Deferred[Any]]]) -> Any:
+    async def rest(results: list[ScanResult], waiting: list[tuple[Step, Deferred[Any]]]) -> Any:
         try:
             for step, answer in waiting:
-                worst = _worse(worst, await step.settled(answer))
+                result = await step.settled(answer)
+                if result is not None:
+                    results.append(result)
         finally:
             # Those that were not waited for, because another one failed closed or the client hung up.
             for _, left in waiting:
                 forsake(left)
-        return worst
+        return results
 
     return plan
 
@@ -258,31 +299,14 @@ def _worst(steps: Steps) -> Callable[..., Any]:
 def _told(steps: Steps) -> Callable[..., Any]:
     """Everybody is told; nobody's failure or wait keeps the others or the caller."""
 
-    def plan(*args: Any) -> None:
-        for step in steps:
-            try:
-                answer = step.begin(args)
-            except CancelledError:
-                continue
-            if isinstance(answer, Deferred):
-                # What can fail here is counted and logged by the step; it is only told.
-                Deferred.fromCoroutine(step.settled(answer)).addErrback(lambda _: None)
+    def go_on(position: int, answer: Any, args: tuple[Any, ...]) -> None:
+        settle(steps[position], answer)
+        for step in steps[position + 1 :]:
+            settle(step, step.begin(args))
 
-    return plan
+    def settle(step: Step, answer: Any) -> None:
+        if isinstance(answer, Deferred):
+            # What can fail here is counted and logged by the step; it is only told.
+            Deferred.fromCoroutine(step.settled(answer)).addErrback(lambda _: None)
 
-
-def _worse(one: ScanResult | None, other: ScanResult | None) -> ScanResult | None:
-    return other if _badness(other) > _badness(one) else one
-
-
-def _badness(result: ScanResult | None) -> int:
-    match result:
-        case Infected():
-            return 3
-        case Unscannable():
-            return 2
-        case Clean():
-            return 1
-        case None:
-            return 0
-    assert_never(result)
+    return round_of(steps, go_on)

@@ -74,6 +74,8 @@ class Exchange(Task):
     @ivar last_hop: the connection used last.
     @ivar answering: some byte of an answer came.
     @ivar quick: takes the answer while no coroutine runs; C{None} if one does.
+    @ivar scanning: its content is being scanned, or waits for room, which has a time limit of its own; only there while
+        a coroutine runs.
     @ivar signal: fires with the final response's head, then with the end of the download (C{None} or why it failed);
         only there while a coroutine runs.
     """
@@ -87,6 +89,7 @@ class Exchange(Task):
         "hop",
         "last_hop",
         "quick",
+        "scanning",
         "signal",
         "stored",
         "trailers",
@@ -128,6 +131,7 @@ class Exchange(Task):
     ) -> None:
         """Run a coroutine from here on; see L{Task.start}."""
         self.signal: Signal[Any] = Signal()
+        self.scanning = False
         super().start(coroutine, finished)
 
     # What the hop calls.
@@ -214,6 +218,10 @@ class Exchange(Task):
         quick, self.quick = self.quick, None
         assert quick is not None
         self.start(quick.run(self, None, given), self.finished)
+
+    def scans(self, goes_on: bool) -> None:
+        """Note that its content is being scanned, or waits for room to be, and no longer."""
+        self.scanning = goes_on
 
     def cut(self, error: ContentRefused | PluginError) -> None:
         """Stop the content of either side because a filter refused it or failed."""

@@ -41,7 +41,7 @@ def send(x: Exchange, hop: Hop) -> None:
     hop.send(asked.raw_method, upstream.head(txn, hop, chunked), chunked, x)
     upload.open(hop)
     if x.hop is hop:
-        if not upload.ended:
+        if upload.flowing:
             hop.stream(upload)
         hop.flush()
 

@@ -10,12 +10,12 @@ from types import CoroutineType
 from typing import Any, TypeAlias
 
 from gateway.api.answers import Challenge, Route, Stored, Validator
-from gateway.api.content import ContentRefused
 from gateway.api.transaction import Phase, Response
 from gateway.api.verdicts import Allow, Verdict
 from gateway.pipeline.dispatch import CallPlans
-from gateway.pipeline.exchange import Exchange, LateBlock
+from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.refusal import challenged
+from gateway.pipeline.scanning import Scans, filter_with
 
 #: A verdict that refuses, C{None}, or a coroutine that gives one of them.
 Opinion: TypeAlias = "Verdict | None | CoroutineType[Any, Any, Verdict | None]"
@@ -29,14 +29,20 @@ class Opinions:
     @ivar judges: answers are asked about.
     """
 
-    def __init__(self, plans: CallPlans) -> None:
+    def __init__(self, plans: CallPlans, scans: Scans | None) -> None:
+        """
+        Look at what there is to ask.
+
+        @param scans: C{None} if no plugin wants content whole.
+        """
         self.plans = plans
+        self._scans = scans
         # The usual configuration asks about request heads only.
         self.asks_more = any(
             plan is not None
             for plan in (plans.authenticate, plans.cache_lookup, plans.select_upstream)
         )
-        self.judges = plans.response_headers is not None
+        self.judges = plans.response_headers is not None or scans is not None
 
     def admit(self, x: Exchange) -> Opinion:
         """Ask who it is and whether it may."""
@@ -51,10 +57,12 @@ class Opinions:
         txn.phase = Phase.ADMITTED
         if x.upload is not None:
             self._filter_upload(x)
+            if self._scans is not None and not x.upstream.tunnels:
+                return self._scans.upload(x)
         return None
 
     def judge(self, x: Exchange, head: Response) -> Opinion:
-        """Ask whether the answer may pass."""
+        """Ask whether the answer may pass, its content too where somebody wants that whole."""
         txn = x.txn
         txn.response = head
         txn.phase = Phase.ANSWERED
@@ -62,9 +70,9 @@ class Opinions:
         if plan is not None:
             verdict = plan(txn)
             if verdict is not None:
-                return self._judged(x, verdict)  # type: ignore[return-value]
+                return self._judged(x, head, verdict)  # type: ignore[return-value]
         txn.phase = Phase.JUDGED
-        return None
+        return None if self._scans is None else self._scans.download(x, head)
 
     async def _identified(self, x: Exchange) -> Verdict | None:
         """Ask all that can be asked of a request."""
@@ -111,17 +119,19 @@ class Opinions:
         x.txn.phase = Phase.ADMITTED
         if x.upload is not None:
             self._filter_upload(x)
+            if self._scans is not None and not x.upstream.tunnels:
+                return await _soon(self._scans.upload(x))
         return None
 
-    async def _judged(self, x: Exchange, verdict: Opinion) -> Verdict | None:
+    async def _judged(self, x: Exchange, head: Response, verdict: Opinion) -> Verdict | None:
         if type(verdict) is CoroutineType:
             verdict = await verdict
         x.txn.phase = Phase.JUDGED
         if verdict is not None:
             x.txn.verdict = verdict
-            if type(verdict) is Allow:
-                return None
-        return verdict
+            if type(verdict) is not Allow:
+                return verdict
+        return None if self._scans is None else await _soon(self._scans.download(x, head))
 
     def _filter_upload(self, x: Exchange) -> None:
         """
@@ -133,7 +143,8 @@ class Opinions:
         filters = plan(x.txn) if plan is not None else None
         if filters:
             assert x.upload is not None
-            try:
-                x.upload.filter(filters)
-            except ContentRefused as refused:
-                raise LateBlock(refused.block) from None
+            filter_with(x.upload, filters)
+
+
+async def _soon(opinion: Opinion) -> Verdict | None:
+    return await opinion if type(opinion) is CoroutineType else opinion

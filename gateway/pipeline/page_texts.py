@@ -151,8 +151,8 @@ TEXTS: dict[str, PageText] = {
     "upload_limit": PageText(
         "The upload is too large",
         "What you sent is larger than this gateway passes on.",
-        "Send less at a time. If it must be that large, ask the operators to raise the setting limits.upload, or "
-        "upload of the site.",
+        "Send less at a time. If it must be that large, ask the operators to raise the setting that sets this limit; "
+        "usually that is limits.upload.",
         True,
     ),
     "name_not_found": PageText(
@@ -229,6 +229,30 @@ TEXTS: dict[str, PageText] = {
         "A check could not be made",
         "A part of this gateway that has to judge this request failed, so the request was refused to be on the safe side.",
         _TRY_LATER,
+    ),
+    "scan_infected": PageText(
+        "Malware was found",
+        "What was to be sent holds malware, or looks like it, so it was not passed on.",
+        _TELL,
+        True,
+    ),
+    "scan_refused": PageText(
+        "This could not be scanned",
+        "What was to be sent has to be scanned for malware and can't be, so it was not passed on. Nothing bad was found.",
+        _TELL,
+        True,
+    ),
+    "scan_failed": PageText(
+        "The scan failed",
+        "What was to be sent has to be scanned for malware, and the scanner of this gateway could not do that. Nothing "
+        "bad was found.",
+        _TRY_LATER,
+    ),
+    "scan_capacity": PageText(
+        "No scan capacity",
+        "What was to be sent has to be scanned for malware, and there is no scan capacity left at the moment. Nothing "
+        "bad was found.",
+        "Try again in a moment.",
     ),
     "blocked": PageText(
         "Blocked", "A rule of this gateway does not allow this request.", _TELL, True

@@ -12,23 +12,25 @@ like. It calls nothing (see L{gateway.pipeline.dispatch}).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pluggy
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from gateway.api.events import Event
 from gateway.api.hooks import API_VERSION, HOOKS, NOT_CALLED_YET, Plugin
-from gateway.api.marks import IMPL_MARK, SPEC_MARK, HookMark, HookSpec
-from gateway.api.services import Services
+from gateway.api.marks import IMPL_MARK, SPEC_MARK, Fail, HookMark, HookSpec
+from gateway.api.services import Clock, Overloaded, Services, Threads
 from gateway.config.faults import ConfigError, Fault, nearest
 from gateway.config.load import load_plugin_settings
 from gateway.config.schema import Config
 from gateway.pipeline.dispatch import CallPlans
-from gateway.pipeline.step import UNHEALTHY_ERRORS, Instruments, Step
+from gateway.pipeline.ledger import HookLedger, Ledger, ledger_of, summed
+from gateway.pipeline.packages import Replaced, from_source
+from gateway.pipeline.step import Instruments, Step
 from gateway.pipeline.waiting import begin, limited
 
 GROUP = "gateway.plugins"
@@ -38,6 +40,35 @@ START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
 Found: TypeAlias = type[Plugin] | Plugin
+
+
+class Equips(Protocol):
+    """Who gives plugins their services: L{gateway.plugin_services.PluginServices}, or a test's own."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time, for budgets too."""
+
+    @property
+    def events(self) -> Callable[[Event], None]:
+        """Where events go."""
+
+    @property
+    def threads(self) -> Threads:
+        """For hooks that run in a thread."""
+
+    def for_plugin(self, name: str, settings: object = None) -> Services:
+        """
+        Make the services of one plugin object.
+
+        @param settings: the plugin's own; secrets in them never reach its log.
+        """
+
+    def start_plugin(self, services: Services) -> None:
+        """Let the jobs of a plugin object begin; one that is never started must do nothing."""
+
+    def stop_plugin(self, services: Services) -> None:
+        """End the jobs of a plugin object; more than once is harmless."""
 
 
 class PluginStartError(Exception):
@@ -52,30 +83,6 @@ class PluginStartError(Exception):
         self.plugin = plugin
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """
-    What one plugin cost and got wrong since it was loaded.
-
-    @ivar calls: of its hooks.
-    @ivar errors: exceptions, time-outs and wrong answers.
-    @ivar slow: calls that kept the reactor too long; a lower bound, as not all are timed.
-    @ivar worst_seconds: the longest timed call.
-    @ivar waits: answers that had to be waited for.
-    @ivar worst_wait_seconds: the longest of these.
-    @ivar unhealthy: hooks in which it does nothing but fail at present.
-    """
-
-    plugin: str
-    calls: int
-    errors: int
-    slow: int
-    worst_seconds: float
-    waits: int
-    worst_wait_seconds: float
-    unhealthy: tuple[str, ...]
-
-
 class LoadedPlugins:
     """
     The plugins of one snapshot of the configuration, made but not started.
@@ -87,78 +94,134 @@ class LoadedPlugins:
     _log = Logger()
 
     def __init__(
-        self, plugins: Mapping[str, Plugin], steps: Mapping[str, list[Step]], services: Services
+        self,
+        plugins: Mapping[str, Plugin],
+        steps: Mapping[str, list[Step]],
+        equips: Equips,
+        given: Mapping[str, Services],
+        replaced: Replaced | None = None,
     ) -> None:
+        """
+        Take what was loaded.
+
+        @param given: the services of each plugin that was made with some.
+        @param replaced: the code that was read anew for it.
+        """
         self.plugins = dict(plugins)
         self.plans = CallPlans(steps)
         self._steps = [step for found in steps.values() for step in found]
-        self._services = services
+        self._equips = equips
+        self._given = dict(given)
+        self._replaced = replaced
 
-    async def start(self) -> None:
+    async def start(self, living: Iterable[LoadedPlugins] = ()) -> None:
         """
         Start them in order, each after the one before it is up.
 
+        @param living: plugins that run already; an object that is among them too is not started twice.
         @raise PluginStartError: one failed or took longer than L{START_SECONDS}; all are stopped again.
         """
+        going = _objects(living)
         started: list[str] = []
         for name, plugin in self.plugins.items():
+            if id(plugin) in going:
+                continue
             started.append(name)
+            if name in self._given:
+                self._equips.start_plugin(self._given[name])
             try:
                 await self._within(plugin.start, START_SECONDS)
             except BaseException as error:
                 await self._stop(reversed(started))
+                # Those that were not reached may have begun jobs when they were made.
+                self._end_jobs()
+                self.put_back()
                 if isinstance(error, Exception):
                     raise PluginStartError(name, error) from error
                 raise
 
-    async def stop(self) -> None:
-        """Stop them, the last one first; what they raise is logged and keeps no other from stopping."""
-        await self._stop(reversed(self.plugins))
+    async def stop(self, living: Iterable[LoadedPlugins] = ()) -> None:
+        """
+        Stop them, the last one first; what they raise is logged and keeps no other from stopping.
+
+        @param living: plugins that go on; an object that is among them too is not stopped.
+        """
+        going = _objects(living)
+        mine = [name for name, plugin in self.plugins.items() if id(plugin) not in going]
+        await self._stop(reversed(mine))
+        self._end_jobs()
+
+    def settled(self) -> None:
+        """They run: their code is not taken back any more."""
+        self._replaced = None
+
+    def put_back(self) -> None:
+        """Let the names of their packages mean again what they meant before their code was read anew for these."""
+        if self._replaced is not None:
+            self._replaced.put_back()
+            self._replaced = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All implementations of hooks: by hook, along the path of a request, and then in the order of asking."""
+        return tuple(self._steps)
 
     def ledgers(self) -> list[Ledger]:
         """Sum up what each plugin did; for metrics and the console, not for each request."""
-        return [self._ledger(name) for name in self.plugins]
+        return [summed(name, self._steps) for name in self.plugins]
+
+    def hook_ledgers(self) -> list[HookLedger]:
+        """Tell what each plugin did in each hook that it implements."""
+        return [ledger_of(step) for step in self._steps]
+
+    def numbers(self) -> Sequence[tuple[str, Mapping[str, float]]]:
+        """Ask the plugins for their own numbers; who has none, or fails to tell them, is left out."""
+        return () if self.plans.counters is None else self.plans.counters()
 
     async def _stop(self, names: Iterator[str]) -> None:
         for name in names:
+            if name in self._given:
+                self._equips.stop_plugin(self._given[name])
             try:
                 await self._within(self.plugins[name].stop, STOP_SECONDS)
             except Exception:
                 self._log.failure("{plugin} did not stop as it should", plugin=name)
+
+    def _end_jobs(self) -> None:
+        for services in self._given.values():
+            self._equips.stop_plugin(services)
 
     async def _within(self, call: Callable[[], object], seconds: float) -> None:
         answer = call()
         if isinstance(answer, Awaitable):
             answer = begin(answer)
             if isinstance(answer, Deferred):
-                await limited(answer, seconds, self._services.clock)
+                await limited(answer, seconds, self._equips.clock)
 
-    def _ledger(self, name: str) -> Ledger:
-        mine = [step for step in self._steps if step.plugin == name]
-        return Ledger(
-            name,
-            sum(step.calls for step in mine),
-            sum(step.errors for step in mine),
-            sum(step.slow for step in mine),
-            max((step.worst for step in mine), default=0.0),
-            sum(step.waits for step in mine),
-            max((step.worst_wait for step in mine), default=0.0),
-            tuple(step.hook for step in mine if step.row >= UNHEALTHY_ERRORS),
-        )
+
+def _objects(living: Iterable[LoadedPlugins]) -> set[int]:
+    """Give the identities of all plugin objects that run."""
+    return {id(plugin) for loaded in living for plugin in loaded.plugins.values()}
 
 
 def load_plugins(
-    config: Config, services: Services, *, extra: Mapping[str, object] | None = None
+    config: Config,
+    equips: Equips,
+    *,
+    extra: Mapping[str, object] | None = None,
+    fresh: bool = False,
 ) -> LoadedPlugins:
     """
     Make the plugins that the configuration enables.
 
-    @param services: what each gets, but with a log of its own.
+    @param equips: gives each its services.
     @param extra: plugins by name beside the installed ones, before which they come: classes, or objects that are
         taken as they are; for tests and for those who embed the gateway.
-    @raise ConfigError: with everything that is wrong.
+    @param fresh: read the code of their packages anew, see L{gateway.pipeline.packages}.
+    @raise ConfigError: with everything that is wrong; code that was read anew for it is forgotten.
     """
-    return _Loading(config, services, extra or {}).load()
+    loading = _Loading(config, equips, extra or {})
+    return loading.load_fresh() if fresh else loading.load()
 
 
 class _Registry(pluggy.PluginManager):
@@ -188,15 +251,27 @@ class _Registry(pluggy.PluginManager):
 class _Loading:
     """One run of L{load_plugins}: gathers faults, so that all can be shown at once."""
 
-    def __init__(self, config: Config, services: Services, extra: Mapping[str, object]) -> None:
+    def __init__(self, config: Config, equips: Equips, extra: Mapping[str, object]) -> None:
         self._config = config
-        self._services = services
+        self._equips = equips
+        self._given: dict[str, Services] = {}
         self._extra = extra
         self._installed = entry_points(group=GROUP)
         self._faults: list[Fault] = []
-        self._instruments = Instruments(services.clock, services.events)
+        self._instruments = Instruments(equips.clock, equips.events)
 
-    def load(self) -> LoadedPlugins:
+    def load_fresh(self) -> LoadedPlugins:
+        enabled = set(self._config.plugins.enabled)
+        points = [point for point in self._installed if point.name in enabled]
+        replaced = Replaced(point.module for point in points)
+        try:
+            with from_source():
+                return self.load(replaced)
+        except BaseException:
+            replaced.put_back()
+            raise
+
+    def load(self, replaced: Replaced | None = None) -> LoadedPlugins:
         plugins: dict[str, Plugin] = {}
         for name in self._config.plugins.enabled:
             said = len(self._faults)
@@ -207,15 +282,27 @@ class _Loading:
                 if made is not None and len(self._faults) == said:
                     plugins[name] = made
         steps = self._register(plugins)
+        self._check_pair(steps, "scan_content", "content_need", "it would never be called")
+        self._check_pair(steps, "content_need", "scan_content", "nobody would look at what is held")
         if self._faults:
+            for services in self._given.values():
+                self._equips.stop_plugin(services)
             raise ConfigError(self._faults)
-        return LoadedPlugins(plugins, steps, self._services)
+        return LoadedPlugins(plugins, steps, self._equips, self._given, replaced)
 
     def _fault(self, name: str, message: str, mend: str = "") -> None:
         """Blame a plugin; it stands in the list of those enabled, if anywhere."""
         enabled = self._config.plugins.enabled
         path = ("plugins", "enabled", enabled.index(name))
         self._faults.append(self._config.sources.fault(path, message, mend))
+
+    def _check_pair(self, steps: Mapping[str, list[Step]], hook: str, other: str, why: str) -> None:
+        """Look for a hook that comes to nothing because no plugin at all implements another one."""
+        if not steps[other] and not self._faults:
+            for step in steps[hook]:
+                self._fault(
+                    step.plugin, f'"{step.plugin}" implements {hook}, and no plugin {other}', why
+                )
 
     def _find(self, name: str) -> Found | None:
         if name in self._extra:
@@ -257,7 +344,7 @@ class _Loading:
                 )
         except AttributeError:
             self._fault(name, f'"{name}": {point.module} names no {point.attr}')
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a plugin must not end a gateway that reloads
             self._fault(name, f'"{name}" can\'t be imported: {type(error).__name__}: {error}')
         return None
 
@@ -318,6 +405,30 @@ class _Loading:
                 self._fault(
                     name, f"{where}: {hook} runs in a thread", "write it as a plain function"
                 )
+            self._check_pool(name, hook, spec, mark)
+
+    def _check_pool(self, name: str, hook: str, spec: HookSpec, mark: HookMark) -> None:
+        """A pool that lets calls by when it is full must not be one that decides what is refused."""
+        pools = self._config.threads.pools
+        pool = mark.thread or ""
+        if pool not in pools:
+            self._fault(
+                name,
+                f'"{name}": {hook} runs in a thread pool "{pool}", which does not exist',
+                f"one of {', '.join(pools)}",
+            )
+        elif pools[pool].overload == "bypass" and self._fail(name, spec, mark) == "closed":
+            message = (
+                f'"bypass" would let by what {hook} of "{name}" must judge, for it fails closed'
+            )
+            mend = f'"block" or "wait", or say fail = "open" in [plugins.{name}]'
+            path = ("threads", pool, "overload")
+            self._faults.append(self._config.sources.fault(path, message, mend))
+
+    def _fail(self, name: str, spec: HookSpec, mark: HookMark) -> Fail:
+        """Say which error rule holds for a hook of a plugin."""
+        said = self._config.plugins.rule(name).fail or mark.fail
+        return said if said and spec.closes else spec.fail
 
     def _make(self, name: str, found: type[Plugin], said: int) -> Plugin | None:
         try:
@@ -327,10 +438,10 @@ class _Loading:
             return None
         if len(self._faults) > said:
             return None
-        log = Logger(namespace=f"gateway.plugin.{name}")
+        services = self._given[name] = self._equips.for_plugin(name, settings)
         try:
-            return found(settings, replace(self._services, log=log))
-        except Exception as error:
+            return found(settings, services)
+        except (Exception, SystemExit) as error:
             self._fault(name, f'"{name}" can\'t be made: {type(error).__name__}: {error}')
             return None
 
@@ -380,7 +491,9 @@ class _Loading:
         mark = _mark(found.plugin, hook) or HookMark()
         function: Callable[..., Any] = found.function
         if mark.thread is not None:
-            function = _in_thread(self._services, mark.thread, function)
+            pool = self._config.threads.pools.get(mark.thread)
+            bypass = pool is not None and pool.overload == "bypass"
+            function = _in_thread(self._equips.threads, mark.thread, function, bypass=bypass)
         rule = self._config.plugins.rule(name)
         return Step(
             name,
@@ -399,10 +512,26 @@ def _mark(plugin: object, name: str) -> HookMark | None:
     return found if isinstance(found, HookMark) else None
 
 
-def _in_thread(services: Services, pool: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    run = services.threads.run
+def _in_thread(
+    threads: Threads, pool: str, function: Callable[..., Any], *, bypass: bool
+) -> Callable[..., Any]:
+    """
+    Make a hook run in a pool.
+
+    @param bypass: whether it has no opinion when the pool takes no more work.
+    """
+    run = threads.run
 
     def submit(*args: object) -> Awaitable[Any]:
         return run(pool, function, *args)
 
-    return submit
+    async def submit_or_pass(*args: object) -> Any:
+        try:
+            return await run(pool, function, *args)
+        except Overloaded as error:
+            # One that the function itself ran into, deeper down, is its own failure.
+            if error.pool != pool:
+                raise
+            return None
+
+    return submit_or_pass if bypass else submit

@@ -131,6 +131,9 @@ class Downstream(Sink, Protocol):
     def stream(self, producer: BodyPipe) -> None:
         """Let content that is not complete yet feed it, and be paused while the client does not read."""
 
+    def touch(self) -> None:
+        """The transaction makes progress, although nothing goes to the client yet."""
+
     def answer(self, response: Response) -> None:
         """Send a whole response made here."""
 

@@ -32,6 +32,7 @@ from gateway.api.transaction import (
     Response,
     Tunnelled,
 )
+from gateway.api.verdicts import Respond
 from gateway.message.via import Via
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import CallPlans
@@ -40,6 +41,7 @@ from gateway.pipeline.obtain import dial, obtain, send
 from gateway.pipeline.opinions import Opinion, Opinions
 from gateway.pipeline.ports import Record
 from gateway.pipeline.refusal import ClientGone, Refusals, TimedOut, answer
+from gateway.pipeline.scanning import Scanning, Scans, made_here, unseen
 from gateway.wire.events import ResponseHead
 
 _DELIVERED = Delivered()
@@ -53,16 +55,31 @@ class Pipeline:
     @ivar admit: asks whether a request may go on its way.
     @ivar judge: asks whether an answer may pass.
     @ivar deliver: lets an answer flow to the client.
+    @ivar scanning: what content is held and scanned with; C{None}: that can't be.
     """
 
     _log = Logger()
 
-    def __init__(self, plans: CallPlans, record: Record, via: Via) -> None:
+    def __init__(
+        self, plans: CallPlans, record: Record, via: Via, *, scanning: Scanning | None = None
+    ) -> None:
+        """
+        Look once at what there is to do, so that nothing of it is decided for each transaction.
+
+        @raise ValueError: plugins want content whole, and there is nothing to hold it with.
+        """
         self.plans = plans
+        self.scanning = scanning
+        scans = None
+        if plans.content_need is not None:
+            if scanning is None:
+                raise ValueError("plugins want content whole: say scanning=")
+            scans = Scans(plans, scanning)
+        self._scans = scans
         self._record = record
         self._refusals = Refusals(plans)
         delivery = Delivery(plans, via)
-        opinions = Opinions(plans)
+        opinions = Opinions(plans, scans)
         self.admit = opinions.admit
         self.judge = opinions.judge
         self.deliver = delivery.deliver
@@ -132,11 +149,14 @@ class Pipeline:
         """
         txn = x.txn
         waited = False
+        scans = self._scans is not None
         try:
             if type(refusal) is CoroutineType:
                 refusal = await refusal
                 waited = True
             if refusal is not None:
+                if scans and type(refusal) is Respond:
+                    made_here(txn)
                 txn.outcome = await self._refusals.refuse(x, refusal)
             elif x.stored is not None:
                 txn.outcome = await self._serve(x, x.stored)
@@ -161,6 +181,8 @@ class Pipeline:
                             refusal = await refusal
                             waited = True
                     if refusal is not None:
+                        if scans and type(refusal) is Respond:
+                            made_here(txn)
                         txn.outcome = await self._refusals.refuse(x, refusal)
                     else:
                         self.deliver(x, head)
@@ -188,6 +210,12 @@ class Pipeline:
                 x, Failed(GatewayError("an unexpected fault of the gateway"))
             )
         finally:
+            download, upload = x.download, x.upload
+            if (download is not None and download.flowing) or (
+                upload is not None and upload.flowing
+            ):
+                # Holds and copies end with the transaction, whatever became of it.
+                x.drop(ClientError("over"))
             self._end(x)
 
     async def fail(self, x: Exchange, error: TransactionError) -> None:
@@ -219,6 +247,8 @@ class Pipeline:
     async def tunnel(self, x: Exchange) -> Outcome:
         """Connect a CONNECT's client with its destination and wait for the end."""
         txn = x.txn
+        if self._scans is not None:
+            unseen(txn)
         hop = await dial(x, self.plans)
         txn.phase = Phase.DELIVERING
         txn.status = 200
@@ -245,6 +275,8 @@ class Pipeline:
             raise UpstreamError(
                 "the server changed the protocol without being asked", page="upstream_protocol"
             )
+        if self._scans is not None:
+            unseen(txn)
         txn.response = head
         txn.phase = Phase.DELIVERING
         txn.status = 101

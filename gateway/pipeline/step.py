@@ -1,9 +1,9 @@
 """
 One plugin's implementation of one hook, made callable: checked, timed, counted and held to its error rule.
 
-Everything that a call plan does more than once is here. What a call costs when the answer is at hand decides what
-the whole dispatcher costs, so L{Step.begin} counts with one integer and reads no clock: one call of sixteen is timed,
-and after a slow one each call until 256 in a row were quick.
+Everything that a call plan does more than once is here. As long as a plugin has no opinion its step is not even asked:
+L{gateway.pipeline.rounds} calls the plugin's function itself, counts for all of them at once and comes here for one
+call of sixteen, for every answer that is not C{None} and for every error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from types import CoroutineType
+from types import CoroutineType, NoneType
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -30,8 +30,6 @@ SLOW_SECONDS = 0.005
 #: So many errors in a row in one hook make a plugin unhealthy.
 UNHEALTHY_ERRORS = 5
 
-_SAMPLED = 15  # one call of 16
-_ALWAYS = 0
 _CALM_CALLS = 256
 _LOGGED_EVERY = 100
 
@@ -64,31 +62,43 @@ class Step:
     """
     One hook of one plugin.
 
-    @ivar calls: how often it was called.
+    @ivar function: the plugin's own, for who asks it without L{begin}; what it gives then goes to L{judged}, what it
+        raises to L{raised}.
     @ivar errors: how often it raised, ran out of its budget or gave a wrong answer.
     @ivar row: how many errors it had since its last good answer.
     @ivar slow: how many of the timed calls kept the reactor longer than L{SLOW_SECONDS}.
-    @ivar worst: the longest timed call, seconds.
+    @ivar seconds: how long it kept the reactor. Slow calls and whatever an answer needs after the call itself count
+        as measured; a quick call that was timed stands for the calls since the one before.
+    @ivar worst: the longest of those measured, seconds.
     @ivar waits: how many answers had to be waited for.
+    @ivar wait_seconds: how long these took in all.
     @ivar worst_wait: the longest of these, seconds.
+    @ivar unasked: tells how many calls went without L{begin}; for L{gateway.pipeline.rounds} to set.
+    @ivar look_closer: called when the next calls should all go through L{begin}; likewise.
     """
 
     __slots__ = (
-        "_answers",
+        "_begun",
         "_calm",
-        "_function",
+        "_counted",
         "_instruments",
         "_kinds",
-        "_mask",
+        "_none",
+        "_only_told",
         "_spec",
+        "_verdicts",
         "budget_seconds",
-        "calls",
         "errors",
         "fail",
+        "function",
         "hook",
+        "look_closer",
         "plugin",
         "row",
+        "seconds",
         "slow",
+        "unasked",
+        "wait_seconds",
         "waits",
         "worst",
         "worst_wait",
@@ -115,22 +125,53 @@ class Step:
         """
         self.plugin = plugin
         self.hook = hook
+        self.function = function
         self.fail: Fail = fail if fail is not None and spec.closes else spec.fail
         self.budget_seconds = spec.budget_seconds if budget_seconds is None else budget_seconds
-        self.calls = 0
         self.errors = 0
         self.row = 0
         self.slow = 0
+        self.seconds = 0.0
         self.worst = 0.0
         self.waits = 0
+        self.wait_seconds = 0.0
         self.worst_wait = 0.0
-        self._function = function
+        self.unasked: Callable[[], int] = _none_unasked
+        self.look_closer: Callable[[], None] = _nothing_to_change
         self._spec = spec
         self._instruments = instruments
         self._kinds = spec.answers
-        self._answers: set[type] = set(spec.answers)
-        self._mask = _SAMPLED
-        self._calm = 0
+        self._none = NoneType in spec.answers
+        self._only_told = not spec.closes and (not spec.waits or spec.answers == (NoneType,))
+        self._verdicts: dict[type, int] = {}
+        self._begun = 0
+        self._counted = 0
+        self._calm = _CALM_CALLS
+
+    @property
+    def calls(self) -> int:
+        """Tell how often it was called."""
+        return self._begun + self.unasked()
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """Tell how often it gave each kind of answer but C{None}, by L{verdict_name}."""
+        found: dict[str, int] = {}
+        for kind, count in self._verdicts.items():
+            name = verdict_name(kind)
+            if name:
+                found[name] = found.get(name, 0) + count
+        return found
+
+    @property
+    def unhealthy(self) -> bool:
+        """Tell whether it does nothing but fail at present."""
+        return self.row >= UNHEALTHY_ERRORS
+
+    @property
+    def watched(self) -> bool:
+        """Tell whether each call has to be looked at, as it failed or was slow lately."""
+        return self.row > 0 or self._calm < _CALM_CALLS
 
     def begin(self, args: tuple[Any, ...]) -> Any:
         """
@@ -140,20 +181,52 @@ class Step:
             to go on.
         @raise PluginError: it failed, and the rule is to refuse.
         """
-        calls = self.calls
-        self.calls = calls + 1
+        self._begun += 1
+        stopwatch = self._instruments.stopwatch
+        began = stopwatch()
         try:
-            answer = self._function(*args) if calls & self._mask else self._timed(args)
-        except CancelledError:
-            raise
-        except Exception as error:
-            self._failed(error)
-            return None
-        if type(answer) in self._answers:
-            if self.row:
-                self._recovered()
-            return answer
-        return self._unusual(answer)
+            answer = self.function(*args)
+        except BaseException as error:
+            self._timed(stopwatch() - began)
+            return self.raised(error)
+        self._timed(stopwatch() - began)
+        return self.judged(answer)
+
+    def judged(self, answer: Any) -> Any:
+        """
+        Check what the plugin gave.
+
+        @return: as L{begin}.
+        @raise PluginError: as L{begin}.
+        """
+        kind = type(answer)
+        verdicts = self._verdicts
+        if kind in verdicts:
+            verdicts[kind] += 1
+        elif answer is not None or not self._none:
+            return self._unusual(answer)
+        if self.row:
+            self._recovered()
+        return answer
+
+    def raised(self, error: BaseException) -> None:
+        """
+        Deal with what the plugin raised; to be called while it is being handled.
+
+        Whatever it is: a plugin that calls C{sys.exit()} does not end the gateway, and what it should have judged does
+        not pass.
+
+        @raise PluginError: the rule is to refuse.
+        @raise CancelledError: that is what it raised, and it is no error. Where nobody waits and nothing is refused
+            there is nothing to cancel, so there it means nothing.
+        """
+        if isinstance(error, CancelledError):
+            if self._only_told:
+                return
+            raise error
+        if isinstance(error, KeyboardInterrupt | GeneratorExit):
+            raise error
+        self._failed(error)
 
     async def settled(self, waiting: Deferred[Any]) -> Any:
         """
@@ -172,8 +245,10 @@ class Step:
             forsake(waiting)
             raise
         finally:
+            waited = clock.seconds() - began
             self.waits += 1
-            self.worst_wait = max(self.worst_wait, clock.seconds() - began)
+            self.wait_seconds += waited
+            self.worst_wait = max(self.worst_wait, waited)
         if isinstance(answer, _Raised):
             if isinstance(answer.error, CancelledError):
                 raise answer.error
@@ -189,18 +264,19 @@ class Step:
             if not self._spec.waits:
                 if isinstance(answer, CoroutineType):
                     answer.close()
+                elif isinstance(answer, Deferred):
+                    forsake(answer)
                 self._failed(TypeError("an awaitable, but this hook's answer can't wait"))
                 return None
-            began = self._instruments.stopwatch()
+            stopwatch = self._instruments.stopwatch
+            began = stopwatch()
             try:
-                answer = begin(answer)
-            except CancelledError:
-                raise
-            except Exception as error:
-                self._failed(error)
+                answer = begin(answer, self._stepped)
+            except BaseException as error:
+                self._noted(stopwatch() - began)
+                self.raised(error)
                 return None
-            finally:
-                self._note(self._instruments.stopwatch() - began)
+            self._noted(stopwatch() - began)
             if isinstance(answer, Deferred):
                 return limited(answer, self.budget_seconds, self._instruments.clock)
         return self._checked(answer)
@@ -212,27 +288,42 @@ class Step:
             )
             self._failed(TypeError(f"answered {type(answer).__name__}, not {allowed}"))
             return None
-        self._answers.add(type(answer))
+        if answer is not None:
+            kind = type(answer)
+            self._verdicts[kind] = self._verdicts.get(kind, 0) + 1
         if self.row:
             self._recovered()
         return answer
 
-    def _timed(self, args: tuple[Any, ...]) -> object:
+    def _stepped(self, resume: Callable[[Any], Any], value: Any) -> Any:
+        """Take a coroutine from one wait to the next: between them it keeps the reactor as a plain function does."""
         stopwatch = self._instruments.stopwatch
         began = stopwatch()
         try:
-            return self._function(*args)
+            return resume(value)
         finally:
-            self._note(stopwatch() - began)
+            self._noted(stopwatch() - began)
 
-    def _note(self, seconds: float) -> None:
+    def _timed(self, seconds: float) -> None:
+        """Note how long a call took, for itself and for those before it that were not timed."""
+        if seconds > SLOW_SECONDS:
+            # It speaks for itself only; the next quick one stands for the others.
+            self._counted += 1
+        else:
+            calls = self.calls
+            self.seconds += seconds * (calls - self._counted - 1)
+            self._counted = calls
+        self._noted(seconds)
+
+    def _noted(self, seconds: float) -> None:
         """Note how long the reactor was kept; look closer for a while after it was too long."""
+        self.seconds += seconds
         if seconds > self.worst:
             self.worst = seconds
         if seconds > SLOW_SECONDS:
             self.slow += 1
-            self._mask = _ALWAYS
             self._calm = 0
+            self.look_closer()
             # The first, second, fourth, ... time: a plugin that is always slow must not flood the log.
             if not self.slow & (self.slow - 1):
                 self._log.warn(
@@ -242,10 +333,8 @@ class Step:
                     milliseconds=seconds * 1000,
                     times=self.slow,
                 )
-        elif self._mask == _ALWAYS:
+        elif self._calm < _CALM_CALLS:
             self._calm += 1
-            if self._calm == _CALM_CALLS:
-                self._mask = _SAMPLED
 
     def _failed(self, error: BaseException) -> None:
         """
@@ -255,6 +344,7 @@ class Step:
         """
         self.errors += 1
         self.row += 1
+        self.look_closer()
         if self.row <= UNHEALTHY_ERRORS or self.row % _LOGGED_EVERY == 0:
             self._log.failure(
                 "{plugin} failed in {hook}, {row} times in a row; it fails {rule}",
@@ -292,3 +382,29 @@ class Step:
             self._log.failure(
                 "the event {name} of {plugin} could not be told", name=name, plugin=self.plugin
             )
+
+
+def verdict_name(kind: type) -> str:
+    """
+    Name a kind of answer for people and metrics: C{block}, C{challenge}, C{body_filter}.
+
+    @return: of the class in L{gateway.api} that it is, or is derived from; C{""} if there is none, as of a mapping, or
+        if it says nothing, as C{NONE} does. So there are only as many names as the API has answers.
+    """
+    for base in kind.__mro__:
+        if base.__module__.startswith("gateway.api."):
+            name = base.__name__
+            return "" if name == "Need" else _words(name)
+    return ""
+
+
+def _words(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def _none_unasked() -> int:
+    return 0
+
+
+def _nothing_to_change() -> None:
+    """It is looked at as closely as can be."""

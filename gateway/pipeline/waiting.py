@@ -6,20 +6,29 @@ An C{async def} hook that needs no wait is answered on the spot, without a Defer
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from gateway.api.services import Clock
 
+#: Resumes a coroutine with a value; gives what that gives, raises what that raises.
+Stepped: TypeAlias = Callable[[Callable[[Any], Any], Any], Any]
 
-def begin(answer: Awaitable[object]) -> object:
+
+def unwatched(resume: Callable[[Any], Any], value: Any) -> Any:
+    """Take a step of a coroutine; nobody looks how long that takes."""
+    return resume(value)
+
+
+def begin(answer: Awaitable[object], stepped: Stepped = unwatched) -> object:
     """
     Take an awaitable as far as it goes without waiting.
 
+    @param stepped: takes each later step of a coroutine, so that it can be timed.
     @return: its value, or a Deferred if it waits.
     @raise Exception: what it raised.
     """
@@ -34,7 +43,7 @@ def begin(answer: Awaitable[object]) -> object:
         waiting = next(steps)
     except StopIteration as stop:
         return stop.value
-    return Deferred.fromCoroutine(_resumed(steps, waiting))
+    return Deferred.fromCoroutine(_resumed(steps, waiting, stepped))
 
 
 def limited(waiting: Deferred[object], seconds: float, clock: Clock) -> Deferred[object]:
@@ -103,7 +112,7 @@ async def _awaited(answer: Awaitable[object]) -> object:
 
 
 def _resumed(
-    steps: Generator[Any, Any, object], waiting: Any
+    steps: Generator[Any, Any, object], waiting: Any, stepped: Stepped
 ) -> Generator[Deferred[Any], object, object]:
     """Go on with steps of which the first was taken already and gave C{waiting}."""
     while True:
@@ -114,9 +123,9 @@ def _resumed(
                 steps.close()
                 raise
             except BaseException as error:
-                waiting = steps.throw(error)
+                waiting = stepped(steps.throw, error)
             else:
-                waiting = steps.send(value)
+                waiting = stepped(steps.send, value)
         except StopIteration as stop:
             return stop.value
 

@@ -8,9 +8,9 @@ for each transaction, L{Counters.ended}, does all that is counted of it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 from gateway.api.transaction import Transaction, Tunnelled
 from gateway.record.outcomes import OUTCOME_NAMES, OUTCOMES
@@ -41,6 +41,37 @@ class PoolUse:
     idle: int
     busy: int
     waiting: int
+
+
+class HookUse(Protocol):
+    """
+    What one plugin did in one hook since it was loaded: L{gateway.pipeline.ledger.HookLedger}.
+
+    @ivar seconds: how long it kept the reactor, scaled up from a sample.
+    @ivar verdicts: answers by their kind, of which there are a few.
+    @ivar unhealthy: it does nothing but fail at present.
+    """
+
+    @property
+    def plugin(self) -> str: ...  # noqa: D102
+    @property
+    def hook(self) -> str: ...  # noqa: D102
+    @property
+    def calls(self) -> int: ...  # noqa: D102
+    @property
+    def errors(self) -> int: ...  # noqa: D102
+    @property
+    def slow(self) -> int: ...  # noqa: D102
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+    @property
+    def waits(self) -> int: ...  # noqa: D102
+    @property
+    def wait_seconds(self) -> float: ...  # noqa: D102
+    @property
+    def verdicts(self) -> Mapping[str, int]: ...  # noqa: D102
+    @property
+    def unhealthy(self) -> bool: ...  # noqa: D102
 
 
 class ModeCounters:
@@ -96,11 +127,18 @@ class Counters:
 
     @ivar modes: the numbers by mode; a mode that was not seen yet is made by asking for it.
     @ivar pool_sources: each is called at a scrape and gives the L{PoolUse} of its pools.
+    @ivar family_sources: likewise, metrics in Prometheus' terms, as they are to be shown.
+    @ivar hook_sources: likewise, the L{HookUse} of each plugin and hook.
+    @ivar number_sources: likewise, the numbers that plugins tell of themselves, by the plugin's name. Names and
+        numbers were checked by whoever gives them.
     """
 
     def __init__(self) -> None:
         self.modes: dict[str, ModeCounters] = _Modes()
         self.pool_sources: list[Callable[[], Iterable[PoolUse]]] = []
+        self.family_sources: list[Callable[[], Iterable[Any]]] = []
+        self.hook_sources: list[Callable[[], Iterable[HookUse]]] = []
+        self.number_sources: list[Callable[[], Iterable[tuple[str, Mapping[str, float]]]]] = []
 
     def ended(self, txn: Transaction) -> None:
         """Count a transaction that has ended."""

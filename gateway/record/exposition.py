@@ -65,11 +65,20 @@ class Exposition(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything."""
+        """Read everything; what a plugin tells under a name that is there already is left out."""
+        names: set[str] = set()
+        for family in self._all():
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            if name not in names:
+                names.add(name)
+                yield family
+
+    def _all(self) -> Iterator[Metric]:
         yield InfoMetricFamily("gateway", "Version of the gateway.", {"version": __version__})
         yield _G("gateway_start_time_seconds", "When it started, since the epoch.", self._started)
         yield from self._traffic()
         yield from self._pools()
+        yield from self._plugins()
         yield from self._access_log()
         yield from self._machine()
 
@@ -114,6 +123,48 @@ class Exposition(Collector):
                 waiting.add_metric((use.pool,), use.waiting)
         yield connections
         yield waiting
+
+    def _plugins(self) -> Iterator[Metric]:
+        where = ("plugin", "hook")
+        calls = _C("gateway_plugin_calls", "Calls of hooks.", labels=where)
+        errors = _C("gateway_plugin_errors", "Calls that failed.", labels=where)
+        slow = _C("gateway_plugin_slow", "Timed calls of more than 5 ms.", labels=where)
+        seconds = _C("gateway_plugin_seconds", "Reactor time, from a sample.", labels=where)
+        waits = _C("gateway_plugin_waits", "Answers waited for.", labels=where)
+        waited = _C("gateway_plugin_wait_seconds", "Time waited for them.", labels=where)
+        verdicts = _C("gateway_plugin_verdicts", "Answers by kind.", labels=(*where, "verdict"))
+        unhealthy = _G("gateway_plugin_unhealthy", "1: it only fails at present.", labels=where)
+        for source in self._counters.hook_sources:
+            for use in source():
+                labels = (use.plugin, use.hook)
+                calls.add_metric(labels, use.calls)
+                errors.add_metric(labels, use.errors)
+                slow.add_metric(labels, use.slow)
+                seconds.add_metric(labels, use.seconds)
+                waits.add_metric(labels, use.waits)
+                waited.add_metric(labels, use.wait_seconds)
+                for verdict, count in use.verdicts.items():
+                    verdicts.add_metric((*labels, verdict), count)
+                unhealthy.add_metric(labels, int(use.unhealthy))
+        yield from (calls, errors, slow, seconds, waits, waited, verdicts, unhealthy)
+        yield from self._told_by_plugins()
+        for families in self._counters.family_sources:
+            yield from families()
+
+    def _told_by_plugins(self) -> Iterator[Metric]:
+        """Give what plugins answer to the hook C{counters}; the same name of two plugins is one metric."""
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for source in self._counters.number_sources:
+            for plugin, numbers in source():
+                for name, number in numbers.items():
+                    family = families.get(name)
+                    if family is None:
+                        kind = _C if name.endswith("_total") else _G
+                        family = families[name] = kind(
+                            f"gateway_plugin_{name}", "Told by a plugin.", labels=("plugin",)
+                        )
+                    family.add_metric((plugin,), number)
+        yield from families.values()
 
     def _access_log(self) -> Iterator[Metric]:
         if self._access is None:

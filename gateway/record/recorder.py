@@ -35,9 +35,9 @@ class Recorder:
         """
         self.counters = counters
         self.lag = ReactorLag(clock)
-        self.access: AccessLog | None = None
-        if log.access.path:
-            self.access = AccessLog(log.access.path, log.access.format, log.mask, clock)
+        self._clock = clock
+        self._log = log
+        self.access = _access_log(log, clock)
         self._started = time.time()
         self._ended = counters.ended
         # What is called most is not looked up each time.
@@ -72,7 +72,29 @@ class Recorder:
         if self.access is not None:
             self.access.stop()
 
+    def follow(self, log: Log) -> None:
+        """
+        Write as another configuration says, from the next line on; lines made before go where they were meant to go.
+
+        @raise ValueError: the format is at fault, and nothing has changed.
+        """
+        if log == self._log:
+            return
+        made = _access_log(log, self._clock)
+        before, self.access = self.access, made
+        self._log = log
+        if before is not None:
+            before.stop()
+        if made is not None:
+            made.start()
+
     def reopen(self) -> None:
         """Go on in a new file of the same path; for the signal after a rotation."""
         if self.access is not None:
             self.access.reopen()
+
+
+def _access_log(log: Log, clock: IReactorTime) -> AccessLog | None:
+    if not log.access.path:
+        return None
+    return AccessLog(log.access.path, log.access.format, log.mask, clock)

@@ -50,6 +50,9 @@ class Composed(Protocol):
     def startService(self) -> None:
         """Start."""
 
+    def reload(self, read: Callable[[], Config]) -> Any:
+        """Go over to another configuration; gives a Deferred."""
+
     def stopService(self) -> Any:
         """Stop; gives a Deferred."""
 
@@ -123,6 +126,7 @@ class Harness:
             "gateway.name": "gateway-under-test",
         }
         said.update(settings or {})
+        self._said = said
         self.config: Config = load(None, said, {})
         self.service: Composed = compose(
             self.config, self.network, extra_plugins=dict(plugins or {})
@@ -131,7 +135,7 @@ class Harness:
         # It greets on standard output, which is no place for a test.
         with contextlib.redirect_stdout(io.StringIO()):
             self.service.startService()
-        self.network.settle()
+            self.network.settle()
         self._stopping: Deferred[None] | None = None
         self._looked_over = False
 
@@ -160,6 +164,28 @@ class Harness:
     ) -> ScriptedOrigin:
         """Set up an origin; without one, connections to an address are refused."""
         return ScriptedOrigin(self.network, address, port, reply)
+
+    # The configuration.
+
+    def reload(self, settings: Mapping[str, object] | None = None) -> Deferred[Any]:
+        """
+        Let the gateway go over to changed settings.
+
+        @param settings: by dotted name; the others stay as they are. C{None} in place of a value: as if it were not said.
+        @raise gateway.config.faults.ConfigError: the settings have faults, which is found before the gateway is asked.
+        """
+        said = {**self._said, **(settings or {})}
+        config = load(None, said, {})
+
+        def done(given: Any) -> Any:
+            self._said, self.config = said, config
+            self.service.upstreams.dialer.resolver = self.names
+            return given
+
+        reloading: Deferred[Any] = self.service.reload(lambda: config)
+        reloading.addCallback(done)
+        self.network.settle()
+        return reloading
 
     # Time.
 

@@ -48,6 +48,14 @@ class Message:
         """Of a response."""
         return int(self.start.split(b" ")[1])
 
+    @property
+    def url(self) -> str:
+        """Of a request: where it is to go, made of its target and its Host; of a CONNECT C{host:port}."""
+        target = self.target.decode("latin-1")
+        if not target.startswith("/"):
+            return target
+        return f"http://{(self.get('host') or b'').decode('latin-1')}{target}"
+
     def get(self, name: str) -> bytes | None:
         """
         Give the value of a field that occurs once at most, C{None} if it is not there.

@@ -61,6 +61,7 @@ class MemoryNetwork(Clock):
     @ivar choose: is given how many things could happen next and says which; the first, unless replaced.
     @ivar stations: who can be connected to, by address and port.
     @ivar agents: who acts at the far ends.
+    @ivar stopped: the gateway asked for the end of the process, as when a plugin fails to start.
     """
 
     def __init__(self, window: int = WINDOW) -> None:
@@ -69,6 +70,7 @@ class MemoryNetwork(Clock):
         self.choose: Callable[[int], int] | None = None
         self.stations: dict[tuple[str, int], Station] = {}
         self.agents: list[Agent] = []
+        self.stopped = False
         self._ports: dict[tuple[str, int], MemoryPort] = {}
         self._readers: dict[Any, None] = {}
         self._writers: dict[Any, None] = {}
@@ -187,7 +189,8 @@ class MemoryNetwork(Clock):
         """Nothing: it never starts nor stops."""
 
     def stop(self) -> None:
-        """Nothing: it does not run."""
+        """Take note that the process would end; nothing else, for this does not run."""
+        self.stopped = True
 
     # What can happen.
 

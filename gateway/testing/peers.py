@@ -97,6 +97,11 @@ class ScriptedPeer:
         return "reset" if self._socket.broken else ""
 
     @property
+    def address(self) -> tuple[str, int]:
+        """The address and port of this end, as the gateway sees them."""
+        return self._socket.getsockname()
+
+    @property
     def left(self) -> bool:
         """This end was closed or reset by the test."""
         return self._socket.closed

@@ -68,6 +68,12 @@ class RequestParser(MessageReader):
         self._section = b""
         self._like: RequestHead | None = None
 
+    def renew(self, limits: HeadLimits) -> None:
+        """Keep to other limits from the next head on, and forget what was made of the heads before."""
+        self._limits = limits
+        self._section = b""
+        self._like = None
+
     @property
     def partial(self) -> bool:
         """Some bytes of a head are there, but not all."""

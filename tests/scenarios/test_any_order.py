@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -128,8 +128,17 @@ class Undecided(Plugin):
 class Play:
     """One run: peers that act at random, then the end and a look at what is left."""
 
-    def __init__(self, folder: str, *, seed: int, mode: str, waits: frozenset[str]) -> None:
-        self.undecided = Undecided(waits)
+    def __init__(
+        self,
+        folder: str,
+        *,
+        seed: int,
+        mode: str,
+        waits: frozenset[str],
+        undecided: type[Undecided] = Undecided,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        self.undecided = undecided(waits)
         self.watcher = Watcher()
         said: dict[str, object] = {
             "timeouts.inactivity": "20s",
@@ -155,6 +164,7 @@ class Play:
                     "sticky": "cookie",
                 }
             ]
+        said.update(settings or {})
         self._greeting = (
             b"PROXY TCP4 203.0.113.9 192.0.2.1 51234 80\r\n" if mode == "balancer" else b""
         )

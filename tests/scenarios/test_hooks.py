@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from gateway.api import (
     Allow,
@@ -298,6 +298,21 @@ class ClientConnectedTests(HookTestCase):
         gateway.settle()
         self.assertEqual((client.closed, origin.connections), ("reset", []))
         self.assertGreater(len(self.flushLoggedErrors()), 0)
+
+    def test_cancelled_by_itself(self) -> None:
+        """A plugin that cancels its own asking has said nothing good of the client, at once or later."""
+
+        def cancel(client: object) -> None:
+            raise CancelledError
+
+        waiting: Deferred[Any] = Deferred()
+        for says in (cancel, lambda client: waiting):
+            gateway, origin, client = self.started(OnConnect(says))
+            client.send(request(URL))
+            waiting.cancel()
+            gateway.settle()
+            self.assertEqual((client.closed, origin.connections), ("reset", []))
+            self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_client_that_leaves_meanwhile(self) -> None:
         """Who leaves before the answer is gone, whatever it is."""

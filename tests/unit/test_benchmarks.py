@@ -8,6 +8,7 @@ from benchmarks import report
 from benchmarks.load import LoadFailed, parse_wrk
 from benchmarks.peers import HERE, PEERS, Ports, Role, fill
 from benchmarks.picture import draw
+from benchmarks.plugins import slopes_of
 from benchmarks.results import Cell, Series, judge, ratio
 from benchmarks.scenarios import SCENARIOS, TARGETS, Target
 from benchmarks.soak import fit_slope
@@ -81,6 +82,16 @@ class ResultTests(SynchronousTestCase):
             Target("other", "squid", 1.0),
         ]
         self.assertEqual([each.met for each in judge(results, targets)], [True, None, False])
+
+    def test_slopes_of_rounds(self) -> None:
+        """What a plugin costs is fitted within each round that all took part in."""
+        cells = {
+            0: [Cell(0, 50.0, 1), Cell(1, 80.0, 1), Cell(2, 50.0, 1)],
+            5: [Cell(0, 53.0, 1), Cell(1, 82.5, 1)],
+            20: [Cell(0, 62.0, 1), Cell(1, 90.0, 1), Cell(2, 70.0, 1)],
+        }
+        found = slopes_of({count: Series(row) for count, row in cells.items()})
+        self.assertEqual([round(slope, 6) for slope in found], [0.6, 0.5])
 
     def test_slope(self) -> None:
         """The fitted line has the slope of exact points, and none where they make no line."""

@@ -264,6 +264,9 @@ class NameTests(SynchronousTestCase):
                     continue
                 if rest in ("upload_limit", "upload_limit.limit"):
                     continue
+                if page.name == "settings.md" and any(f"{one}.{code}" in known for one in tables):
+                    # There keys stand below their table, such as those of [threads] scan.
+                    continue
                 seen += 1
                 self.assertIn(code, known, name(page))
         self.assertGreater(seen, 50)

@@ -73,12 +73,12 @@ class Outside(MemoryNetwork):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stopped = 0
+        self.stops = 0
         self.triggers: list[tuple[object, ...]] = []
 
     def stop(self) -> None:
         """Count it."""
-        self.stopped += 1
+        self.stops += 1
 
     def addSystemEventTrigger(self, *args: object, **kwargs: object) -> None:
         """Keep it."""
@@ -239,7 +239,7 @@ class FailingStartTests(ServiceCase):
         plugin.starting.errback(LookupError("no data base"))
         plugin.stopping.callback(None)
         self.network.pass_time(1)
-        self.assertEqual(self.network.stopped, 1)
+        self.assertEqual(self.network.stops, 1)
         self.assertEqual(
             [(*trigger[:2], *trigger[3:]) for trigger in self.network.triggers],
             [("after", "shutdown", 1)],

@@ -25,14 +25,20 @@ SITE = {
 }
 
 
-class UpstreamsTests(SynchronousTestCase):
-    """L{Upstreams}."""
+class UpstreamsCase(SynchronousTestCase):
+    """Composes upstreams on a network in memory."""
 
     def setUp(self) -> None:
         self.reactor = MemoryNetwork()
         self.told: list[Event] = []
 
-    def made(self, settings: dict[str, Any]) -> Upstreams:
+    def made(
+        self,
+        settings: dict[str, Any],
+        before: Upstreams | None = None,
+        *,
+        judged: bool = False,
+    ) -> Upstreams:
         """Compose."""
         return Upstreams(
             load(None, settings, {}),
@@ -42,7 +48,13 @@ class UpstreamsTests(SynchronousTestCase):
             HeadLimits(),
             own=lambda: [("192.0.2.1", 8080)],
             tell=self.told.append,
+            before=before,
+            judged=judged,
         )
+
+
+class UpstreamsTests(UpstreamsCase):
+    """L{Upstreams}."""
 
     def test_forward_alone(self) -> None:
         """Without sites there is a forward proxy, and its connections are guarded, our own listeners included."""
@@ -108,7 +120,9 @@ class UpstreamsTests(SynchronousTestCase):
             ("*", b"198.51.100.1:80"),
         ):
             upstreams = self.made({"site": [{**SITE, "host": [host], "health": "/up"}]})
-            self.assertIn(b"\r\nHost: " + asked + b"\r\n", upstreams.checks[0]._request)
+            self.assertIn(
+                b"\r\nHost: " + asked + b"\r\n", next(iter(upstreams.checks.values()))._request
+            )
 
     def test_events(self) -> None:
         """An origin that goes down and comes back is an event, with its address and its site."""
@@ -152,3 +166,67 @@ class UpstreamsTests(SynchronousTestCase):
             ConfigError, self.made, {"network.exclude_ports": [f"{first}-{last}"]}
         )
         self.assertIn("network.exclude_ports", str(error))
+
+
+class FollowingTests(UpstreamsCase):
+    """One configuration after another."""
+
+    def test_nothing_new(self) -> None:
+        """Where nothing differs names, connections and what is known of origins go on being used."""
+        before = self.made({"site": [SITE]})
+        after = self.made({"site": [SITE]}, before)
+        self.assertIs(after.resolver, before.resolver)
+        self.assertIs(after.pool, before.pool)
+        self.assertEqual(after.sites, before.sites)
+
+    def test_other_network(self) -> None:
+        """Where the network differs connections made by the old rules are not used, nor dialled by them."""
+        for said in (
+            {"network.exclude_ports": [4444]},
+            {"timeouts.connect": "5s"},
+            {"forward.deny_destinations": ["10.0.0.0/8"]},
+            {"limits.fields": 50},
+        ):
+            before = self.made({"site": [SITE], "forward.listen": ["127.0.0.1:1"]})
+            settings = {"site": [SITE], "forward.listen": ["127.0.0.1:1"], **said}
+            after = self.made(settings, before)
+            self.assertIsNot(after.pool, before.pool, said)
+            self.assertIsNot(after.dialer, before.dialer, said)
+            self.assertNotEqual(after.sites, before.sites, said)
+
+    def test_judged_connections(self) -> None:
+        """Where plugins judge connections none is taken over, but names are."""
+        before = self.made({})
+        after = self.made({}, before, judged=True)
+        self.assertIsNot(after.pool, before.pool)
+        self.assertIs(after.resolver, before.resolver)
+
+    def test_changed_site(self) -> None:
+        """Of two sites the one that stays keeps its origins' health, the other begins anew; its cookies stay valid."""
+        other = {**SITE, "path": "/a", "sticky": "cookie"}
+        before = self.made({"site": [SITE, other]})
+        after = self.made({"site": [{**other, "balance": "client_hash"}, SITE]}, before)
+        self.assertIs(after.sites[1], before.sites[0])
+        self.assertIsNot(after.sites[0], before.sites[1])
+        ids = [
+            [state.id for state in site.origins.origins]
+            for site in (after.sites[0], before.sites[1])
+        ]
+        self.assertEqual(ids[0], ids[1])
+
+    def test_health_checks_go_on(self) -> None:
+        """The checks of a site that stays go on; those of one that is gone end."""
+        other = {**SITE, "path": "/a"}
+        before = self.made({"site": [{**SITE, "health": "/up"}, {**other, "health": "/up"}]})
+        before.start()
+        calls = set(self.reactor.getDelayedCalls())
+        self.assertEqual(len(calls), 4)
+        after = self.made({"site": [{**SITE, "health": "/up"}, {**other, "health": "/ok"}]}, before)
+        after.start(before)
+        before.give_way(after)
+        now = set(self.reactor.getDelayedCalls())
+        self.assertEqual((len(now), len(now & calls)), (4, 2))
+        before.stop([after])
+        self.assertEqual(set(self.reactor.getDelayedCalls()), now)
+        after.stop()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from contextlib import redirect_stderr
 from io import StringIO
 
 from gateway.cli.installed import plugin_faults
 from gateway.cli.main import main
 from gateway.config.load import load
+from tests.unit.cli.plugins import InstalledTestCase
 from tests.unit.config.files import FilesTestCase
 
 # Plugins are installed or not, so these files have none.
@@ -91,39 +91,65 @@ class CheckTests(FilesTestCase):
         self.assertIn("cannot be read: No such file or directory", err)
 
 
-class PluginTests(FilesTestCase):
-    """Enabled plugins are installed and take their settings."""
+class PluginTests(InstalledTestCase):
+    """Enabled plugins are installed, fit this gateway and take their settings."""
 
-    def plugin_faults(self, text: str, **points: str) -> list[str]:
-        """List the faults with some plugins installed, given as C{name="module:object"}."""
-        found = {name: EntryPoint(name, value, "gateway.plugins") for name, value in points.items()}
+    def plugin_faults(self, text: str) -> list[str]:
+        """List the faults of the plugins that a file enables."""
         return [
-            str(fault).replace(f"{self.folder}/", "")
-            for fault in plugin_faults(self.load(text), found)
+            str(fault).replace(f"{self.folder}/", "") for fault in plugin_faults(self.load(text))
         ]
 
     def test_not_installed(self) -> None:
         """A plugin that is not installed is a fault with the nearest that is."""
-        (found,) = self.plugin_faults('[plugins]\nenabled = ["uplod_limit"]', upload_limit="x:y")
+        (found,) = self.plugin_faults('[plugins]\nenabled = ["uplod_limit"]')
         self.assertEqual(
             found,
             'gateway.toml:2: plugins.enabled[0]: no plugin "uplod_limit" is installed (did you mean "upload_limit"?)',
         )
-        (found,) = self.plugin_faults('[plugins]\nenabled = ["x"]')
-        self.assertIn("installed: none", found)
+        (found,) = self.plugin_faults('[plugins]\nenabled = ["qqqqqq"]')
+        self.assertIn("installed: ", found)
 
     def test_settings(self) -> None:
         """The settings of an enabled plugin are checked, those of another are not."""
-        text = '[plugins]\nenabled = ["x"]\n[plugins.x]\nmots = 1\n[plugins.y]\nmost = "a"'
-        (found,) = self.plugin_faults(text, x=f"{__name__}:Limiter", y=f"{__name__}:Limiter")
+        self.install("limiter", LIMITER)
+        self.install("other", LIMITER.replace("limiter", "other"))
+        text = '[plugins]\nenabled = ["limiter"]\n[plugins.limiter]\nmots = 1\n[plugins.other]\nmost = "a"'
+        (found,) = self.plugin_faults(text)
         self.assertEqual(
-            found, 'gateway.toml:4: plugins.x.mots: unknown key (did you mean "most"?)'
+            found, 'gateway.toml:4: plugins.limiter.mots: unknown key (did you mean "most"?)'
         )
 
     def test_cannot_be_loaded(self) -> None:
         """A plugin whose module raises is a fault, not a traceback."""
-        (found,) = self.plugin_faults('[plugins]\nenabled = ["x"]', x="no_such_module:plugin")
-        self.assertIn('gateway.toml:2: plugins.enabled[0]: the plugin "x" cannot be loaded', found)
+        self.install("broken", "raise RuntimeError('no licence')")
+        (found,) = self.plugin_faults('[plugins]\nenabled = ["broken"]')
+        self.assertIn("gateway.toml:2: plugins.enabled[0]: ", found)
+        self.assertIn("RuntimeError: no licence", found)
+
+    def test_what_the_gateway_would_refuse(self) -> None:
+        """Whatever the gateway would refuse at its start is a fault here, such as a misspelt hook."""
+        self.install("limiter", LIMITER.replace("def request_headers", "def request_haeders"))
+        (found,) = self.plugin_faults('[plugins]\nenabled = ["limiter"]')
+        self.assertIn("there is no hook request_haeders (did you mean request_headers?)", found)
+
+    def test_names(self) -> None:
+        """A name that is none, or that stands there twice, is a fault once."""
+        for names, count in (('["no-name"]', 1), ('["gone", "gone"]', 2)):
+            path = self.write(f"[plugins]\nenabled = {names}")
+            out, err = StringIO(), StringIO()
+            self.assertEqual(main(["check", "-c", path], out, err), 2)
+            self.assertEqual(len(err.getvalue().splitlines()), count + 1, err.getvalue())
+
+    def test_nothing_is_started(self) -> None:
+        """A plugin is made and not started, and what it prints stays out of the command's output."""
+        self.install("limiter", LIMITER + "print('hello')\n")
+        path = self.write('[plugins]\nenabled = ["limiter"]')
+        out, err = StringIO(), StringIO()
+        with redirect_stderr(StringIO()) as noise:
+            self.assertEqual(main(["check", "-c", path, "--json"], out, err), 0)
+        self.assertEqual(noise.getvalue(), "hello\n")
+        self.assertTrue(json.loads(out.getvalue())["ok"])
 
     def test_together_with_other_faults(self) -> None:
         """Faults of plugins are listed with those of the gateway."""
@@ -133,17 +159,19 @@ class PluginTests(FilesTestCase):
         self.assertEqual(err.getvalue().splitlines()[-1], "2 faults")
 
 
+LIMITER = """
 @dataclass(frozen=True)
-class LimiterSettings:
-    """Settings of the plugin below."""
-
+class Settings:
     most: int = 3
 
-
-class Limiter:
-    """Stands for a plugin: only its settings are looked at."""
-
-    Settings = LimiterSettings
+class Limiter(Plugin):
+    name = "limiter"
+    Settings = Settings
+    def start(self): raise AssertionError("started")
+    @hookimpl()
+    def request_headers(self, txn): return None
+plugin = Limiter
+"""
 
 
 class DefaultTests(FilesTestCase):

@@ -38,7 +38,8 @@ class CommandTests(SynchronousTestCase):
     def test_commands_of_this_version(self) -> None:
         """Help lists the commands that there are."""
         self.assertEqual(
-            [command.NAME for command in COMMANDS], ["init", "check", "ports", "version"]
+            [command.NAME for command in COMMANDS],
+            ["init", "check", "ports", "run", "reload", "plugin", "version"],
         )
 
     def test_wrong_command_line(self) -> None:

@@ -280,16 +280,16 @@ class FaultTests(FilesTestCase):
     def test_later_versions(self) -> None:
         """What a later version will know is told apart from a misspelling."""
         found = self.faults(
-            '[tls]\ndecrypt = "rules"\n[scan]\n[[rule]]\n[forward]\n'
+            '[tls]\ndecrypt = "rules"\n[scan]\nmax_depth = 3\n[[rule]]\n[forward]\n'
             'listen = [{ address = ":8080", tls = { certificate = "a" } }]\n'
             '[[site]]\norigins = ["http://a"]\ncertificate = "a.pem"'
         )
         expected = [
             (1, "tls"),
-            (3, "scan"),
-            (4, "rule"),
-            (6, "forward.listen[0].tls"),
-            (9, "site[0].certificate"),
+            (4, "scan.max_depth"),
+            (5, "rule"),
+            (7, "forward.listen[0].tls"),
+            (10, "site[0].certificate"),
         ]
         self.assertEqual(
             found,

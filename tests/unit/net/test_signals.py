@@ -58,6 +58,7 @@ class ProcessSignalsTests(SynchronousTestCase):
             self.reactor,
             hurry=lambda: self.log.append("hurry"),
             reopen=lambda: self.log.append("reopen"),
+            reload=lambda: self.log.append("reload"),
         )
 
     def send(self, *numbers: int) -> None:
@@ -75,12 +76,12 @@ class ProcessSignalsTests(SynchronousTestCase):
         self.assertEqual(self.log, ["stop", "hurry", "hurry"])
 
     def test_reopen(self) -> None:
-        """The two signals for new log files do that, before the reactor runs and after."""
+        """SIGUSR1 is for new log files and SIGHUP for a new configuration, before the reactor runs and after."""
         self.signals.install()
         self.send(signal.SIGUSR1)
         self.reactor.run()
         self.send(signal.SIGHUP)
-        self.assertEqual(self.log, ["reopen", "reopen"])
+        self.assertEqual(self.log, ["reopen", "reload"])
 
     def test_restored(self) -> None:
         """What was there before is put back."""

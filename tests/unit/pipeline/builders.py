@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from gateway.api.events import Event
-from gateway.api.hooks import HOOKS
-from gateway.api.services import Services
+from gateway.api.services import HttpAnswer, HttpFailed, Services, Threads
 from gateway.api.transaction import Client, Request, Timings, Transaction
 from gateway.message.fields import Fields
-from gateway.pipeline.dispatch import CallPlans
-from gateway.pipeline.step import Instruments, Step
+from gateway.pipeline.jobs import Jobs
+from gateway.record.keyvalue import Store
+from gateway.record.plugin_metrics import PluginMetrics
+from tests.unit.pipeline.stepping import StepBench
 
 
 def transaction(
@@ -48,40 +49,75 @@ class NoThreads:
         return answer
 
 
-class Bench:
+class Given:
+    """
+    Gives each plugin services in memory.
+
+    @ivar given: those that were made, by the plugin's name.
+    @ivar stopped: the names of plugins whose jobs were ended, in order.
+    """
+
+    def __init__(self, clock: Clock, events: Callable[[Event], None], threads: Threads) -> None:
+        self.clock = clock
+        self.events = events
+        self.threads = threads
+        self.given: dict[str, Services] = {}
+        self.stopped: list[str] = []
+        self._metrics = PluginMetrics()
+
+    def for_plugin(self, name: str, settings: object = None) -> Services:
+        """Make them; the store answers at once, and there is nobody to be asked by HTTP."""
+        made = self.given[name] = Services(
+            clock=self.clock,
+            events=self.events,
+            log=Logger(namespace=f"gateway.plugin.{name}"),
+            threads=self.threads,
+            store=Store("", _at_once, self.events, now=self.clock.seconds).of(name),
+            http=NoHttp(),
+            metrics=self._metrics.of(name),
+            every=Jobs(self.clock, NoReport()),
+        )
+        return made
+
+    def start_plugin(self, services: Services) -> None:
+        """Nothing: its jobs begin when they are made."""
+
+    def stop_plugin(self, services: Services) -> None:
+        """End its jobs."""
+        self.stopped += [name for name, made in self.given.items() if made is services]
+        assert isinstance(services.every, Jobs)
+        services.every.end()
+
+
+class NoHttp:
+    """A network without servers."""
+
+    def request(self, method: str, url: str, **options: Any) -> Deferred[HttpAnswer]:
+        """Fail."""
+        return fail(HttpFailed("connect", "there are no servers"))
+
+
+class NoReport:
+    """Wants to know nothing of jobs."""
+
+    def ran(self, job: str, error: BaseException | None) -> None:
+        """Forget it, unless it is a fault of the test."""
+        if error is not None:
+            raise error
+
+
+def _at_once(function: Callable[..., Any], /, *args: object) -> Deferred[Any]:
+    return execute(function, *args)
+
+
+class Bench(StepBench):
     """
     What steps and plugins are made with, and what they did with it.
 
-    @ivar clock: advance it.
-    @ivar events: what was told.
-    @ivar ticks: how far the stopwatch goes on at each reading, seconds.
+    @ivar services: what gives plugins theirs.
     """
 
     def __init__(self) -> None:
-        self.clock = Clock()
-        self.events: list[Event] = []
+        super().__init__()
         self.threads = NoThreads()
-        self.ticks = 0.0
-        self._now = 0.0
-        self.instruments = Instruments(self.clock, self.events.append, self._stopwatch)
-        self.services = Services(
-            self.clock, self.events.append, Logger(namespace="test"), self.threads
-        )
-
-    def step(
-        self, hook: str, function: Callable[..., Any], plugin: str = "p", **options: Any
-    ) -> Step:
-        """Make a step."""
-        return Step(plugin, hook, function, HOOKS[hook], self.instruments, **options)
-
-    def plan(self, hook: str, *functions: Callable[..., Any], **options: Any) -> Any:
-        """Make a hook's plan of plugins p0, p1, ..., each with one function."""
-        steps = [
-            self.step(hook, function, f"p{index}", **options)
-            for index, function in enumerate(functions)
-        ]
-        return getattr(CallPlans({hook: steps}), hook)
-
-    def _stopwatch(self) -> float:
-        self._now += self.ticks
-        return self._now
+        self.services = Given(self.clock, self.events.append, self.threads)

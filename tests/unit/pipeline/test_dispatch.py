@@ -26,7 +26,9 @@ from gateway.api.hooks import HOOKS, Plugin
 from gateway.api.transaction import Identity
 from gateway.api.verdicts import Allow, Block
 from gateway.pipeline.dispatch import CallPlans
-from tests.unit.pipeline.builders import Bench, transaction
+from gateway.pipeline.ledger import MOST_NUMBERS
+from tests.unit.pipeline.builders import transaction
+from tests.unit.pipeline.stepping import StepBench
 
 BLOCK = Block("listed")
 ALLOW = Allow("known")
@@ -37,7 +39,7 @@ class PlanTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Make them."""
-        self.bench = Bench()
+        self.bench = StepBench()
         self.asked: list[str] = []
         self.txn = transaction()
 
@@ -284,6 +286,31 @@ class AllTests(PlanTestCase):
         self.assertEqual(plan(), [("p0", {"x": 1.0})])
         self.flushLoggedErrors(KeyError)
 
+    def test_numbers_that_are_none(self) -> None:
+        """A plugin that tells what is no number, or under a name that is none, fails and tells nothing this time."""
+        for bad in ({"a": "1"}, {"a": True}, {"A b": 1.0}, {1: 1.0}, {"calls_total": 1.0}):
+            plan = self.bench.plan("counters", self.says("a", bad), self.says("b", {"x": 2}))
+            self.assertEqual(plan(), [("p1", {"x": 2.0})])
+            self.assertEqual(self.bench.steps[0].errors, 1)
+            self.assertEqual(len(self.flushLoggedErrors(ValueError, TypeError)), 1)
+
+    def test_numbers_are_wrong_again_and_again(self) -> None:
+        """Five wrong ones in a row make the plugin unhealthy, as with any error."""
+        plan = self.bench.plan("counters", self.says("a", {"A b": 1.0}))
+        for _ in range(5):
+            self.assertEqual(plan(), [])
+        self.assertEqual([event.name for event in self.bench.events], ["plugin_unhealthy"])
+        self.flushLoggedErrors(ValueError)
+
+    def test_too_many_numbers(self) -> None:
+        """A plugin tells no more numbers than so many."""
+        many = {f"n{index}": 1.0 for index in range(MOST_NUMBERS)}
+        plan = self.bench.plan("counters", self.says("a", many))
+        self.assertEqual(plan(), [("p0", many)])
+        many["one_more"] = 1.0
+        self.assertEqual(plan(), [])
+        self.flushLoggedErrors(ValueError)
+
     def test_end_of_a_transaction(self) -> None:
         """All are told of a transaction's end, whoever fails, is cancelled or answers nonsense."""
         plan = self.bench.plan(
@@ -312,8 +339,8 @@ class AllTests(PlanTestCase):
         self.assertEqual(len(self.flushLoggedErrors(TimeoutError)), 1)
 
 
-class WorstTests(PlanTestCase):
-    """The worst result of a scan."""
+class TogetherTests(PlanTestCase):
+    """The results of a scan."""
 
     JOB = ScanJob.of(b"content")
     CLEAN = Clean("one")
@@ -325,16 +352,17 @@ class WorstTests(PlanTestCase):
         functions = (self.says(str(index), answer) for index, answer in enumerate(answers))
         return self.bench.plan("scan_content", *functions, **options)
 
-    def test_worst_wins(self) -> None:
-        """Infected is worse than unscannable, which is worse than clean; all are asked."""
-        self.assertIs(self.plan(self.CLEAN, self.BAD, self.CLOSED)(self.JOB), self.BAD)
-        self.assertIs(self.plan(self.CLEAN, self.CLOSED, None)(self.JOB), self.CLOSED)
-        self.assertIs(self.plan(None, self.CLEAN)(self.JOB), self.CLEAN)
-        self.assertEqual(len(self.asked), 8)
+    def test_all_count(self) -> None:
+        """All are asked, and all that they say is given on."""
+        self.assertEqual(
+            self.plan(self.CLEAN, None, self.BAD, self.CLOSED)(self.JOB),
+            [self.CLEAN, self.BAD, self.CLOSED],
+        )
+        self.assertEqual(len(self.asked), 4)
 
     def test_nobody_looked(self) -> None:
         """If nobody looked, nobody calls it clean."""
-        self.assertIsNone(self.plan(None, None)(self.JOB))
+        self.assertEqual(self.plan(None, None)(self.JOB), [])
 
     def test_at_the_same_time(self) -> None:
         """All are asked before the first is waited for."""
@@ -344,8 +372,8 @@ class WorstTests(PlanTestCase):
         self.assertEqual(self.asked, ["0", "1", "2"])
         second.callback(self.BAD)
         self.assertNoResult(answer)
-        first.callback(self.CLEAN)
-        self.assertIs(self.successResultOf(answer), self.BAD)
+        first.callback(None)
+        self.assertEqual(self.successResultOf(answer), [self.CLEAN, self.BAD])
 
     def test_failure_forsakes_the_others(self) -> None:
         """When one fails closed the waits of the others are cancelled."""
@@ -368,5 +396,7 @@ class WorstTests(PlanTestCase):
 
     def test_open(self) -> None:
         """One that fails open counts as not having looked."""
-        self.assertIs(self.plan(KeyError(), succeed(self.CLEAN), fail="open")(self.JOB), self.CLEAN)
+        self.assertEqual(
+            self.plan(KeyError(), succeed(self.CLEAN), fail="open")(self.JOB), [self.CLEAN]
+        )
         self.flushLoggedErrors(KeyError)

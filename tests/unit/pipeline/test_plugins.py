@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, EntryPoints
 from types import ModuleType
@@ -15,13 +15,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api import (
     API_VERSION,
+    NONE,
+    AdminPage,
     Block,
     Event,
     Maybe,
+    Need,
     Plugin,
     ScanJob,
     ScanResult,
     Services,
+    Side,
     Transaction,
     hookimpl,
 )
@@ -115,7 +119,7 @@ class OrderTests(LoadTestCase):
 
     def test_made_already(self) -> None:
         """An object is taken as it is."""
-        made = Guard(None, self.bench.services)
+        made = Guard(None, self.bench.services.for_plugin("guard"))
         self.assertIs(self.load(made).plugins["guard"], made)
 
     def test_services(self) -> None:
@@ -294,6 +298,21 @@ class RefusalTests(LoadTestCase):
     def test_not_called_yet(self) -> None:
         """A hook that this version never calls is not left out in silence."""
 
+        class Pages(Plugin):
+            name = "pages"
+
+            @hookimpl()
+            def admin_pages(self) -> Sequence[AdminPage]:
+                return ()
+
+        (fault,) = self.faults(Pages)
+        self.assertIn(
+            "implements admin_pages, which this version of the gateway never calls", fault
+        )
+
+    def test_scanner_that_nothing_is_given(self) -> None:
+        """So it is with a scanner where nothing is ever held, and with a hold for no scanner."""
+
         class Scanner(Plugin):
             name = "scanner"
 
@@ -301,10 +320,19 @@ class RefusalTests(LoadTestCase):
             def scan_content(self, job: ScanJob) -> Maybe[ScanResult | None]:
                 return None
 
+        class Needs(Plugin):
+            name = "needs"
+
+            @hookimpl()
+            def content_need(self, txn: Transaction, side: Side) -> Need:
+                return NONE
+
         (fault,) = self.faults(Scanner)
-        self.assertIn(
-            "implements scan_content, which this version of the gateway never calls", fault
-        )
+        self.assertIn('"scanner" implements scan_content, and no plugin content_need', fault)
+        (fault,) = self.faults(Needs)
+        self.assertIn('"needs" implements content_need, and no plugin scan_content', fault)
+        loaded = self.load(Scanner, Needs)
+        self.assertIsNotNone(loaded.plans.scan_content)
 
     def test_async_where_none_can_wait(self) -> None:
         """A hook whose answer can't wait is refused as an async def."""

@@ -8,12 +8,13 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway.api.content import NONE, BodyFilter, Whole
 from gateway.api.errors import PluginError
 from gateway.api.events import Event
 from gateway.api.hooks import HOOKS
 from gateway.api.verdicts import Allow, Block
 from gateway.pipeline.step import UNHEALTHY_ERRORS, Instruments, Step
-from tests.unit.pipeline.builders import Bench
+from tests.unit.pipeline.stepping import StepBench
 
 BLOCK = Block("listed")
 
@@ -22,12 +23,16 @@ class Subclassed(Block):
     """A verdict of a plugin's own class."""
 
 
+class ForeignCancelledError(BaseException):
+    """As that of another event loop, which is no Exception either."""
+
+
 class AnswerTests(SynchronousTestCase):
     """What counts as an answer."""
 
     def setUp(self) -> None:
         """Make what steps are made with."""
-        self.bench = Bench()
+        self.bench = StepBench()
 
     def begun(self, answer: object, hook: str = "request_headers") -> Any:
         """Call a hook that gives this answer."""
@@ -124,12 +129,113 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(step.errors, 0)
 
 
+class AnyErrorTests(SynchronousTestCase):
+    """Whatever a plugin raises, what it should have judged does not pass."""
+
+    def setUp(self) -> None:
+        """Make what steps are made with."""
+        self.bench = StepBench()
+
+    def raising(self, error: BaseException, hook: str = "request_headers") -> Step:
+        """Make a step that raises this."""
+
+        def function(*_: object) -> None:
+            raise error
+
+        return self.bench.step(hook, function)
+
+    def test_exit(self) -> None:
+        """A plugin that wants to end the process fails; it ends nothing."""
+        for error in (SystemExit(1), ForeignCancelledError()):
+            refusal = self.assertRaises(PluginError, self.raising(error).begin, ())
+            self.assertIs(refusal.cause, error)
+            self.assertEqual(len(self.flushLoggedErrors(type(error))), 1)
+
+    def test_exit_of_a_coroutine(self) -> None:
+        """The same holds for an async def."""
+
+        async def answer() -> None:
+            raise SystemExit(1)
+
+        step = self.bench.step("request_headers", answer)
+        self.assertIsInstance(self.assertRaises(PluginError, step.begin, ()).cause, SystemExit)
+        self.flushLoggedErrors(SystemExit)
+
+    def test_interrupt(self) -> None:
+        """The operator's Ctrl-C is nobody's fault."""
+        step = self.raising(KeyboardInterrupt())
+        self.assertRaises(KeyboardInterrupt, step.begin, ())
+        self.assertEqual(step.errors, 0)
+
+    def test_nothing_to_cancel(self) -> None:
+        """Who is only told of something can't cancel it."""
+        self.assertIsNone(self.raising(CancelledError(), "transaction_complete").begin(()))
+
+    def test_awaitable_that_is_not_wanted(self) -> None:
+        """A Deferred where no answer can wait is cancelled, so that nothing goes on behind our back."""
+        cancelled: list[object] = []
+        step = self.bench.step("request_filters", lambda: Deferred(cancelled.append))
+        self.assertRaises(PluginError, step.begin, ())
+        self.assertEqual(len(cancelled), 1)
+        self.flushLoggedErrors(TypeError)
+
+
+class VerdictTests(SynchronousTestCase):
+    """How many answers of which kind."""
+
+    def setUp(self) -> None:
+        """Make what steps are made with."""
+        self.bench = StepBench()
+
+    def counted(self, hook: str, *answers: object) -> dict[str, int]:
+        """Give these answers and tell what was counted."""
+        left = list(answers)
+        step = self.bench.step(hook, lambda: left.pop(0), fail="open")
+        for _ in answers:
+            step.begin(())
+        return step.verdicts
+
+    def test_each_kind(self) -> None:
+        """Each kind is counted by its name, a plugin's own class as what it is derived from; no opinion is not."""
+        self.assertEqual(
+            self.counted(
+                "request_headers", BLOCK, None, BLOCK, Allow("a"), Subclassed("b"), succeed(BLOCK)
+            ),
+            {"block": 4, "allow": 1},
+        )
+
+    def test_names(self) -> None:
+        """The names are those of the API's classes in small letters."""
+        self.assertEqual(
+            self.counted("request_filters", BodyFilter(), BodyFilter()), {"body_filter": 2}
+        )
+        self.assertEqual(
+            self.counted("content_need", NONE, Whole(1), NONE), {"whole": 1}, "no need is no answer"
+        )
+        self.assertEqual(self.counted("counters", {"a": 1.0}), {})
+
+    def test_late(self) -> None:
+        """An answer that had to be waited for counts when it is there."""
+        inner: Deferred[Any] = Deferred()
+        step = self.bench.step("request_headers", lambda: inner)
+        settled = Deferred.fromCoroutine(step.settled(step.begin(())))
+        self.assertEqual(step.verdicts, {})
+        inner.callback(BLOCK)
+        self.successResultOf(settled)
+        self.assertEqual(step.verdicts, {"block": 1})
+
+    def test_mistakes(self) -> None:
+        """A wrong answer is an error and no verdict."""
+        self.assertEqual(self.counted("request_headers", True, "block"), {})
+        self.flushLoggedErrors(TypeError)
+
+
 class WaitTests(SynchronousTestCase):
     """Answers that are waited for."""
 
     def setUp(self) -> None:
         """Make a hook that waits."""
-        self.bench = Bench()
+        self.bench = StepBench()
         self.inner: Deferred[Any] = Deferred()
         self.step = self.bench.step("request_headers", lambda: self.inner, budget_seconds=0.5)
 
@@ -146,7 +252,9 @@ class WaitTests(SynchronousTestCase):
         self.assertNoResult(settled)
         self.inner.callback(BLOCK)
         self.assertIs(self.successResultOf(settled), BLOCK)
-        self.assertEqual((self.step.waits, self.step.worst_wait), (1, 0.25))
+        self.assertEqual(
+            (self.step.waits, self.step.worst_wait, self.step.wait_seconds), (1, 0.25, 0.25)
+        )
         self.assertEqual(self.bench.clock.getDelayedCalls(), [])
 
     def test_error(self) -> None:
@@ -226,7 +334,7 @@ class ErrorRuleTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Make a hook that fails as long as it is told to."""
-        self.bench = Bench()
+        self.bench = StepBench()
         self.failing = True
 
     def hook(self, *_: object) -> None:
@@ -330,7 +438,7 @@ class StopwatchTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Make a hook that takes as long as the stopwatch says."""
-        self.bench = Bench()
+        self.bench = StepBench()
         self.step = self.bench.step("request_headers", lambda: None, "slow_one")
 
     def called(self, times: int) -> None:
@@ -352,32 +460,61 @@ class StopwatchTests(SynchronousTestCase):
         self.assertEqual(self.step.slow, 0)
         self.assertAlmostEqual(self.step.worst, 0.004)
 
-    def test_sampled(self) -> None:
-        """As long as nothing is slow one call of sixteen is timed; all are counted."""
-        readings: list[float] = []
-
-        def stopwatch() -> float:
-            readings.append(0.0)
-            return 0.0
-
-        instruments = Instruments(self.bench.clock, self.bench.events.append, stopwatch)
-        counted = Step("p", "request_headers", lambda: None, HOOKS["request_headers"], instruments)
-        for _ in range(64):
-            counted.begin(())
-        self.assertEqual((len(readings), counted.calls), (8, 64))
-
     def test_looks_closer(self) -> None:
-        """After a slow call every call is timed until 256 in a row were quick."""
+        """After a slow call each call is looked at until 256 in a row were quick."""
+        self.assertFalse(self.step.watched)
         self.bench.ticks = 0.006
         self.called(10)
         self.assertEqual(self.step.slow, 10)
         self.bench.ticks = 0.0
-        self.called(256)
+        self.called(255)
+        self.assertTrue(self.step.watched)
+        self.called(1)
+        self.assertFalse(self.step.watched)
+
+    def test_time_in_all(self) -> None:
+        """A quick call stands for itself and for those before it that were not timed, a slow one for itself."""
+        self.bench.ticks = 0.001
+        self.called(1)
+        self.assertAlmostEqual(self.step.seconds, 0.001)
+        self.step.unasked = lambda: 15
+        self.called(1)
+        self.assertAlmostEqual(self.step.seconds, 0.017)
+        self.bench.ticks = 1.0
+        self.step.unasked = lambda: 30
+        self.called(1)
+        self.assertAlmostEqual(self.step.seconds, 1.017)
+        self.bench.ticks = 0.001
+        self.called(1)
+        self.assertAlmostEqual(self.step.seconds, 1.033)
+        self.assertEqual(self.step.calls, 34)
+
+    def test_time_of_errors(self) -> None:
+        """A hook that takes long to fail is slow, too."""
         self.bench.ticks = 0.006
-        self.called(5)
-        self.assertEqual(self.step.slow, 10)
-        self.called(16)
-        self.assertGreater(self.step.slow, 10)
+
+        def broken() -> None:
+            raise KeyError("no")
+
+        step = self.bench.step("request_headers", broken, fail="open")
+        step.begin(())
+        self.assertEqual((step.slow, step.errors), (1, 1))
+        self.flushLoggedErrors(KeyError)
+
+    def test_between_waits(self) -> None:
+        """A coroutine that keeps the reactor after it waited is as slow as a plain function."""
+        inner: Deferred[None] = Deferred()
+
+        async def answer() -> None:
+            await inner
+            self.bench.ticks = 0.006
+
+        step = self.bench.step("request_headers", answer)
+        settled = Deferred.fromCoroutine(step.settled(step.begin(())))
+        self.assertEqual(step.slow, 0)
+        inner.callback(None)
+        self.successResultOf(settled)
+        self.assertEqual((step.slow, step.watched), (1, True))
 
     def test_coroutines(self) -> None:
         """Of a coroutine the part before its first wait is timed each time."""

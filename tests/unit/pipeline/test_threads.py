@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.events import Event
 from gateway.api.services import Overloaded
-from gateway.pipeline.threads import SIZES, PoolSize, ThreadPools, daemon
+from gateway.pipeline.threads import MOST_WAITING, SIZES, PoolSize, ThreadPools, daemon
 
 
-class Stage:
+class Stage(Clock):
     """
     Threads and a reactor in one thread: nothing moves until the test says so.
 
@@ -22,9 +24,10 @@ class Stage:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.threads: dict[str, Callable[[], None]] = {}
         self.events: list[Event] = []
-        self._calls: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+        self._posted: list[tuple[Callable[..., object], tuple[object, ...]]] = []
 
     def spawn(self, name: str, run: Callable[[], None]) -> None:
         """Take a thread."""
@@ -32,11 +35,11 @@ class Stage:
 
     def callFromThread(self, callable: Callable[..., object], *args: object) -> None:
         """Keep a call for the reactor."""
-        self._calls.append((callable, args))
+        self._posted.append((callable, args))
 
     def turn(self) -> None:
         """Let the reactor do what it was asked to."""
-        calls, self._calls = self._calls, []
+        calls, self._posted = self._posted, []
         for call, args in calls:
             call(*args)
 
@@ -65,6 +68,35 @@ class ThreadPoolsTests(SynchronousTestCase):
         self.work()
         self.assertEqual(self.successResultOf(answer), (3, 1))
         self.assertEqual(self.pool.admitted, 0)
+
+    def test_waiting_thread_keeps_nothing(self) -> None:
+        """A thread that waits for its next call has let go of all that the last one was given."""
+
+        class Given:
+            """Something large."""
+
+        given = Given()
+        left = ref(given)
+        self.pools.run("scan", id, given)
+        del given
+        queue = self.pool._queue
+        kept: list[bool] = []
+
+        class Watched:
+            """The queue, which looks before it lets a thread wait."""
+
+            def get(self) -> Any:
+                """Give a call, or end the thread."""
+                if not queue.empty():
+                    return queue.get()
+                stage.turn()
+                kept.append(left() is not None)
+                return None
+
+        stage = self.stage
+        self.pool._queue = Watched()  # type: ignore[assignment]
+        self.pool._work()
+        self.assertEqual(kept, [False])
 
     def test_error(self) -> None:
         """So does what it raises, and the thread goes on."""
@@ -155,6 +187,89 @@ class ThreadPoolsTests(SynchronousTestCase):
     def test_named_pools(self) -> None:
         """Without another word the pools that plugins may name are there."""
         self.assertEqual(set(ThreadPools(self.stage, self.stage.events.append).pools), set(SIZES))
+
+
+class WaitTests(SynchronousTestCase):
+    """A pool that lets calls wait for room."""
+
+    def setUp(self) -> None:
+        """Make a pool of one thread and a queue of one, which are both taken, and a wait of two seconds."""
+        self.stage = Stage()
+        self.pools = ThreadPools(
+            self.stage, self.stage.events.append, {"scan": PoolSize(1, 1, 2.0)}, self.stage.spawn
+        )
+        self.pool = self.pools.pools["scan"]
+        self.admitted = [self.pools.run("scan", divmod, 7, 2) for _ in range(2)]
+
+    def work(self) -> None:
+        """Let the thread do all that is queued, and end."""
+        self.pool._queue.put(None)
+        self.pool._work()
+        self.stage.turn()
+
+    def test_room(self) -> None:
+        """Calls get in, in their order, when there is room; their time is off the clock then."""
+        waiting = [self.pools.run("scan", divmod, number, 1) for number in (5, 6, 7)]
+        self.assertEqual(len(self.pool.waiting), 3)
+        self.work()
+        self.assertEqual((len(self.pool.waiting), self.pool.admitted), (1, 2))
+        self.work()
+        self.work()
+        self.assertEqual([self.successResultOf(one) for one in waiting], [(5, 0), (6, 0), (7, 0)])
+        self.assertEqual(self.stage.getDelayedCalls(), [])
+
+    def test_no_room(self) -> None:
+        """A call that waited for long enough is refused, and counted then."""
+        waiting = self.pools.run("scan", divmod, 7, 2)
+        self.stage.advance(1.9)
+        self.assertNoResult(waiting)
+        self.assertEqual(self.pool.refused, 0)
+        self.stage.advance(0.2)
+        self.failureResultOf(waiting, Overloaded)
+        self.assertEqual((self.pool.refused, len(self.pool.waiting)), (1, 0))
+
+    def test_bound(self) -> None:
+        """So many calls may wait; one more is refused at once."""
+        waiting = [self.pools.run("scan", divmod, 7, 2) for _ in range(MOST_WAITING)]
+        self.failureResultOf(self.pools.run("scan", divmod, 7, 2), Overloaded)
+        self.pools.stop()
+        for one in waiting:
+            self.failureResultOf(one, Overloaded)
+
+    def test_cancelled(self) -> None:
+        """A call that nobody waits for any more gives up its place, and is not counted as stuck."""
+        waiting = self.pools.run("scan", divmod, 7, 2)
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertEqual((len(self.pool.waiting), self.pool.stuck), (0, 0))
+        self.assertEqual(self.stage.getDelayedCalls(), [])
+
+    def test_stuck(self) -> None:
+        """When all threads are stuck nobody waits for room: there may never be any."""
+        self.pool._queue.get().begun = True  # type: ignore[union-attr]
+        self.admitted[0].cancel()
+        self.failureResultOf(self.admitted[0], CancelledError)
+        self.failureResultOf(self.pools.run("scan", divmod, 7, 2), Overloaded)
+
+    def test_stop(self) -> None:
+        """What waits is refused at the end; what was admitted is still done."""
+        waiting = self.pools.run("scan", divmod, 7, 2)
+        self.pools.stop()
+        self.failureResultOf(waiting, Overloaded)
+        self.work()
+        for answer in self.admitted:
+            self.successResultOf(answer)
+
+    def test_resize(self) -> None:
+        """A pool that grows lets in what waits; one that shrinks lets threads end."""
+        waiting = self.pools.run("scan", divmod, 7, 2)
+        self.pools.resize({"scan": PoolSize(3, 1, 2.0)})
+        self.assertEqual((len(self.pool.waiting), len(self.stage.threads)), (0, 2))
+        self.pools.resize({"scan": PoolSize(1, 1, 2.0)})
+        self.pool._work()
+        self.stage.turn()
+        for answer in (*self.admitted, waiting):
+            self.successResultOf(answer)
 
 
 class RealThreadTests(SynchronousTestCase):

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.pipeline.waiting import _resumed, begin, forsake, limited
+from gateway.pipeline.waiting import _resumed, begin, forsake, limited, unwatched
 
 
 class BeginTests(SynchronousTestCase):
@@ -111,7 +111,7 @@ class BeginTests(SynchronousTestCase):
 
         coroutine = answer()
         steps = coroutine.__await__()
-        resumed = _resumed(steps, next(steps))
+        resumed = _resumed(steps, next(steps), unwatched)
         next(resumed)
         resumed.close()
         self.assertEqual(cleaned, ["done"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from gateway.api.transaction import (
     Client,
     Delivered,
@@ -56,3 +59,22 @@ def ended(
     txn.bytes_out = 1292
     txn.head_out = 268
     return txn
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one plugin did in one hook."""
+
+    plugin: str
+    hook: str
+    calls: int = 0
+    errors: int = 0
+    slow: int = 0
+    seconds: float = 0.0
+    waits: int = 0
+    wait_seconds: float = 0.0
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    unhealthy: bool = False
+
+
+USE = Use("guard", "request_headers", 16, 6, 2, 0.5, 3, 1.25, {"block": 4, "allow": 1}, True)

@@ -12,11 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 import gateway
 from gateway.api.transaction import Aborted, Refused, Tunnelled
 from gateway.api.verdicts import Block
+from gateway.config.schema import Config
+from gateway.message.via import Via
+from gateway.net.deadlines import Deadlines
+from gateway.net.dial import Dialer
+from gateway.plugin_services import PluginServices
 from gateway.record.access import AccessLog
 from gateway.record.counters import DURATION_BOUNDS, Counters, PoolUse
 from gateway.record.exposition import Exposition
 from gateway.record.host import Host, ReactorLag
-from tests.unit.record.builders import ended
+from gateway.testing.harness import Names
+from tests.unit.record.builders import USE, ended
 
 DOCUMENT = Path(gateway.__file__).parent.parent / "docs/metrics.md"
 
@@ -181,7 +187,20 @@ class ExpositionTests(SynchronousTestCase):
         self.counters.ended(ended(seconds=0.2))
         self.counters.ended(ended(status=502, seconds=200.0))
         self.counters.pool_sources.append(lambda: [PoolUse("www.example.com", 4, 2, 1)])
+        self.counters.hook_sources.append(lambda: [USE])
         clock = Clock()
+        services = PluginServices(
+            clock,
+            Config(),
+            lambda event: None,
+            deadlines=Deadlines(clock),
+            dialer=lambda: Dialer(clock, Names()),
+            own=list,
+            via=lambda: Via("gateway-1"),
+            environ={},
+        )
+        services.metrics.job_ran("quiet_hosts", "refresh", failed=True)
+        self.counters.family_sources.append(services.families)
         access = AccessLog("-", "squid", (), clock)
         self.exposition = Exposition(self.counters, access, ReactorLag(clock), 1795299264.5)
         self.samples = {

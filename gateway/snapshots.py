@@ -1,0 +1,145 @@
+"""
+One state of the configuration and all that follows from it: plugins, call plans, routes, listeners.
+
+A snapshot is made whole before anything of it is used and does not change afterwards. A running transaction keeps the
+pipeline and the upstream of the one it began with, so no verdict is ever made of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.api.events import Event
+from gateway.config.addresses import Listen
+from gateway.config.schema import Config
+from gateway.message.via import Via
+from gateway.modes.client import ClientConnection
+from gateway.modes.listening import Ids, Listening, Times
+from gateway.modes.preface import ProxiedConnection
+from gateway.net.deadlines import Deadlines
+from gateway.pipeline.plugins import LoadedPlugins
+from gateway.pipeline.run import Pipeline
+from gateway.pipeline.scanning import Scanning
+from gateway.record.recorder import Recorder
+from gateway.upstreams import Upstreams
+from gateway.wire.limits import HeadLimits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """
+    What one configuration amounts to.
+
+    @ivar listenings: each place where clients connect, with what their connections share. In a reload one whose place
+        is open already is only read: the listening of that place takes over what it says.
+    """
+
+    config: Config
+    via: Via
+    plugins: LoadedPlugins
+    pipeline: Pipeline
+    upstreams: Upstreams
+    listenings: tuple[tuple[Listen, Listening], ...]
+
+
+class Composer:
+    """Makes the snapshots of one process; what outlives them comes from outside."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        deadlines: Deadlines,
+        recorder: Recorder,
+        own: Callable[[], Collection[tuple[str, int]]],
+        tell: Callable[[Event], None],
+        load: Callable[[Config, bool], LoadedPlugins],
+        room: Callable[[], bool],
+        prefix: str,
+    ) -> None:
+        """
+        Keep what all snapshots share.
+
+        @param own: gives the addresses of our own listeners, for the guard.
+        @param load: makes the plugins of a configuration; of their packages' code as it is on disk now, if told so.
+        @param room: whether one more client connection may be accepted.
+        @param prefix: of the ids of transactions, and of the gateway's name if it has none.
+        """
+        self._reactor = reactor
+        self._deadlines = deadlines
+        self._recorder = recorder
+        self._own = own
+        self._tell = tell
+        self._load = load
+        self._room = room
+        self._prefix = prefix
+        self._next_id = Ids(prefix)
+
+    def compose(
+        self, config: Config, before: Snapshot | None = None, *, fresh: bool = False
+    ) -> Snapshot:
+        """
+        Make a snapshot; nothing is opened or started.
+
+        @param before: the one that it is to follow, whose kept connections it may go on using.
+        @param fresh: read the code of the plugins' packages anew.
+        @raise gateway.config.faults.ConfigError: what only making it shows: plugins' settings, source ports.
+        """
+        plugins = self._load(config, fresh)
+        via = Via(config.gateway.name or f"gateway-{self._prefix}")
+        scanning = Scanning.of(
+            config.scan,
+            self._reactor,
+            self._tell,
+            None if before is None else before.pipeline.scanning,
+        )
+        pipeline = Pipeline(plugins.plans, self._recorder, via, scanning=scanning)
+        limits = HeadLimits(
+            head=config.limits.head,
+            target=config.limits.target,
+            fields=config.limits.fields,
+            trailers=config.limits.trailers,
+        )
+        upstreams = Upstreams(
+            config,
+            self._reactor,
+            self._deadlines,
+            via,
+            limits,
+            own=self._own,
+            tell=self._tell,
+            before=None if before is None else before.upstreams,
+            judged=plugins.plans.upstream_connected is not None,
+        )
+        listenings = tuple(
+            (listen, self._listening(config, listen, mode, pipeline, limits))
+            for listen, mode in upstreams.modes()
+        )
+        return Snapshot(config, via, plugins, pipeline, upstreams, listenings)
+
+    def _listening(
+        self, config: Config, listen: Listen, mode: Any, pipeline: Pipeline, limits: HeadLimits
+    ) -> Listening:
+        times = config.timeouts
+        return Listening(
+            str(listen),
+            mode,
+            pipeline,
+            deadlines=self._deadlines,
+            next_id=self._next_id,
+            limits=limits,
+            times=Times(
+                times.request_head,
+                times.client_idle,
+                times.inactivity,
+                times.tunnel or float("inf"),
+            ),
+            upload_limit=config.limits.upload,
+            trusted=config.network.trusted_proxies,
+            traffic=self._recorder,
+            connection=ProxiedConnection if listen.proxy_protocol else ClientConnection,
+            room=self._room,
+            max_connections=listen.max_connections,
+        )

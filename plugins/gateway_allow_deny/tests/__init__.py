@@ -1,0 +1,1 @@
+"""Tests of the allow and deny lists."""

@@ -1,0 +1,48 @@
+"""C{gateway plugin}: what its commands have in common."""
+
+from __future__ import annotations
+
+import sys
+from io import StringIO
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gateway.cli.main import main, parser
+from gateway.cli.plugin import COMMANDS
+
+
+class PluginCommandTests(SynchronousTestCase):
+    """Each command explains itself, as those beside C{plugin} do."""
+
+    def test_commands_of_this_version(self) -> None:
+        """Help lists the commands that there are."""
+        self.assertEqual(
+            [command.NAME for command in COMMANDS], ["list", "show", "order", "new", "check"]
+        )
+
+    def test_help_has_an_example_and_exit_codes(self) -> None:
+        """Each has command lines that its parser takes, and says what its exit codes mean."""
+        for command in COMMANDS:
+            examples = [
+                line.split()
+                for line in command.EXAMPLES.splitlines()
+                if line.strip().startswith("gateway plugin ")
+            ]
+            self.assertTrue(examples, command.NAME)
+            for example in examples:
+                chosen = parser().parse_args(example[1:])
+                self.assertEqual(chosen.command.NAME, "plugin")
+                self.assertIs(chosen.plugin_command, command)
+            self.assertIn(0, command.EXIT_CODES)
+            self.assertTrue(command.SUMMARY)
+
+    def test_json(self) -> None:
+        """Each can write for a program."""
+        for command in COMMANDS:
+            needed = ["x"] if command.NAME in ("show", "new", "check") else []
+            self.assertTrue(parser().parse_args(["plugin", command.NAME, *needed, "--json"]).json)
+
+    def test_no_command(self) -> None:
+        """C{gateway plugin} alone is a wrong command line."""
+        self.patch(sys, "stderr", StringIO())
+        self.assertEqual(self.assertRaises(SystemExit, main, ["plugin"]).code, 2)

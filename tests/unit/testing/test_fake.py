@@ -1,0 +1,890 @@
+"""Tests of the gateway that authors of plugins test with: what it does, and what it says when a test is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+import gateway
+from gateway.api import (
+    Aborted,
+    Block,
+    BodyFilter,
+    Clean,
+    Client,
+    ContentRefused,
+    Delivered,
+    Event,
+    Failed,
+    Fields,
+    HttpAnswer,
+    HttpFailed,
+    Identity,
+    Infected,
+    Need,
+    Plugin,
+    PluginError,
+    Refused,
+    Respond,
+    Response,
+    Route,
+    ScanJob,
+    Server,
+    Severity,
+    Side,
+    StoreFailed,
+    Transaction,
+    Tunnelled,
+    Verdict,
+    Whole,
+    hookimpl,
+)
+from gateway.api.settings import Help, Hosts, HostSet, Secret, SecretText
+from gateway.config.faults import ConfigError
+from gateway.testing import FakeGateway, FakeOrigin, Message
+
+ROOT = Path(gateway.__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class BlockHostsSettings:
+    """Settings with a required one."""
+
+    hosts: Annotated[Hosts, Help("Hosts that nobody may visit.", '["bad.example"]')]
+
+
+class BlockHosts(Plugin):
+    """Judges at once."""
+
+    name = "block_hosts"
+    Settings = BlockHostsSettings
+
+    settings: BlockHostsSettings
+
+    @hookimpl()
+    def request_headers(self, txn: Transaction) -> Block | None:
+        """Look into the list."""
+        if txn.request.host not in self.settings.hosts:
+            return None
+        self.services.log.info("{host} is listed", host=txn.request.host)
+        return Block("host is listed")
+
+
+class Asks(Plugin):
+    """Asks a service for each request, within half a second."""
+
+    name = "asks"
+
+    @hookimpl(budget_seconds=0.5)
+    async def request_headers(self, txn: Transaction) -> Verdict | None:
+        """Ask."""
+        answer = await self.services.http.request(
+            "GET", f"https://lists.example/{txn.request.host}"
+        )
+        txn.notes["score"] = answer.content.decode()
+        return Block("the score is bad") if answer.content == b"bad" else None
+
+
+class Remembers(Plugin):
+    """Uses each of the other services."""
+
+    name = "remembers"
+
+    def __init__(self, settings: Any, services: Any) -> None:
+        super().__init__(settings, services)
+        self.seen = services.metrics.counter("seen", "Requests seen.", labels=("host",))
+        self.size = services.metrics.histogram("size", "Sizes.", bounds=(1.0, 10.0))
+
+    def start(self) -> None:
+        """Begin to forget."""
+        self.services.every(60.0, self.forget)
+
+    async def forget(self) -> None:
+        """Forget everybody."""
+        for key in await self.services.store.keys():
+            await self.services.store.delete(key)
+
+    @hookimpl()
+    async def request_headers(self, txn: Transaction) -> Verdict | None:
+        """Let everybody in once."""
+        key = txn.client.address
+        self.seen.inc(host=txn.request.host)
+        self.size.observe(5.0)
+        if await self.services.store.get(key) is not None:
+            self.services.events(Event("again", Severity.INFO, "somebody is here again", key))
+            return Block("once only")
+        await self.services.store.set(key, b"was here", ttl_seconds=30.0)
+        return None
+
+
+class AskingTests(SynchronousTestCase):
+    """Asking, and what is seen of the answer."""
+
+    def test_refusal(self) -> None:
+        """A verdict is the outcome, the client gets its page, the log its line, and the origin nothing."""
+        gw = FakeGateway(BlockHosts, BlockHostsSettings(HostSet(["bad.example"])))
+        seen = self.successResultOf(gw.get("http://bad.example/"))
+        self.assertEqual(seen.outcome, Refused(Block("host is listed")))
+        self.assertEqual(seen.verdict, Block("host is listed"))
+        self.assertEqual((seen.status, seen.complete), (403, True))
+        self.assertIn("host is listed", seen.text)
+        self.assertEqual(seen.log["outcome"], "refused")
+        self.assertFalse(seen.reached_origin)
+        self.assertEqual(gw.origin.requests, [])
+        self.assertEqual(gw.log, ["bad.example is listed"])
+        gw.stop()
+
+    def test_delivery(self) -> None:
+        """What passes comes from the origin, which remembers what it was sent."""
+        gw = FakeGateway(BlockHosts, {"hosts": ["bad.example"]})
+        page = Response(203, Fields.of([("X-From", "origin")]), b"hello")
+        gw.origin["http://good.example/a?b=c"] = page
+        seen = self.successResultOf(
+            gw.request("PUT", "http://good.example/a?b=c", {"X-To": "origin"}, b"content")
+        )
+        self.assertEqual(seen.outcome, Delivered())
+        self.assertEqual((seen.status, seen.content), (203, b"hello"))
+        self.assertEqual(seen.fields.get("x-from"), "origin")
+        self.assertTrue(seen.reached_origin)
+        request = gw.origin.request
+        self.assertEqual((request.method, request.url), (b"PUT", "http://good.example/a?b=c"))
+        self.assertEqual((request.get("x-to"), request.content), (b"origin", b"content"))
+        gw.stop()
+
+    def test_unknown_page(self) -> None:
+        """A URL that the test gave no page for is answered with 404, and the answer says whose it is."""
+        seen = FakeGateway(BlockHosts, {"hosts": []}).get("http://good.example/nothing").seen()
+        self.assertEqual(seen.status, 404)
+        self.assertIn("the test has no page for http://good.example/nothing", seen.text)
+
+    def test_page_by_function(self) -> None:
+        """A page may be made of the request, and just content is a 200."""
+        gw = FakeGateway(BlockHosts, {"hosts": []})
+        gw.origin["http://a.example/"] = lambda request: (
+            b"you are " + (request.get("user-agent") or b"?")
+        )
+        self.assertEqual(
+            gw.get("http://a.example/", {"User-Agent": "x/1"}).seen().text, "you are x/1"
+        )
+
+    def test_head(self) -> None:
+        """HEAD gets the length of a page and none of its content."""
+        gw = FakeGateway(BlockHosts, {"hosts": []}, origin={"http://a.example/": b"hello"})
+        seen = gw.request("HEAD", "http://a.example/").seen()
+        self.assertEqual((seen.fields.get("content-length"), seen.content), ("5", b""))
+
+    def test_chunks(self) -> None:
+        """Content that is given in pieces has no declared length, and comes whole."""
+        gw = FakeGateway(BlockHosts, {"hosts": []})
+        gw.request("POST", "http://a.example/", content=[b"one", b"two"])
+        self.assertEqual(gw.origin.request.framing, "chunked")
+        self.assertEqual(gw.origin.request.content, b"onetwo")
+
+    def test_ports_and_spellings(self) -> None:
+        """One page has one URL however its default port or empty path is written; another port is another page."""
+        gw = FakeGateway(BlockHosts, {"hosts": []})
+        gw.origin["http://A.example:80"] = b"one"
+        gw.origin["http://a.example:8080/"] = b"other"
+        self.assertEqual(gw.get("http://a.example/").seen().content, b"one")
+        self.assertEqual(gw.get("http://a.example:8080/").seen().content, b"other")
+        self.assertIn("http://a.example/", gw.origin)
+        del gw.origin["http://a.example/"]
+        self.assertNotIn("http://a.example", gw.origin)
+
+    def test_order_of_requests(self) -> None:
+        """The origin's requests are in the order in which they came, whatever connection each took."""
+        gw = FakeGateway(BlockHosts, {"hosts": []})
+        for path in "abc":
+            gw.get(f"http://{path}.example/{path}")
+            gw.get("http://same.example/")
+        self.assertEqual(
+            [request.target for request in gw.origin.requests],
+            [b"/a", b"/", b"/b", b"/", b"/c", b"/"],
+        )
+
+    def test_one_connection(self) -> None:
+        """Several requests may go over one connection of a client, each with its own result."""
+        gw = FakeGateway(BlockHosts, {"hosts": ["bad.example"]})
+        gw.origin["http://a.example/"] = b"first"
+        client = gw.client()
+        one = gw.get("http://a.example/", on=client)
+        other = gw.get("http://bad.example/", on=client)
+        self.assertEqual((one.seen().content, other.seen().status), (b"first", 403))
+        self.assertIs(one.client, other.client)
+        self.assertFalse(client.left)
+        client.close()
+        gw.stop()
+
+
+class ModeTests(SynchronousTestCase):
+    """Tunnels, and the reverse proxy."""
+
+    def test_reverse(self) -> None:
+        """In reverse mode clients ask for hosts of a site, and the same pages answer."""
+        gw = FakeGateway(
+            BlockHosts,
+            {"hosts": ["bad.example"]},
+            mode="reverse",
+            origin={"http://www.example.com/x": b"hello"},
+        )
+        seen = gw.get("http://www.example.com/x").seen()
+        self.assertEqual((seen.content, seen.log["mode"]), (b"hello", "reverse"))
+        self.assertEqual(gw.get("http://bad.example/").seen().status, 403)
+        self.assertEqual(len(gw.origin.requests), 1)
+        gw.stop()
+
+    def test_tunnel(self) -> None:
+        """A tunnel stands, takes bytes both ways, and is seen when it has ended."""
+        gw = FakeGateway(BlockHosts, {"hosts": ["bad.example"]})
+        gw.origin["good.example:443"] = lambda data: data[::-1]
+        seen = self.successResultOf(gw.connect("good.example:443", content=b"hello"))
+        self.assertEqual(seen.outcome, Tunnelled())
+        self.assertEqual((seen.status, seen.content), (200, b"olleh"))
+        self.assertTrue(seen.reached_origin)
+        self.assertEqual(gw.origin.tunnels, [b"hello"])
+        gw.stop()
+
+    def test_refused_tunnel(self) -> None:
+        """A tunnel that a plugin refuses never gets to its far end."""
+        gw = FakeGateway(BlockHosts, {"hosts": ["bad.example"]})
+        seen = gw.connect("bad.example:443", content=b"hello").seen()
+        self.assertEqual((seen.status, seen.outcome), (403, Refused(Block("host is listed"))))
+        self.assertFalse(seen.reached_origin)
+        self.assertEqual(gw.origin.tunnels, [])
+
+    def test_https(self) -> None:
+        """A URL of https is refused with the way to ask for a tunnel, both as a request and as a page."""
+        gw = FakeGateway(BlockHosts, {"hosts": []})
+        error = self.assertRaises(ValueError, gw.get, "https://a.example/")
+        self.assertIn("gw.connect('a.example')", str(error))
+        self.assertRaises(ValueError, gw.origin.__setitem__, "https://a.example/", b"")
+        self.assertRaises(ValueError, gw.origin.__setitem__, "a.example", b"")
+        self.assertRaises(ValueError, gw.get, "a.example:443")
+
+
+class WaitingTests(SynchronousTestCase):
+    """Plugins that wait."""
+
+    def test_answer(self) -> None:
+        """A plugin's own request is answered by the mapping of the test, and noted."""
+        gw = FakeGateway(Asks, http={"https://lists.example/a.example": b"bad"})
+        gw.http["https://lists.example/b.example"] = HttpAnswer(200, Fields(), b"good")
+        seen = gw.get("http://a.example/").seen()
+        self.assertEqual(seen.outcome, Refused(Block("the score is bad")))
+        self.assertEqual(seen.notes, {"score": "bad"})
+        self.assertEqual(gw.get("http://b.example/").seen().notes, {"score": "good"})
+        self.assertEqual(
+            [(asked.method, asked.url) for asked in gw.http.requests],
+            [
+                ("GET", "https://lists.example/a.example"),
+                ("GET", "https://lists.example/b.example"),
+            ],
+        )
+        gw.stop()
+
+    def test_not_yet(self) -> None:
+        """While a plugin waits there is no result; when what it waits for fires there is one, without more ado."""
+        gw = FakeGateway(Asks)
+        waiting: Deferred[bytes] = Deferred()
+        gw.http["https://lists.example/a.example"] = waiting
+        exchange = gw.get("http://a.example/")
+        self.assertNoResult(exchange)
+        error = self.assertRaises(AssertionError, exchange.seen)
+        self.assertIn("GET http://a.example/ has not ended: it is 0 s on the clock", str(error))
+        waiting.callback(b"good")
+        self.assertEqual(self.successResultOf(exchange).status, 404)
+
+    def test_budget(self) -> None:
+        """Time goes by when the test says so; when the budget is used up the plugin's error rule applies."""
+        gw = FakeGateway(Asks)
+        gw.http["https://lists.example/a.example"] = Deferred()
+        exchange = gw.get("http://a.example/")
+        gw.clock.advance(0.49)
+        self.assertNoResult(exchange)
+        gw.clock.advance(0.02)
+        seen = self.successResultOf(exchange)
+        assert isinstance(seen.outcome, Failed)
+        error = seen.outcome.error
+        assert isinstance(error, PluginError)
+        self.assertEqual((error.plugin, error.hook, seen.status), ("asks", "request_headers", 503))
+        self.assertIsInstance(error.cause, TimeoutError)
+        self.assertFalse(seen.reached_origin)
+        self.flushLoggedErrors()
+        gw.stop()
+
+    def test_fails_open(self) -> None:
+        """C{fail} and C{budget} stand among the settings, as in the file."""
+        gw = FakeGateway(Asks, {"fail": "open", "budget": "2s"})
+        gw.http["https://lists.example/a.example"] = Deferred()
+        exchange = gw.get("http://a.example/")
+        gw.clock.advance(1.9)
+        self.assertNoResult(exchange)
+        gw.clock.advance(0.2)
+        self.assertTrue(self.successResultOf(exchange).reached_origin)
+        self.flushLoggedErrors()
+
+    def test_no_answer_written(self) -> None:
+        """A plugin that asks what the test has no answer for is told so, by an error that names the URL."""
+        gw = FakeGateway(Asks)
+        seen = gw.get("http://a.example/").seen()
+        self.assertIn("HttpFailed", repr(seen))
+        (failed,) = [
+            failure.value for failure in self.flushLoggedErrors() if failure.check(HttpFailed)
+        ]
+        self.assertIn("the test has no answer for https://lists.example/a.example", str(failed))
+
+    def test_side_by_side(self) -> None:
+        """What came to the origin of one request is not taken for another's that was under way at the same time."""
+        gw = FakeGateway(Asks)
+        waiting: Deferred[bytes] = Deferred()
+        gw.http["https://lists.example/bad.example"] = waiting
+        gw.http["https://lists.example/a.example"] = b"good"
+        refused = gw.get("http://bad.example/")
+        passed = gw.get("http://A.example")
+        waiting.callback(b"bad")
+        self.assertFalse(refused.seen().reached_origin)
+        self.assertTrue(passed.seen().reached_origin)
+
+    def test_hang_up(self) -> None:
+        """A client that goes away cancels what the plugin waits for, and the transaction ends."""
+        cancelled: list[object] = []
+        gw = FakeGateway(Asks)
+        gw.http["https://lists.example/a.example"] = Deferred(cancelled.append)
+        exchange = gw.get("http://a.example/")
+        exchange.hang_up()
+        seen = self.successResultOf(exchange)
+        assert isinstance(seen.outcome, Aborted)
+        self.assertEqual((seen.outcome.by, seen.status, len(cancelled)), ("client", 0, 1))
+        self.assertEqual(self.flushLoggedErrors(), [])
+        gw.stop()
+
+    def test_cancel(self) -> None:
+        """Cancelling the Deferred hangs up, and it fires with what is seen of that."""
+        gw = FakeGateway(Asks)
+        gw.http["https://lists.example/a.example"] = Deferred()
+        exchange = gw.get("http://a.example/")
+        exchange.cancel()
+        self.assertIsInstance(self.successResultOf(exchange).outcome, Aborted)
+        self.assertEqual(gw.access_log[0]["outcome"], "aborted")
+        gw.stop()
+
+    def test_time_goes_forward(self) -> None:
+        """The clock can't be turned back."""
+        self.assertRaises(ValueError, FakeGateway(Asks).clock.advance, -1)
+
+
+class ServiceTests(SynchronousTestCase):
+    """The plugin's services, as a test sees them."""
+
+    def test_store(self) -> None:
+        """What the plugin keeps can be looked at and prepared, and is gone when its time is up."""
+        gw = FakeGateway(Remembers, store={"192.0.2.9": b"was here"})
+        store: Any = gw.services.store
+        self.assertEqual(gw.get("http://a.example/", address="192.0.2.9").seen().status, 403)
+        self.assertEqual(gw.get("http://a.example/").seen().status, 404)
+        self.assertEqual(store["192.0.2.7"], b"was here")
+        self.assertEqual(list(store), ["192.0.2.7", "192.0.2.9"])
+        self.assertEqual(gw.get("http://a.example/").seen().status, 403)
+        gw.clock.advance(30.0)
+        self.assertNotIn("192.0.2.7", store)
+        error = self.assertRaises(KeyError, store.__getitem__, "192.0.2.7")
+        self.assertIn("there are: 192.0.2.9", str(error))
+        gw.stop()
+
+    def test_store_fails(self) -> None:
+        """A test can let the store fail."""
+        gw = FakeGateway(Remembers)
+        store: Any = gw.services.store
+        store.failing = StoreFailed("failed", "the disk is full")
+        self.assertEqual(gw.get("http://a.example/").seen().status, 503)
+        self.assertEqual(len(self.flushLoggedErrors(StoreFailed)), 1)
+        store.failing = None
+        self.flushLoggedErrors()
+        self.assertEqual(gw.get("http://a.example/").seen().status, 404)
+
+    def test_metrics(self) -> None:
+        """Numbers are looked at by the names and labels that the plugin gave them."""
+        gw = FakeGateway(Remembers)
+        metrics: Any = gw.services.metrics
+        gw.get("http://a.example/")
+        gw.get("http://a.example/")
+        self.assertEqual(metrics.value("seen", host="a.example"), 2.0)
+        self.assertEqual(metrics.value("seen_total", host="a.example"), 2.0)
+        self.assertEqual(metrics.value("seen", host="b.example"), 0.0)
+        self.assertEqual(metrics.value("size_count"), 2.0)
+        self.assertEqual(metrics.value("size_sum"), 10.0)
+        error = self.assertRaises(KeyError, metrics.value, "other")
+        self.assertIn("made were: seen, size", str(error))
+
+    def test_jobs(self) -> None:
+        """Jobs run as time goes by, and end with the gateway."""
+        gw = FakeGateway(Remembers, store={"x": b"y"})
+        every: Any = gw.services.every
+        (job,) = every.jobs
+        self.assertEqual((job.name, job.runs), ("forget", 0))
+        gw.clock.advance(60.0)
+        self.assertEqual((job.runs, len(gw.services.store)), (1, 0))  # type: ignore[arg-type]
+        gw.stop()
+        self.assertEqual(gw.clock.getDelayedCalls(), [])
+
+    def test_failing_job(self) -> None:
+        """What a job raises is noted and logged, and it runs again."""
+        gw = FakeGateway(Remembers)
+        every: Any = gw.services.every
+        store: Any = gw.services.store
+        store.failing = StoreFailed("failed", "the disk is full")
+        gw.clock.advance(120.0)
+        self.assertEqual([name for name, _ in every.errors], ["forget", "forget"])
+        self.assertIn("the job forget failed", gw.log[0])
+        self.assertEqual(gw.log[0].level, "error")
+
+    def test_events(self) -> None:
+        """Events of the plugin and of the gateway are noted, each once."""
+        gw = FakeGateway(Remembers, {"fail": "open"})
+        gw.get("http://a.example/")
+        gw.get("http://a.example/")
+        self.assertEqual(
+            gw.events, [Event("again", Severity.INFO, "somebody is here again", "192.0.2.7")]
+        )
+        store: Any = gw.services.store
+        store.failing = StoreFailed("failed", "the disk is full")
+        for _ in range(5):
+            gw.get("http://a.example/")
+        self.assertEqual([event.name for event in gw.events], ["again", "plugin_unhealthy"])
+        self.flushLoggedErrors()
+
+    def test_log_keeps_secrets(self) -> None:
+        """The log is the real one, so a test sees that no secret gets into it."""
+        gw = FakeGateway(Tells, TellsSettings(Secret("correct-horse-battery")))
+        self.assertEqual(len(gw.log), 1)
+        self.assertNotIn("correct-horse-battery", gw.log[0])
+
+    def test_threads(self) -> None:
+        """What is given to a pool runs in the same turn, and can be held up, or refused by a full pool."""
+        gw = FakeGateway(Hashes)
+        self.assertEqual(gw.get("http://a.example/").seen().notes, {"hash": "97"})
+        self.assertEqual([(ran.pool, ran.name) for ran in gw.threads.ran], [("disk", "_hash")])
+        gw.threads.hold()
+        exchange = gw.get("http://a.example/")
+        self.assertNoResult(exchange)
+        gw.threads.release()
+        self.assertEqual(exchange.seen().status, 404)
+        gw.threads.full.add("disk")
+        seen = gw.get("http://a.example/").seen()
+        self.assertIn("Overloaded", repr(seen))
+        self.flushLoggedErrors()
+        gw.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class TellsSettings:
+    """A secret."""
+
+    token: Annotated[SecretText, Help("The token of the service.", '"abc"')]
+
+
+class Tells(Plugin):
+    """Logs what it should not."""
+
+    name = "tells"
+    Settings = TellsSettings
+
+    def start(self) -> None:
+        """Log it."""
+        self.services.log.warn("the token is {token}", token=self.settings.token.reveal())
+
+
+class Hashes(Plugin):
+    """Has a call that blocks."""
+
+    name = "hashes"
+
+    @hookimpl()
+    async def request_headers(self, txn: Transaction) -> None:
+        """Let a thread do it."""
+        txn.notes["hash"] = str(await self.services.threads.run("disk", _hash, txn.request.host))
+
+
+def _hash(text: str) -> int:
+    return ord(text[0])
+
+
+class Writes(Plugin):
+    """Notes who was asked, in order."""
+
+    name = "writes"
+
+    @hookimpl()
+    def request_headers(self, txn: Transaction) -> None:
+        """Note it."""
+        txn.notes["order"] = txn.notes.get("order", "") + "w"
+
+
+class WritesToo(Plugin):
+    """Notes who was asked, in order."""
+
+    name = "writes_too"
+
+    @hookimpl()
+    def request_headers(self, txn: Transaction) -> None:
+        """Note it."""
+        txn.notes["order"] = txn.notes.get("order", "") + "t"
+
+
+class Connects(Plugin):
+    """Judges clients and servers, and sends where it likes."""
+
+    name = "connects"
+
+    @hookimpl()
+    def client_connected(self, client: Client) -> Block | None:
+        """Refuse one address."""
+        return Block("not you") if client.address == "192.0.2.66" else None
+
+    @hookimpl()
+    def authenticate(self, txn: Transaction) -> Identity | None:
+        """Know one."""
+        return Identity("alice") if "Authorization" in txn.request.fields else None
+
+    @hookimpl()
+    def select_upstream(self, txn: Transaction) -> Route | None:
+        """Send some to a parent."""
+        return (
+            Route("parent", "proxy.example", 3128)
+            if txn.request.host.endswith(".far.example")
+            else None
+        )
+
+    @hookimpl()
+    def upstream_connected(self, txn: Transaction, server: Server) -> Block | None:
+        """Refuse a rebound name."""
+        return Block("rebound") if server.address.startswith("203.0.113.") else None
+
+
+class Censors(Plugin):
+    """Filters both ways."""
+
+    name = "censors"
+
+    @hookimpl()
+    def request_filters(self, txn: Transaction) -> BodyFilter:
+        """Refuse a word."""
+        return Refuses()
+
+    @hookimpl()
+    def response_filters(self, txn: Transaction) -> BodyFilter:
+        """Shout."""
+        return Shouts()
+
+
+class Refuses(BodyFilter):
+    """Refuses a word."""
+
+    def data(self, chunk: bytes) -> bytes:
+        """Look for it."""
+        if b"secret" in chunk:
+            raise ContentRefused(Block("a secret"))
+        return chunk
+
+
+class Shouts(BodyFilter):
+    """Makes capitals."""
+
+    def data(self, chunk: bytes) -> bytes:
+        """Make them."""
+        return chunk.upper()
+
+
+class PluginTests(SynchronousTestCase):
+    """Every sort of plugin has its place."""
+
+    def test_several(self) -> None:
+        """Plugins run in the order given, each with services of its own."""
+        gw = FakeGateway(Writes, plugins=[WritesToo, (BlockHosts, {"hosts": ["bad.example"]})])
+        self.assertEqual(list(gw.plugins), ["writes", "writes_too", "block_hosts"])
+        self.assertEqual(gw.get("http://a.example/").seen().notes, {"order": "wt"})
+        self.assertEqual(gw.get("http://bad.example/").seen().status, 403)
+        self.assertIs(gw.plugins["writes_too"].services, gw.services_of("writes_too"))
+        self.assertIsNot(gw.services, gw.services_of("writes_too"))
+        self.assertIs(gw.plugin, gw.plugins["writes"])
+        gw.stop()
+
+    def test_client_connected(self) -> None:
+        """A connection that is dropped before any request has no outcome and no line, and that is seen, too."""
+        gw = FakeGateway(Connects)
+        seen = gw.get("http://a.example/", address="192.0.2.66").seen()
+        self.assertEqual((seen.outcome, seen.status, seen.log), (None, 0, {}))
+        self.assertFalse(seen.reached_origin)
+        gw.stop()
+
+    def test_identity(self) -> None:
+        """Who is asking is in the log's line."""
+        gw = FakeGateway(Connects)
+        seen = gw.get("http://a.example/", {"Authorization": "x"}).seen()
+        self.assertEqual(seen.log["user"], "alice")
+
+    def test_parent(self) -> None:
+        """A request that a plugin sends to a parent comes there in its form, and the page answers all the same."""
+        gw = FakeGateway(Connects, origin={"http://www.far.example/": b"far"})
+        self.assertEqual(gw.get("http://www.far.example/").seen().content, b"far")
+        self.assertEqual(gw.origin.request.target, b"http://www.far.example/")
+        gw.stop()
+
+    def test_address(self) -> None:
+        """A test says which address a name has, and the request is not sent where the plugin refuses that."""
+        gw = FakeGateway(Connects)
+        gw.origin.addresses["rebound.example"] = "203.0.113.5"
+        seen = gw.get("http://rebound.example/").seen()
+        self.assertEqual((seen.verdict, seen.reached_origin), (Block("rebound"), False))
+        gw.stop()
+
+    def test_unreachable(self) -> None:
+        """Hosts can be down or have no address."""
+        gw = FakeGateway(Connects)
+        gw.origin.down.add("down.example")
+        gw.origin.unknown.add("nowhere.example")
+        self.assertEqual(gw.get("http://down.example/").seen().status, 502)
+        self.assertIn(gw.get("http://nowhere.example/").seen().status, (502, 504))
+        self.assertEqual(gw.origin.requests, [])
+        gw.stop()
+
+    def test_filters(self) -> None:
+        """What a filter changes the client gets changed; what it refuses the origin never gets whole."""
+        gw = FakeGateway(Censors, origin={"http://a.example/": b"hello"})
+        self.assertEqual(gw.get("http://a.example/").seen().content, b"HELLO")
+        seen = gw.request("POST", "http://a.example/", content=[b"the ", b"secret"]).seen()
+        self.assertEqual(seen.outcome, Refused(Block("a secret")))
+        self.assertEqual(
+            [request.complete for request in gw.origin.requests if request.method == b"POST"],
+            [False] * seen.reached_origin,
+        )
+        gw.stop()
+
+    def test_context(self) -> None:
+        """It is a context manager, which stops it."""
+        with FakeGateway(Remembers) as gw:
+            gw.get("http://a.example/")
+        self.assertRaises(AssertionError, gw.get, "http://a.example/")
+
+    def test_object(self) -> None:
+        """A plugin that was made already is taken as it is."""
+        plugin = Responds()
+        gw = FakeGateway(plugin)
+        self.assertIs(gw.plugin, plugin)
+        seen = gw.get("http://a.example/").seen()
+        self.assertEqual((seen.content, seen.reached_origin), (b"mine", False))
+        gw.stop()
+
+
+class Scans(Plugin):
+    """Has content held, and looks at it in a thread."""
+
+    name = "scans"
+
+    @hookimpl()
+    def content_need(self, txn: Transaction, side: Side) -> Need:
+        """Of small pages, all."""
+        return Whole(1000)
+
+    @hookimpl(thread="scan")
+    def scan_content(self, job: ScanJob) -> Clean | Infected:
+        """Look for a word."""
+        with job.open() as content:
+            return Infected("heron", "scans") if b"heron" in content.read() else Clean("scans")
+
+
+class ScanTests(SynchronousTestCase):
+    """Plugins that need content whole."""
+
+    def test_infected_response(self) -> None:
+        """What is found in a response keeps all of it from the client, and the pool notes the call."""
+        gw = FakeGateway(Scans, origin={"http://a.example/": b"a heron", "http://b.example/": b"b"})
+        seen = gw.get("http://a.example/").seen()
+        self.assertIsInstance(seen.outcome, Refused)
+        self.assertNotIn(b"a heron", seen.content)
+        self.assertEqual(gw.get("http://b.example/").seen().content, b"b")
+        self.assertEqual([ran.pool for ran in gw.threads.ran].count("scan"), 2)
+        gw.stop()
+
+    def test_infected_upload(self) -> None:
+        """What is found in an upload never comes to the origin."""
+        gw = FakeGateway(Scans)
+        seen = gw.request("POST", "http://a.example/", content=[b"a her", b"on"]).seen()
+        self.assertIsInstance(seen.outcome, Refused)
+        self.assertFalse(seen.reached_origin)
+        gw.stop()
+
+    def test_busy_threads(self) -> None:
+        """While every thread is busy there is no answer; when the budget is used up it is refused."""
+        gw = FakeGateway(Scans, {"budget": "5s"}, origin={"http://a.example/": b"hello"})
+        gw.threads.hold()
+        exchange = gw.get("http://a.example/")
+        self.assertNoResult(exchange)
+        gw.clock.advance(6.0)
+        self.assertIsInstance(self.successResultOf(exchange).outcome, Failed)
+        self.flushLoggedErrors()
+
+
+class Responds(Plugin):
+    """Answers itself."""
+
+    name = "responds"
+
+    def __init__(self) -> None:
+        self.services = None  # type: ignore[assignment]
+
+    @hookimpl()
+    def request_headers(self, txn: Transaction) -> Respond:
+        """Answer."""
+        return Respond(Response(200, content=b"mine"))
+
+
+class Stubborn(Plugin):
+    """Does not start, or never gets there."""
+
+    name = "stubborn"
+
+    def start(self) -> Awaitable[None]:
+        """Ask first."""
+        return self._start()
+
+    async def _start(self) -> None:
+        await self.services.http.request("GET", "http://lists.example/")
+
+
+class FaultTests(SynchronousTestCase):
+    """What a test hears that is itself at fault."""
+
+    def test_settings(self) -> None:
+        """Settings have the faults that a file would have, with the nearest name."""
+        error = self.assertRaises(ConfigError, FakeGateway, BlockHosts, {"host": []})
+        self.assertIn("plugins.block_hosts.hosts: is missing", str(error))
+        self.assertIn('did you mean "hosts"?', str(error))
+
+    def test_no_plugin(self) -> None:
+        """What is no plugin, or has no name, is refused by what it is."""
+        error = self.assertRaises(TypeError, FakeGateway, BlockHostsSettings)
+        self.assertIn("is no plugin", str(error))
+        error = self.assertRaises(TypeError, FakeGateway, Plugin)
+        self.assertIn("Plugin has no name", str(error))
+
+    def test_start_fails(self) -> None:
+        """A plugin that does not start is named, with its own error behind it."""
+        error = self.assertRaises(AssertionError, FakeGateway, Stubborn)
+        self.assertIn("the gateway does not start", str(error))
+        self.assertIn("stubborn", str(error))
+
+    def test_start_succeeds(self) -> None:
+        """What a plugin asks in start() can be answered from the beginning."""
+        gw = FakeGateway(Stubborn, http={"http://lists.example/": b"list"})
+        self.assertEqual(gw.get("http://a.example/").seen().status, 404)
+
+    def test_start_waits(self) -> None:
+        """Whoever asks a gateway that waits for its plugin is told so."""
+        gw = FakeGateway(Stubborn, http={"http://lists.example/": Deferred()})
+        error = self.assertRaises(AssertionError, gw.get, "http://a.example/")
+        self.assertIn("some plugin still waits in start()", str(error))
+
+    def test_wrong_page(self) -> None:
+        """A page that is none is refused when it is asked for, by its URL."""
+        origin = FakeOrigin({"http://a.example/": lambda request: 5})  # type: ignore[dict-item]
+        message = Message(b"GET / HTTP/1.1", [(b"host", b"a.example")])
+        error = self.assertRaises(AssertionError, origin.answer, message)
+        self.assertIn("5 is no answer for http://a.example/", str(error))
+
+    def test_not_one_request(self) -> None:
+        """Who asks for the only request is told what came instead."""
+        gw = FakeGateway(BlockHosts, {"hosts": []})
+        error = self.assertRaises(AssertionError, lambda: gw.origin.request)
+        self.assertIn("but nothing", str(error))
+        gw.get("http://a.example/")
+        gw.get("http://b.example/x")
+        error = self.assertRaises(AssertionError, lambda: gw.origin.request)
+        self.assertIn("GET http://a.example/, GET http://b.example/x", str(error))
+
+    def test_lines(self) -> None:
+        """A field that would be two lines is refused, for that is a thing to send by hand."""
+        gw = FakeGateway(BlockHosts, {"hosts": []})
+        self.assertRaises(ValueError, gw.get, "http://a.example/", {"X": "a\r\nY: b"})
+
+    def test_repr(self) -> None:
+        """A failing test shows a line: status, outcome and the beginning of the content."""
+        gw = FakeGateway(BlockHosts, {"hosts": ["bad.example"]})
+        exchange = gw.get("http://bad.example/")
+        self.assertIn("<Seen 403 Refused(verdict=Block(why='host is listed'", repr(exchange.seen()))
+        self.assertLess(len(repr(exchange.seen())), 400)
+        self.assertIn("GET http://bad.example/: <Seen 403", repr(exchange))
+
+
+_PLAIN_TEST = """
+import unittest
+from gateway.api import Block, Plugin, Refused, hookimpl
+from gateway.testing import FakeGateway
+
+
+class BlockAll(Plugin):
+    name = "block_all"
+
+    @hookimpl()
+    def request_headers(self, txn):
+        return Block("no")
+
+
+class PlainTests(unittest.TestCase):
+    def test_refused(self):
+        with FakeGateway(BlockAll) as gw:
+            self.assertEqual(gw.get("http://a.example/").seen().outcome, Refused(Block("no")))
+
+
+def test_function():
+    with FakeGateway(BlockAll) as gw:
+        assert gw.get("http://a.example/").seen().status == 403
+"""
+
+
+class RunnerTests(SynchronousTestCase):
+    """The kit needs neither trial nor a reactor."""
+
+    def run_python(self, *arguments: str) -> str:
+        """Run Python in a folder with a test file, and give what it printed."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        (folder / "test_plain.py").write_text(_PLAIN_TEST)
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_no_reactor(self) -> None:
+        """Importing the kit installs no reactor, so that a test may still choose one."""
+        code = "import sys, gateway.testing; print('twisted.internet.reactor' in sys.modules)"
+        self.assertEqual(self.run_python("-c", code).strip(), "False")
+
+    def test_unittest(self) -> None:
+        """Tests run under plain unittest."""
+        self.assertIn("Ran 1 test", self.run_python("-m", "unittest", "test_plain"))
+
+    def test_pytest(self) -> None:
+        """Tests run under pytest, functions too."""
+        if importlib.util.find_spec("pytest") is None:
+            # The same function, called as pytest would call it.
+            self.run_python("-c", "import test_plain; test_plain.test_function()")
+        else:
+            self.assertIn(
+                "2 passed", self.run_python("-m", "pytest", "-q", "-p", "no:cacheprovider")
+            )
