@@ -38,7 +38,7 @@ from gateway.testing.services import FakeServices, FakeStore
 _PIECES = (b"<html>", b"hello", b"</html>")
 
 #: How long a thread may take to end after C{stop}, in real seconds.
-_THREAD_SECONDS = 1.0
+_THREAD_SECONDS = 0.25
 
 
 def check_plugin(

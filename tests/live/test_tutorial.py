@@ -1,4 +1,4 @@
-"""The end of the tutorial: the wheel is built and installed as the page says, and the gateway runs with its plugins."""
+"""The commands of the tutorial: its checks pass, the wheel is built and installed as the page says, and the gateway runs with its plugins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.processes import Gateway, made_folder
-from tests.tutorial import commands, files, written
+from tests.tutorial import ROOT, commands, files, noted, written
 
 
 class TutorialTests(SynchronousTestCase):
@@ -66,3 +66,44 @@ class TutorialTests(SynchronousTestCase):
         gateway.lines(1)
         self.assertIn('"outcome":"refused"', gateway.log.read_text())
         self.assertIn('"reason":"house"', gateway.log.read_text())
+
+
+class ChecksTests(SynchronousTestCase):
+    """What the page says to run before a plugin is shipped."""
+
+    def run_line(self, line: str, folder: Path) -> str:
+        """Run a command as the page shows it, in the folder of its files, and give what it printed."""
+        path = [str(folder), str(ROOT), str(ROOT / "plugins")]
+        programs = Path(sys.executable).parent
+        done = subprocess.run(
+            line,
+            shell=True,
+            cwd=folder,
+            env={
+                **os.environ,
+                "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+                "PYTHONPATH": os.pathsep.join(path),
+                "MYPYPATH": str(ROOT),
+                "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / "tutorial"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, f"{line}\n{done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def test_checks(self) -> None:
+        """Its tests pass, all that it shows, and so do types, plugins and configuration."""
+        folder = written(Path(self.mktemp()).absolute())
+        noted(folder)
+        tests = sum(text.count("def test_") for text in files().values())
+        said = {line: self.run_line(line, folder) for line in commands("checks")}
+        trial, mypy, listed, judged, checked = said.values()
+        self.assertIn(f"PASSED (successes={tests})", trial)
+        self.assertIn("Success: no issues found", mypy)
+        for name in ("house_hosts", "house_scores", "house_words"):
+            self.assertIn(name, listed)
+        self.assertIn("nothing to mend in house_hosts, house_scores, house_words", judged)
+        self.assertIn("no fault in gateway.toml", checked)
+        self.assertIn("upload_limit, house_hosts, house_scores, house_words", checked)

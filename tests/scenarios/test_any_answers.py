@@ -244,7 +244,7 @@ class AnyAnswersTests(SynchronousTestCase):
         self.assertEqual(MISSING, set())
 
     @settings(
-        max_examples=int(os.environ.get("GATEWAY_EXAMPLES", "120")),
+        max_examples=int(os.environ.get("GATEWAY_EXAMPLES", "80")),
         deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),

@@ -261,7 +261,7 @@ ACTIONS = st.tuples(
     st.integers(0, 1023),
 )
 HOOKS = ("client_connected", "request_headers", "upstream_connected", "response_headers", "page")
-EXAMPLES = int(os.environ.get("GATEWAY_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("GATEWAY_EXAMPLES", "100"))
 
 
 class AnyOrderTests(SynchronousTestCase):

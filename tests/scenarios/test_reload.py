@@ -81,7 +81,6 @@ class ReloadCase(ScenarioTestCase):
     """Reloads."""
 
     def setUp(self) -> None:
-        gc.collect()
         Label.told.clear()
         Label.alive.clear()
         Label.starting = None

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -32,6 +33,12 @@ def modules(*folders: str) -> Iterator[Path]:
 def name(path: Path) -> str:
     """Name a file as people do."""
     return str(path.relative_to(ROOT))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Parse a file, once for all tests."""
+    return ast.parse(path.read_text())
 
 
 class LayoutTests(SynchronousTestCase):
@@ -78,14 +85,14 @@ class ModuleTests(SynchronousTestCase):
     def test_head_docstring(self) -> None:
         """Each module says at its head what it is for."""
         for path in modules(*SOURCES):
-            self.assertTrue(ast.get_docstring(ast.parse(path.read_text())), name(path))
+            self.assertTrue(ast.get_docstring(parsed(path)), name(path))
 
     def test_test_methods_state_their_rule(self) -> None:
         """Each test method has a docstring: the rule in one sentence."""
         for path in modules("tests", "plugins"):
             if not path.name.startswith("test_"):
                 continue
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(parsed(path)):
                 if isinstance(
                     node, ast.FunctionDef | ast.AsyncFunctionDef
                 ) and node.name.startswith("test_"):
@@ -98,7 +105,7 @@ class ModuleTests(SynchronousTestCase):
         for path in modules("gateway"):
             if path.name != "__init__.py" or path.parent.name in {"api", "testing"}:
                 continue
-            body = ast.parse(path.read_text()).body[1:]
+            body = parsed(path).body[1:]
             allowed = ast.Assign if path.parent == ROOT / "gateway" else ()
             self.assertEqual(
                 [node for node in body if not isinstance(node, allowed)], [], name(path)
