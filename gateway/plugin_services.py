@@ -41,7 +41,7 @@ CLOSE_SECONDS = 5.0
 
 class PluginServices:
     """
-    Gives plugins their services; an L{Equips<gateway.pipeline.plugins.Equips>}.
+    Gives plugins their services; an L{Equips<gateway.pipeline.loaded.Equips>}.
 
     @ivar clock: the reactor.
     @ivar events: where events go.

@@ -23,7 +23,7 @@ from gateway.config.faults import ConfigError, Fault
 from gateway.config.schema import Config
 from gateway.listeners import Listeners
 from gateway.modes.listening import Listening
-from gateway.pipeline.plugins import PluginStartError
+from gateway.pipeline.loaded import PluginStartError
 from gateway.retiring import Retiring, under_way
 from gateway.snapshots import Composer, Snapshot
 

@@ -33,7 +33,8 @@ from gateway.net.deadlines import Deadlines
 from gateway.net.notify import Notifier
 from gateway.net.privileges import PrivilegeError, become, raise_descriptor_limit
 from gateway.net.signals import ProcessSignals
-from gateway.pipeline.plugins import LoadedPlugins, PluginStartError, load_plugins
+from gateway.pipeline.loaded import LoadedPlugins, PluginStartError
+from gateway.pipeline.plugins import load_plugins
 from gateway.pipeline.run import Pipeline
 from gateway.plugin_services import PluginServices
 from gateway.record.counters import Counters

@@ -19,7 +19,7 @@ from gateway.modes.client import ClientConnection
 from gateway.modes.listening import Ids, Listening, Times
 from gateway.modes.preface import ProxiedConnection
 from gateway.net.deadlines import Deadlines
-from gateway.pipeline.plugins import LoadedPlugins
+from gateway.pipeline.loaded import LoadedPlugins
 from gateway.pipeline.run import Pipeline
 from gateway.pipeline.scanning import Scanning
 from gateway.record.recorder import Recorder

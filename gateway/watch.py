@@ -18,7 +18,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from gateway.config.layers import file_names
-from gateway.pipeline.plugins import GROUP
+from gateway.pipeline.discovery import GROUP
 from gateway.service import GatewayService
 
 #: Seconds between two looks.

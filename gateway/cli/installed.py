@@ -21,7 +21,7 @@ from gateway.config.schema import Config, Rule
 if TYPE_CHECKING:
     from gateway.api import Plugin
     from gateway.api.marks import Fail, HookMark, HookSpec
-    from gateway.pipeline.plugins import LoadedPlugins
+    from gateway.pipeline.loaded import LoadedPlugins
 
 GROUP = "gateway.plugins"
 

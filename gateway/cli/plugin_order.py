@@ -20,7 +20,7 @@ from gateway.config.faults import ConfigError
 from gateway.config.load import load
 
 if TYPE_CHECKING:
-    from gateway.pipeline.plugins import LoadedPlugins
+    from gateway.pipeline.loaded import LoadedPlugins
 
 NAME = "order"
 SUMMARY = "show for each hook which plugins are asked, in which order"

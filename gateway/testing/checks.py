@@ -22,7 +22,8 @@ from gateway.api.marks import IMPL_MARK, HookSpec
 from gateway.api.services import HttpFailed, Services, StoreFailed
 from gateway.config.faults import ConfigError
 from gateway.config.load import load, load_plugin_settings
-from gateway.pipeline.plugins import START_SECONDS, STOP_SECONDS, load_plugins
+from gateway.pipeline.loaded import START_SECONDS, STOP_SECONDS
+from gateway.pipeline.plugins import load_plugins
 from gateway.pipeline.waiting import begin
 from gateway.testing.clock import GatewayClock
 from gateway.testing.declared import (

@@ -183,7 +183,7 @@ class _Report:
 
 class FakeServices:
     """
-    Gives plugins their services, as L{gateway.plugin_services} does (an L{Equips<gateway.pipeline.plugins.Equips>}).
+    Gives plugins their services, as L{gateway.plugin_services} does (an L{Equips<gateway.pipeline.loaded.Equips>}).
 
     @ivar given: the services that were made, by the plugin's name; the last ones of each.
     """

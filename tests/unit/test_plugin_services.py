@@ -31,7 +31,8 @@ from gateway.config.load import load
 from gateway.message.via import Via
 from gateway.net.deadlines import Deadlines
 from gateway.net.dial import Dialer
-from gateway.pipeline.plugins import LoadedPlugins, PluginStartError, load_plugins
+from gateway.pipeline.loaded import LoadedPlugins, PluginStartError
+from gateway.pipeline.plugins import load_plugins
 from gateway.plugin_services import PluginServices, state_folder
 from gateway.testing.harness import Names
 from gateway.testing.network import MemoryNetwork

@@ -32,13 +32,13 @@ from gateway.api import (
 from gateway.api.settings import Help, Size
 from gateway.config.faults import ConfigError
 from gateway.config.schema import Config, Plugins, Rule
-from gateway.pipeline.plugins import (
+from gateway.pipeline.loaded import (
     START_SECONDS,
     STOP_SECONDS,
     LoadedPlugins,
     PluginStartError,
-    load_plugins,
 )
+from gateway.pipeline.plugins import load_plugins
 from tests.unit.pipeline.builders import Bench, transaction
 
 

@@ -1,0 +1,135 @@
+"""
+What is looked at before a plugin runs: its name, the version it needs, its marks, pools and pairs of hooks.
+
+A hook that would never be called, or that could let by what it must judge, is refused at load and not found out later.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+from gateway.api.hooks import API_VERSION, HOOKS, NOT_CALLED_YET, Plugin
+from gateway.api.marks import IMPL_MARK, Fail, HookMark, HookSpec
+from gateway.config.faults import Fault, Path
+from gateway.config.schema import Config
+from gateway.pipeline.step import Step
+
+
+class Blame:
+    """
+    Gathers faults, so that all can be shown at once.
+
+    @ivar faults: those so far.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.faults: list[Fault] = []
+        self._config = config
+
+    def __call__(self, name: str, message: str, mend: str = "") -> None:
+        """Blame a plugin, where it stands in the list of those enabled."""
+        enabled = self._config.plugins.enabled
+        self.at(("plugins", "enabled", enabled.index(name)), message, mend)
+
+    def at(self, path: Path, message: str, mend: str = "") -> None:
+        """Blame a setting."""
+        self.faults.append(self._config.sources.fault(path, message, mend))
+
+
+class Vetting:
+    """Looks at plugins' classes."""
+
+    def __init__(self, config: Config, blame: Blame) -> None:
+        self._config = config
+        self._blame = blame
+
+    def check(self, name: str, found: type[Plugin] | Plugin) -> None:
+        """Look for what pluggy does not see: names, versions, and hooks that would never be called."""
+        if found.name != name:
+            self._blame(
+                name,
+                f'"{name}" calls itself "{found.name}"',
+                "its name and its entry point's must be the same",
+            )
+        major, minor = found.requires_api
+        if major != API_VERSION[0] or minor > API_VERSION[1]:
+            have = ".".join(map(str, API_VERSION))
+            self._blame(
+                name, f'"{name}" needs gateway.api {major}.{minor}, this gateway has {have}'
+            )
+        for hook, spec in HOOKS.items():
+            if inspect.getattr_static(found, hook) is vars(Plugin)[hook]:
+                continue
+            mark = mark_of(found, hook)
+            if mark is None:
+                self._blame(
+                    name,
+                    f'"{name}" overrides {hook} without @hookimpl()',
+                    "it would never be called",
+                )
+            else:
+                self._check_hook(name, hook, spec, mark, getattr(found, hook))
+
+    def _check_hook(
+        self, name: str, hook: str, spec: HookSpec, mark: HookMark, function: object
+    ) -> None:
+        where = f'"{name}"'
+        if hook in NOT_CALLED_YET:
+            self._blame(
+                name, f"{where} implements {hook}, which this version of the gateway never calls"
+            )
+        if inspect.iscoroutinefunction(function) and not spec.waits:
+            self._blame(
+                name, f"{where}: the answer of {hook} can't wait", "write it as a plain function"
+            )
+        if mark.thread is not None:
+            if not spec.threads:
+                able = ", ".join(other for other, its in HOOKS.items() if its.threads)
+                self._blame(
+                    name,
+                    f"{where}: {hook} can't run in a thread",
+                    f"only {able} can; use services.threads",
+                )
+            elif inspect.iscoroutinefunction(function):
+                self._blame(
+                    name, f"{where}: {hook} runs in a thread", "write it as a plain function"
+                )
+            self._check_pool(name, hook, spec, mark)
+
+    def _check_pool(self, name: str, hook: str, spec: HookSpec, mark: HookMark) -> None:
+        """A pool that lets calls by when it is full must not be one that decides what is refused."""
+        pools = self._config.threads.pools
+        pool = mark.thread or ""
+        if pool not in pools:
+            self._blame(
+                name,
+                f'"{name}": {hook} runs in a thread pool "{pool}", which does not exist',
+                f"one of {', '.join(pools)}",
+            )
+        elif pools[pool].overload == "bypass" and self._fail(name, spec, mark) == "closed":
+            message = (
+                f'"bypass" would let by what {hook} of "{name}" must judge, for it fails closed'
+            )
+            mend = f'"block" or "wait", or say fail = "open" in [plugins.{name}]'
+            path = ("threads", pool, "overload")
+            self._blame.at(path, message, mend)
+
+    def _fail(self, name: str, spec: HookSpec, mark: HookMark) -> Fail:
+        """Say which error rule holds for a hook of a plugin."""
+        said = self._config.plugins.rule(name).fail or mark.fail
+        return said if said and spec.closes else spec.fail
+
+    def check_pair(self, steps: Mapping[str, list[Step]], hook: str, other: str, why: str) -> None:
+        """Look for a hook that comes to nothing because no plugin at all implements another one."""
+        if not steps[other] and not self._blame.faults:
+            for step in steps[hook]:
+                self._blame(
+                    step.plugin, f'"{step.plugin}" implements {hook}, and no plugin {other}', why
+                )
+
+
+def mark_of(plugin: object, name: str) -> HookMark | None:
+    """Find the mark on a method without running any property."""
+    found = getattr(inspect.getattr_static(plugin, name, None), IMPL_MARK, None)
+    return found if isinstance(found, HookMark) else None
