@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 from twisted.application.service import Service
@@ -28,7 +29,7 @@ from gateway.api.events import Event
 from gateway.config.schema import Config
 from gateway.greeting import greeting
 from gateway.listeners import Listeners
-from gateway.modes.listening import Listening
+from gateway.modes.listening import Listening, Room
 from gateway.net.deadlines import Deadlines
 from gateway.net.notify import Notifier
 from gateway.net.privileges import PrivilegeError, become, raise_descriptor_limit
@@ -81,6 +82,7 @@ class GatewayService(Service):
         self.recorder = Recorder(config.log, self.counters, reactor)
         self.deadlines = Deadlines(reactor)
         self.readiness = Readiness()
+        self._room = Room(config.limits.connections or inf)
         self.listeners = Listeners(reactor)
         self.plugin_services = PluginServices(
             reactor,
@@ -99,7 +101,7 @@ class GatewayService(Service):
             own=self.listeners.addresses,
             tell=self.tell,
             load=self._load_plugins,
-            room=self._has_room,
+            room=self._room,
             prefix=prefix,
         )
         self.threads = self.plugin_services.threads
@@ -158,6 +160,7 @@ class GatewayService(Service):
 
     def _follow(self, config: Config) -> None:
         """Let what outlives snapshots do as another configuration says."""
+        self._room.most = config.limits.connections or inf
         self.recorder.follow(config.log)
         self.plugin_services.follow(config)
 
@@ -211,12 +214,6 @@ class GatewayService(Service):
             listening.name for listening in self.listenings if not self.listeners.is_open(listening)
         ]
         return f"closed: {', '.join(missing)}" if missing else None
-
-    def _has_room(self) -> bool:
-        most = self.config.limits.connections
-        if not most:
-            return True
-        return sum(len(found.connections) for found in self.generations.with_connections) < most
 
     def _give_up(self, failure: Failure) -> None:
         error = failure.value

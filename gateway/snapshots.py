@@ -16,7 +16,7 @@ from gateway.config.addresses import Listen
 from gateway.config.schema import Config
 from gateway.message.via import Via
 from gateway.modes.client import ClientConnection
-from gateway.modes.listening import Ids, Listening, Times
+from gateway.modes.listening import Ids, Listening, Room, Times
 from gateway.modes.preface import ProxiedConnection
 from gateway.net.deadlines import Deadlines
 from gateway.pipeline.loaded import LoadedPlugins
@@ -56,7 +56,7 @@ class Composer:
         own: Callable[[], Collection[tuple[str, int]]],
         tell: Callable[[Event], None],
         load: Callable[[Config, bool], LoadedPlugins],
-        room: Callable[[], bool],
+        room: Room,
         prefix: str,
     ) -> None:
         """
@@ -64,7 +64,7 @@ class Composer:
 
         @param own: gives the addresses of our own listeners, for the guard.
         @param load: makes the plugins of a configuration; of their packages' code as it is on disk now, if told so.
-        @param room: whether one more client connection may be accepted.
+        @param room: counts the client connections of all listeners.
         @param prefix: of the ids of transactions, and of the gateway's name if it has none.
         """
         self._reactor = reactor

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress, IProtocolFactory
@@ -41,6 +42,21 @@ class Traffic(Protocol):
         """One less."""
 
 
+class Room:
+    """
+    How many client connections there are, over all listeners of the process.
+
+    @ivar open: there are now.
+    @ivar most: there may be.
+    """
+
+    __slots__ = ("most", "open")
+
+    def __init__(self, most: float = inf) -> None:
+        self.open = 0
+        self.most = most
+
+
 @dataclass(frozen=True, slots=True)
 class Times:
     """
@@ -62,7 +78,6 @@ class Times:
 _OF_SNAPSHOT = (
     "_connection",
     "_max_connections",
-    "_room",
     "client_idle",
     "inactivity",
     "limits",
@@ -115,7 +130,7 @@ class Listening:
         trusted: Addresses,
         traffic: Traffic,
         connection: Callable[[Listening, Client], Any],
-        room: Callable[[], bool] = lambda: True,
+        room: Room | None = None,
         max_connections: int = 0,
     ) -> None:
         self.name = name
@@ -135,14 +150,15 @@ class Listening:
         self.refused = 0
         self._traffic = traffic
         self._connection = connection
-        self._room = room
+        self._room = Room() if room is None else room
         self._max_connections = max_connections
 
     # IProtocolFactory
 
     def buildProtocol(self, addr: IAddress) -> Any:
         """Make the connection's protocol, or C{None} to turn it away."""
-        if not self._room() or (
+        room = self._room
+        if room.open >= room.most or (
             self._max_connections and len(self.connections) >= self._max_connections
         ):
             self.refused += 1
@@ -192,12 +208,14 @@ class Listening:
     def opened(self, connection: Any) -> None:
         """One more."""
         self.connections.add(connection)
+        self._room.open += 1
         self._traffic.connection_opened(self.mode.name)
 
     def closed(self, connection: Any) -> None:
         """One less."""
         if connection in self.connections:
             self.connections.discard(connection)
+            self._room.open -= 1
             self._traffic.connection_closed(self.mode.name)
 
     def client_of(self, head: RequestHead, client: Client) -> Client:

@@ -157,6 +157,15 @@ class NewRequestsTests(ReloadCase):
         self.assertEqual(origin.requests[-1].get("x-forwarded-for"), b"192.0.2.7")
         self.assertEqual(origin.requests[-1].get("via"), b"1.1 renamed")
 
+    def test_connections(self) -> None:
+        """How many connections there may be holds for the next one, and those that are open count."""
+        gateway = self.forward()
+        clients = [gateway.client() for _ in range(3)]
+        self.reloaded(gateway, limits__connections=3)
+        self.assertNotEqual(gateway.client().closed, "")
+        clients[0].close()
+        self.assertEqual(gateway.client().closed, "")
+
     def test_head_limit(self) -> None:
         """Limits of heads hold for the next head of an open connection."""
         gateway = self.forward()
