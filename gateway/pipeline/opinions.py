@@ -20,6 +20,11 @@ from gateway.pipeline.scanning import Scans, filter_with
 #: A verdict that refuses, C{None}, or a coroutine that gives one of them.
 Opinion: TypeAlias = "Verdict | None | CoroutineType[Any, Any, Verdict | None]"
 
+# An attribute of an enumeration is looked up by its metaclass each time: twenty times as dear as a name.
+_ADMITTED = Phase.ADMITTED
+_ANSWERED = Phase.ANSWERED
+_JUDGED = Phase.JUDGED
+
 
 class Opinions:
     """
@@ -54,7 +59,7 @@ class Opinions:
             verdict = plans.request_headers(txn)
             if verdict is not None:
                 return self._admitted(x, verdict)  # type: ignore[return-value]
-        txn.phase = Phase.ADMITTED
+        txn.phase = _ADMITTED
         if x.upload is not None:
             self._filter_upload(x)
             if self._scans is not None and not x.upstream.tunnels:
@@ -65,13 +70,13 @@ class Opinions:
         """Ask whether the answer may pass, its content too where somebody wants that whole."""
         txn = x.txn
         txn.response = head
-        txn.phase = Phase.ANSWERED
+        txn.phase = _ANSWERED
         plan = self.plans.response_headers
         if plan is not None:
             verdict = plan(txn)
             if verdict is not None:
                 return self._judged(x, head, verdict)  # type: ignore[return-value]
-        txn.phase = Phase.JUDGED
+        txn.phase = _JUDGED
         return None if self._scans is None else self._scans.download(x, head)
 
     async def _identified(self, x: Exchange) -> Verdict | None:
@@ -116,7 +121,7 @@ class Opinions:
             x.txn.verdict = verdict
             if type(verdict) is not Allow:
                 return verdict
-        x.txn.phase = Phase.ADMITTED
+        x.txn.phase = _ADMITTED
         if x.upload is not None:
             self._filter_upload(x)
             if self._scans is not None and not x.upstream.tunnels:
@@ -126,7 +131,7 @@ class Opinions:
     async def _judged(self, x: Exchange, head: Response, verdict: Opinion) -> Verdict | None:
         if type(verdict) is CoroutineType:
             verdict = await verdict
-        x.txn.phase = Phase.JUDGED
+        x.txn.phase = _JUDGED
         if verdict is not None:
             x.txn.verdict = verdict
             if type(verdict) is not Allow:

@@ -33,6 +33,7 @@ def round_of(steps: Steps, go_on: GoOn, silence: object = None) -> Callable[...,
     @return: raises what L{Step.begin} and C{go_on} raise.
     """
     functions = tuple(step.function for step in steps)
+    only = functions[0]
     # How many quick rounds ended at each step, so that those after it were not called.
     ends = [0] * len(steps)
     granted = left = done = 0
@@ -61,6 +62,20 @@ def round_of(steps: Steps, go_on: GoOn, silence: object = None) -> Callable[...,
             answer = steps[position].judged(answer)
         return go_on(position, answer, (subject,))
 
+    def ask_one(subject: Any) -> Any:
+        nonlocal left
+        if not left:
+            return look(subject)
+        left -= 1
+        try:
+            answer = only(subject)
+        except BaseException as error:
+            steps[0].raised(error)
+            return go_on(0, None, (subject,))
+        if answer is None:
+            return silence
+        return go_on(0, steps[0].judged(answer), (subject,))
+
     def look(subject: Any) -> Any:
         nonlocal granted, left, done
         # Counted first: what the steps find may take back what is granted here.
@@ -81,4 +96,4 @@ def round_of(steps: Steps, go_on: GoOn, silence: object = None) -> Callable[...,
     for position, step in enumerate(steps):
         step.unasked = partial(called, position)
         step.look_closer = look_closer
-    return ask
+    return ask if len(steps) > 1 else ask_one

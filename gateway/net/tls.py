@@ -1,0 +1,397 @@
+"""
+TLS on a connected transport: the protocol of the transport below, the transport of the protocol above.
+
+One way for everything: a client's connection that is terminated or intercepted, a connection to an upstream, and TLS
+within TLS, for what is below may itself be one of these. Records are made and read in memory (BIO), so the transport
+below keeps its immediate writes and its producers. Certificates, names and trust are not known here: whoever makes the
+L{OpenSSL.SSL.Connection} has set them, and judges the handshake when it is done.
+
+An end without C{close_notify} may be an attacker's cut, so it is told as a broken connection and never as an orderly
+end (RFC 8446 section 6.1, RFC 9112 section 9.8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet import main
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
+from twisted.python import log
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+#: Most bytes of content in one record (RFC 8446 section 5.1).
+RECORD_BYTES = 16384
+#: What a record is longer than its content, at most; TLS 1.2 with its explicit nonce is the longest of ours.
+_RECORD_OVERHEAD = 64
+#: Messages that are not content: alerts, tickets, key updates.
+_SPARE = 4096
+#: Decrypted bytes handed over in one piece.
+_PIECE_BYTES = 4 * RECORD_BYTES
+
+_RECEIVED = SSL.RECEIVED_SHUTDOWN
+
+
+class TlsFailed(Exception):
+    """
+    The handshake failed, or what came after it was no TLS.
+
+    @ivar reason: what OpenSSL calls it, such as C{tlsv1 alert unknown ca}; empty if the peer just went.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason or "the peer closed the connection in the handshake")
+        self.reason = reason
+
+
+@implementer(IHalfCloseableProtocol)
+class TlsTransport:
+    """
+    One connection.
+
+    @ivar connection: OpenSSL's side of it; its certificate, version and protocol are known from C{established} on.
+    @ivar protocol: who is above; may be exchanged by whoever takes the transport over.
+    @ivar connected: something can be sent.
+    @ivar disconnecting: C{loseConnection} was called.
+    @ivar established: the handshake is done.
+    """
+
+    #: Content has to be encrypted, so views of it are of no use.
+    takes_views = False
+
+    __slots__ = (
+        "__weakref__",
+        "_below",
+        "_close_sent",
+        "_delivering",
+        "_ended",
+        "_failed",
+        "_handshaken",
+        "_lost",
+        "_out",
+        "_paused",
+        "connected",
+        "connection",
+        "disconnecting",
+        "established",
+        "protocol",
+    )
+
+    def __init__(
+        self,
+        connection: SSL.Connection,
+        handshaken: Callable[[TlsTransport], IProtocol | None],
+        failed: Callable[[TlsTransport, TlsFailed], None],
+    ) -> None:
+        """
+        Take OpenSSL's side, made without a socket, and set to accept or to connect.
+
+        @param handshaken: called once when the handshake is done; gives the protocol above, or C{None} if it has aborted
+            the connection instead.
+        @param failed: called once instead, when the connection below is closed or about to be.
+        """
+        self.connection = connection
+        self.protocol: Any = None
+        self.connected = 0
+        self.disconnecting = False
+        self.established = False
+        self._below: Any = None
+        self._handshaken: Callable[[TlsTransport], IProtocol | None] | None = handshaken
+        self._failed: Callable[[TlsTransport, TlsFailed], None] | None = failed
+        # Written before the handshake was done.
+        self._out: list[bytes] = []
+        self._paused = False
+        self._delivering = False
+        self._close_sent = False
+        # The peer said that it sends no more, and the protocol was told.
+        self._ended = False
+        self._lost = False
+
+    # What the transport below calls.
+
+    def makeConnection(self, transport: Any) -> None:
+        """Take the transport and begin the handshake."""
+        self._below = transport
+        self.connected = 1
+        self._shake()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take records."""
+        self.connection.bio_write(data)
+        if self.established:
+            self._deliver()
+        elif self.connected:
+            self._shake()
+
+    def readConnectionLost(self) -> None:
+        """The peer closed without saying so in TLS, or has said so before."""
+        if self._ended:
+            if self.disconnecting or self._close_sent:
+                self._below.loseConnection()
+            return
+        if not self.established:
+            self._fail("")
+        self._below.abortConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Our own half-close below; there is none."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection below is gone."""
+        if self._lost:
+            return
+        self._lost = True
+        self.connected = 0
+        self._out.clear()
+        if not self.established:
+            self._fail("")
+            return
+        protocol, self.protocol = self.protocol, None
+        if protocol is not None:
+            protocol.connectionLost(reason)
+
+    # What the protocol above calls.
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send."""
+        if not self.established:
+            self._out.append(data)
+        elif self.connected and not self._close_sent:
+            self._encrypt(data)
+
+    def writeSequence(self, parts: Any) -> None:
+        """Encrypt and send the parts as one."""
+        self.write(b"".join(parts))
+
+    def loseConnection(self) -> None:
+        """Say in TLS that nothing more comes, and close once all is sent."""
+        if self.disconnecting or self._lost:
+            return
+        self.disconnecting = True
+        if not self.established:
+            self.abortConnection()
+            return
+        self._say_close()
+        # Answers of the peer, its own close_notify at the most, are of no interest.
+        self._below.loseConnection()
+
+    def loseWriteConnection(self) -> None:
+        """Say that nothing more comes, and go on reading."""
+        if self.established and not self._lost:
+            self._say_close()
+
+    def abortConnection(self) -> None:
+        """Close at once, with a reset and without a word."""
+        if not self._lost and self._below is not None:
+            self._handshaken = self._failed = None
+            self._below.abortConnection()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Bind a producer to the appetite of the transport below: what is written here is there at once."""
+        self._below.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """Forget the producer."""
+        self._below.unregisterProducer()
+
+    def pauseProducing(self) -> None:
+        """Hand over no more, and read no more."""
+        self._paused = True
+        if not self._lost:
+            self._below.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Go on, with what was read already first."""
+        self._paused = False
+        if self._lost:
+            return
+        self._below.resumeProducing()
+        if self.established and not self._delivering:
+            self._deliver()
+
+    def stopProducing(self) -> None:
+        """Stop for good."""
+        self.loseConnection()
+
+    def getPeer(self) -> Any:
+        """Give the address of the peer."""
+        return self._below.getPeer()
+
+    def getHost(self) -> Any:
+        """Give our own address."""
+        return self._below.getHost()
+
+    @property
+    def queued(self) -> int:
+        """How many bytes wait for the peer, encrypted."""
+        return getattr(self._below, "queued", 0)
+
+    @property
+    def below(self) -> Any:
+        """The transport below."""
+        return self._below
+
+    @property
+    def reactor(self) -> Any:
+        """The reactor of the lowest transport."""
+        return self._below.reactor
+
+    @property
+    def readSize(self) -> int:
+        """Bytes asked for in one read, below."""
+        size: int = self._below.readSize
+        return size
+
+    @readSize.setter
+    def readSize(self, size: int) -> None:
+        self._below.readSize = size
+
+    # Within.
+
+    def _shake(self) -> None:
+        """Go on with the handshake as far as it goes."""
+        try:
+            self.connection.do_handshake()
+        except SSL.WantReadError:
+            self._flush(_SPARE)
+            return
+        except SSL.Error as error:
+            self._broken(error)
+            return
+        self._flush(_SPARE)
+        handshaken, self._handshaken = self._handshaken, None
+        if handshaken is None or self._lost:
+            return
+        self.established = True
+        protocol = handshaken(self)
+        if protocol is None or self._lost:
+            self.established = False
+            return
+        self._failed = None
+        self.protocol = protocol
+        protocol.makeConnection(self)  # type: ignore[arg-type]
+        out, self._out = self._out, []
+        if out:
+            self.write(b"".join(out))
+        # The first request often comes with the end of the handshake.
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Hand over what can be decrypted, until there is no more or nobody wants it."""
+        if self._delivering:
+            return
+        self._delivering = True
+        receive = self.connection.recv
+        try:
+            while not (self._paused or self._lost or self._ended):
+                try:
+                    data = receive(_PIECE_BYTES)
+                except SSL.WantReadError:
+                    break
+                except SSL.ZeroReturnError:
+                    self._peer_ended()
+                    break
+                except SSL.Error as error:
+                    self._broken(error)
+                    return
+                self.protocol.dataReceived(data)
+        finally:
+            self._delivering = False
+        if not self._lost:
+            # Key updates and the like want an answer.
+            self._flush(_SPARE)
+
+    def _peer_ended(self) -> None:
+        """Tell the protocol above that the peer sends no more."""
+        self._ended = True
+        protocol = self.protocol
+        if protocol is None:
+            return
+        if not IHalfCloseableProtocol.providedBy(protocol):
+            self.loseConnection()
+            return
+        try:
+            protocol.readConnectionLost()
+        except BaseException:
+            log.err()
+            self.abortConnection()
+
+    def _encrypt(self, data: bytes) -> None:
+        """Make records of content and send them in one write."""
+        connection = self.connection
+        size = len(data)
+        try:
+            done = connection.send(data) if data else 0
+            while done < size:
+                done += connection.send(memoryview(data)[done:])
+        except SSL.Error as error:
+            self._broken(error)
+            return
+        self._flush(size + (size // RECORD_BYTES + 1) * _RECORD_OVERHEAD)
+
+    def _flush(self, expected: int) -> None:
+        """
+        Send what OpenSSL has made.
+
+        @param expected: bytes it is at most, usually: asked for at once, for the question that finds nothing is an
+            exception each time.
+        """
+        read = self.connection.bio_read
+        try:
+            made = read(expected)
+        except SSL.Error:
+            return
+        if len(made) == expected:
+            parts = [made]
+            try:
+                while True:
+                    parts.append(read(RECORD_BYTES))
+            except SSL.Error:
+                made = b"".join(parts)
+        self._below.write(made)
+
+    def _say_close(self) -> None:
+        if self._close_sent:
+            return
+        self._close_sent = True
+        try:
+            self.connection.shutdown()
+        except SSL.Error:
+            # In the middle of a handshake, or after an error: the end below says it.
+            return
+        self._flush(_SPARE)
+
+    def _broken(self, error: SSL.Error) -> None:
+        """End after an error of TLS: the peer gets the alert that says why."""
+        reason = _reason(error)
+        self._flush(_SPARE)
+        if not self.established:
+            self._fail(reason)
+            self._below.loseConnection()
+            return
+        # As any connection that breaks; whoever is above sees no orderly end.
+        below = self._below
+        self.connectionLost(Failure(ConnectionLost(reason)))
+        below.loseConnection()
+
+    def _fail(self, reason: str) -> None:
+        failed, self._failed = self._failed, None
+        self._handshaken = None
+        if failed is not None:
+            failed(self, TlsFailed(reason))
+
+
+def _reason(error: SSL.Error) -> str:
+    """Give the last of what OpenSSL says of an error; empty if the peer just went."""
+    if error.args and isinstance(error.args[0], list):
+        for entry in reversed(error.args[0]):
+            if entry and entry[-1]:
+                return str(entry[-1])
+    return ""
+
+
+#: What a transport below gives as the reason of an orderly end.
+DONE = main.CONNECTION_DONE
