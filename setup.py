@@ -21,6 +21,7 @@ DEPENDENCIES = [
     # These two go together: pyOpenSSL made a Context immutable after its first Connection.
     "twisted[tls]>=26.10",
     "pyopenssl>=26.2",
+    "cryptography>=46",
     "service-identity>=24.1",
     "zope.interface>=7",
     "pluggy>=1.5",

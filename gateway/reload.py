@@ -8,7 +8,7 @@ nothing and says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from gateway.config.faults import ConfigError, Fault
 from gateway.config.schema import Config
 from gateway.listeners import Listeners
 from gateway.modes.listening import Listening
+from gateway.net.termination import Termination
 from gateway.pipeline.loaded import PluginStartError
 from gateway.retiring import Retiring, under_way
 from gateway.snapshots import Composer, Snapshot
@@ -76,6 +77,7 @@ class Generations:
         tell: Callable[[Event], None],
         config: Config,
         *,
+        clock: Any,
         follow: Callable[[Config], None],
     ) -> None:
         """
@@ -87,6 +89,7 @@ class Generations:
         self._composer = composer
         self._listeners = listeners
         self._follow = follow
+        self._clock = clock
         self._tell = tell
         self._turn = DeferredLock()
         self.ended = False
@@ -109,6 +112,7 @@ class Generations:
 
         @raise StartError: an address is taken or not ours.
         """
+        self._follow_certificates((), self.now)
         for listen, listening in self.now.listenings:
             self.listenings.append(listening)
             open_listener(self._listeners, listening.mode.name, listen, listening, plain=False)
@@ -180,8 +184,17 @@ class Generations:
         """Let no reload begin any more, and one under way end without effect."""
         self.ended = True
 
+    def _follow_certificates(self, before: Iterable[Termination], after: Snapshot) -> None:
+        """Look at the files of the certificates that are shown now, and no more at those of before."""
+        for secured in before:
+            secured.stop()
+        for secured in after.secured.values():
+            secured.start(self._clock)
+
     def stop_upstreams(self) -> None:
-        """End what all snapshots have towards upstreams."""
+        """End what all snapshots have towards upstreams, and look at no files any more."""
+        for secured in self.now.secured.values():
+            secured.stop()
         self.now.upstreams.stop()
         for retiring in self.retiring:
             retiring.snapshot.upstreams.stop()
@@ -237,6 +250,7 @@ class Generations:
             else:
                 closed.append(listening)
         self.listenings = [*kept, *opened]
+        self._follow_certificates(before.secured.values(), after)
         self.now = after
         self.count += 1
         self._follow(after.config)

@@ -41,6 +41,7 @@ from gateway.plugin_services import PluginServices
 from gateway.record.counters import Counters
 from gateway.record.recorder import Recorder
 from gateway.reload import Generations, Reloaded, ReloadError, StartError, open_listener
+from gateway.securing import Securing
 from gateway.snapshots import Composer
 from gateway.upstreams import Upstreams
 
@@ -102,12 +103,13 @@ class GatewayService(Service):
             tell=self.tell,
             load=self._load_plugins,
             room=self._room,
+            securing=Securing(reactor, self.tell),
             prefix=prefix,
         )
         self.threads = self.plugin_services.threads
         self._generations: Generations | None = None
         self._generations = Generations(
-            composer, self.listeners, self.tell, config, follow=self._follow
+            composer, self.listeners, self.tell, config, clock=reactor, follow=self._follow
         )
         self.counters.pool_sources.append(lambda: self.upstreams.pool_use())
         self.counters.family_sources.append(self.plugin_services.families)

@@ -7,22 +7,26 @@ pipeline and the upstream of the one it began with, so no verdict is ever made o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.api.events import Event
+from gateway.api.transaction import Client
 from gateway.config.addresses import Listen
-from gateway.config.schema import Config
+from gateway.config.schema import Config, Site
 from gateway.message.via import Via
 from gateway.modes.client import ClientConnection
 from gateway.modes.listening import Ids, Listening, Room, Times
 from gateway.modes.preface import ProxiedConnection
+from gateway.modes.secured import SecuredConnection
 from gateway.net.deadlines import Deadlines
+from gateway.net.termination import Termination
 from gateway.pipeline.loaded import LoadedPlugins
 from gateway.pipeline.run import Pipeline
 from gateway.pipeline.scanning import Scanning
 from gateway.record.recorder import Recorder
+from gateway.securing import Securing
 from gateway.upstreams import Upstreams
 from gateway.wire.limits import HeadLimits
 
@@ -34,6 +38,7 @@ class Snapshot:
 
     @ivar listenings: each place where clients connect, with what their connections share. In a reload one whose place
         is open already is only read: the listening of that place takes over what it says.
+    @ivar secured: the TLS of those that have some, by place.
     """
 
     config: Config
@@ -42,6 +47,7 @@ class Snapshot:
     pipeline: Pipeline
     upstreams: Upstreams
     listenings: tuple[tuple[Listen, Listening], ...]
+    secured: Mapping[str, Termination]
 
 
 class Composer:
@@ -57,6 +63,7 @@ class Composer:
         tell: Callable[[Event], None],
         load: Callable[[Config, bool], LoadedPlugins],
         room: Room,
+        securing: Securing,
         prefix: str,
     ) -> None:
         """
@@ -74,6 +81,7 @@ class Composer:
         self._tell = tell
         self._load = load
         self._room = room
+        self._securing = securing
         self._prefix = prefix
         self._next_id = Ids(prefix)
 
@@ -102,6 +110,7 @@ class Composer:
             fields=config.limits.fields,
             trailers=config.limits.trailers,
         )
+        sides = self._securing.upstreams(config) if _has_https(config) else None
         upstreams = Upstreams(
             config,
             self._reactor,
@@ -112,15 +121,39 @@ class Composer:
             tell=self._tell,
             before=None if before is None else before.upstreams,
             judged=plugins.plans.upstream_connected is not None,
+            side=None if sides is None else sides.side,
         )
+        secured = self._secured(config, {} if before is None else before.secured)
         listenings = tuple(
-            (listen, self._listening(config, listen, mode, pipeline, limits))
+            (
+                listen,
+                self._listening(config, listen, mode, pipeline, limits, secured.get(str(listen))),
+            )
             for listen, mode in upstreams.modes()
         )
-        return Snapshot(config, via, plugins, pipeline, upstreams, listenings)
+        return Snapshot(config, via, plugins, pipeline, upstreams, listenings, secured)
+
+    def _secured(self, config: Config, before: Mapping[str, Termination]) -> dict[str, Termination]:
+        """Make the TLS of each listener that has some, by its place."""
+        places: list[tuple[Listen, Sequence[Site]]] = list(config.reverse_listeners)
+        if config.forward is not None:
+            places += [(listen, ()) for listen in config.forward.listen]
+        found = {}
+        for listen, sites in places:
+            name = str(listen)
+            made = self._securing.listener(config, listen, sites, before.get(name))
+            if made is not None:
+                found[name] = made
+        return found
 
     def _listening(
-        self, config: Config, listen: Listen, mode: Any, pipeline: Pipeline, limits: HeadLimits
+        self,
+        config: Config,
+        listen: Listen,
+        mode: Any,
+        pipeline: Pipeline,
+        limits: HeadLimits,
+        secure: Termination | None,
     ) -> Listening:
         times = config.timeouts
         return Listening(
@@ -139,7 +172,24 @@ class Composer:
             upload_limit=config.limits.upload,
             trusted=config.network.trusted_proxies,
             traffic=self._recorder,
-            connection=ProxiedConnection if listen.proxy_protocol else ClientConnection,
+            connection=_entry(listen, secure),
+            secure=secure,
             room=self._room,
             max_connections=listen.max_connections,
         )
+
+
+def _entry(listen: Listen, secure: Termination | None) -> Callable[[Listening, Client], Any]:
+    """Choose who talks to a client first."""
+    if listen.proxy_protocol:
+        return ProxiedConnection
+    return ClientConnection if secure is None else SecuredConnection
+
+
+def _has_https(config: Config) -> bool:
+    """Tell whether some upstream is reached by TLS; nobody's certificates are read otherwise."""
+    forward = config.forward
+    parents = () if forward is None else forward.parent
+    return any(parent.scheme == "https" for parent in parents) or any(
+        origin.scheme == "https" for site in config.site for origin in site.origins
+    )

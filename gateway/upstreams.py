@@ -12,6 +12,7 @@ from gateway.api.events import Event, Severity
 from gateway.config.addresses import Listen
 from gateway.config.faults import ConfigError
 from gateway.config.schema import Config, Site
+from gateway.config.tls import listener_tls
 from gateway.message.via import Via
 from gateway.modes.balance import Pool as Origins
 from gateway.modes.forward import ForwardMode
@@ -29,6 +30,7 @@ from gateway.net.nameservers import NameServers
 from gateway.net.resolver import Resolver
 from gateway.net.source_ports import source_ports
 from gateway.net.upstream import Pool
+from gateway.net.upstream_tls import Side
 from gateway.record.counters import PoolUse
 from gateway.wire.limits import HeadLimits
 
@@ -53,6 +55,7 @@ class Upstreams:
         tell: Callable[[Event], None],
         before: Upstreams | None = None,
         judged: bool = False,
+        side: Callable[[str], Side] | None = None,
     ) -> None:
         """
         Compose; nothing is opened.
@@ -64,8 +67,10 @@ class Upstreams:
             stayed as it was.
         @param judged: plugins judge each connection when it is made (C{upstream_connected}): one that others have let
             pass before is not used again.
+        @param side: makes our side of TLS with an upstream of this name; needed if the configuration has https ones.
         @raise ConfigError: no source port is left.
         """
+        self._side = side
         self._config = config
         self._reactor = reactor
         self._tell = tell
@@ -146,7 +151,9 @@ class Upstreams:
         if site.health.path:
             name = site.host[0]
             host = name if "*" not in name else str(site.origins[0]).partition("://")[2]
-            connect = dialing(self.dialer, self._config.timeouts.connect)
+            connect = dialing(
+                self.dialer, self._config.timeouts.connect, self._side, site.verify_host
+            )
             checks = HealthChecks(origins, site.health, connect, self._reactor, host=host)
             self.checks[made] = checks
 
@@ -167,11 +174,12 @@ class Upstreams:
                 xff=config.network.xff,
                 trusted=trusted,
                 connect_seconds=connect,
+                side=self._side,
             )
             for listen in forward.listen:
                 yield listen, mode
         table = SiteTable(self.sites)
-        for listen, _ in config.reverse_listeners:
+        for listen, sites in config.reverse_listeners:
             hosts = table.at(str(listen))
             assert hosts is not None
             yield (
@@ -184,6 +192,8 @@ class Upstreams:
                     trusted=trusted,
                     forwarded=config.network.forwarded,
                     connect_seconds=connect,
+                    secure=listener_tls(listen, sites) is not None,
+                    side=self._side,
                 ),
             )
 
@@ -251,4 +261,5 @@ def _network_of(config: Config) -> tuple[object, ...]:
     guard = None if forward is None else (forward.allow_destinations, forward.deny_destinations)
     limits, times = config.limits, config.timeouts
     heads = limits.head, limits.target, limits.fields, limits.trailers
-    return config.network, times.connect, times.resolve, times.upstream_idle, heads, guard
+    waits = times.connect, times.resolve, times.upstream_idle
+    return config.network, waits, heads, guard, config.tls

@@ -16,6 +16,7 @@ from gateway.api.answers import (
     Tunnel,
     Validator,
 )
+from gateway.api.client_certificate import ClientCertificate
 from gateway.api.content import (
     NONE,
     BodyFilter,
@@ -89,6 +90,7 @@ __all__ = [
     "Challenge",
     "Clean",
     "Client",
+    "ClientCertificate",
     "ClientError",
     "ClientHello",
     "Clock",

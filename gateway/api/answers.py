@@ -19,12 +19,36 @@ class ClientHello:
     """
     What a client says before its TLS handshake (RFC 8446 section 4.1.2).
 
-    @ivar server_name: the host it wants, in lower case; empty if it does not say.
-    @ivar alpn: the protocols it offers, in its order.
+    All of it is the client's claim, unproven and unencrypted. Lists are in its order and as it sent them, with the
+    values that it made up to keep servers tolerant (GREASE, RFC 8701); only C{versions} is without those.
+
+    @ivar server_name: the host it wants, in lower case and without a dot at the end: a well-formed name and never an
+        address; empty if it does not say. With ECH the name that is wanted may be another one.
+    @ivar alpn: the protocols it offers, such as C{"h2"}; one character for each byte (Latin-1), which may be any.
+    @ivar versions: the versions it offers, such as C{0x0304} for TLS 1.3. A client from before TLS 1.3 says only the
+        highest.
+    @ivar ciphers: numbers of cipher suites.
+    @ivar extensions: numbers of all extensions.
+    @ivar groups: numbers of groups for the key exchange, from C{supported_groups}.
+    @ivar signature_algorithms: numbers, from the extension of that name.
+    @ivar point_formats: numbers, from C{ec_point_formats}.
+    @ivar has_ech: there is an C{encrypted_client_hello} (RFC 9849). Browsers send one filled with noise to servers
+        that have none (GREASE), and nobody but the server can tell.
+    @ivar has_ticket: it wants to resume a session of TLS 1.2 by a ticket.
+    @ivar has_psk: it wants to resume a session of TLS 1.3, or shares a key with the server.
     """
 
     server_name: str
     alpn: tuple[str, ...] = ()
+    versions: tuple[int, ...] = ()
+    ciphers: tuple[int, ...] = ()
+    extensions: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+    signature_algorithms: tuple[int, ...] = ()
+    point_formats: tuple[int, ...] = ()
+    has_ech: bool = False
+    has_ticket: bool = False
+    has_psk: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from gateway.api.client_certificate import ClientCertificate
 from gateway.api.errors import TransactionError
 from gateway.api.verdicts import Verdict
 from gateway.message.fields import Fields
@@ -150,9 +151,11 @@ class Client:
     @ivar peer: the address of the TCP peer itself.
     @ivar mode: C{"forward"}, C{"reverse"}, C{"transparent"} or C{"icap"}.
     @ivar listener: the address it connected to, for the log.
+    @ivar certificate: who it is by its certificate, verified against the listener's C{client_ca}; C{None} if it showed
+        none or was asked for none. It says who made the connection, not who sent a request through another proxy.
     """
 
-    __slots__ = ("_store", "address", "listener", "mode", "peer", "port")
+    __slots__ = ("_store", "address", "certificate", "listener", "mode", "peer", "port")
 
     def __init__(
         self, address: str, port: int, *, mode: str, listener: str = "", peer: str = ""
@@ -162,6 +165,7 @@ class Client:
         self.mode = mode
         self.listener = listener
         self.peer: str = peer or address
+        self.certificate: ClientCertificate | None = None
         self._store: Store | None = None
 
     @property

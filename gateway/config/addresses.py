@@ -31,6 +31,19 @@ _URL = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class ListenTls:
+    """The TLS of a listener: the certificate for hosts whose site has none of its own, and what clients show."""
+
+    certificate: str
+    """Path of a PEM file, or of a folder of them."""
+    key: str = ""
+    """Path of the key; empty: it is with the certificate."""
+    staple: str = ""
+    client_ca: str = ""
+    client_certificate: Literal["required", "optional"] = "required"
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """One place where clients are accepted."""
 
@@ -45,6 +58,8 @@ class Listen:
     kind: Kind = "tcp"
     index: int = 0
     """Which of the sockets that systemd passed (C{LISTEN_FDS}), counted from 0."""
+    tls: ListenTls | None = None
+    """None: plain, unless a site on it has a certificate."""
 
     def __str__(self) -> str:
         """Write it as in the file."""
@@ -166,11 +181,7 @@ def origin(text: str) -> Origin:
     @raise BadValue: for another scheme, for credentials, and for a path (the client's path is passed on as it is).
     """
     found = url(text)
-    if found.scheme == "https":
-        raise BadValue(
-            "https to an origin is not available in this version", "http:// to the origin"
-        )
-    if found.scheme != "http":
+    if found.scheme not in ("http", "https"):
         raise BadValue(
             f'"{found.scheme}" is not a scheme of an origin',
             'write it like "http://10.0.1.10:8000"',
@@ -180,7 +191,7 @@ def origin(text: str) -> Origin:
             "an origin has no user name or password in its URL",
             f'"http://{text.rpartition("@")[2]}"',
         )
-    return Origin("http", found.host, found.port)
+    return Origin("https" if found.scheme == "https" else "http", found.host, found.port)
 
 
 def nameserver(text: str) -> Nameserver:

@@ -12,6 +12,7 @@ from gateway.config.addresses import Listen
 from gateway.config.faults import Fault, nearest
 from gateway.config.networks import Network, NetworkSet
 from gateway.config.schema import Config
+from gateway.config.tls import uses_tls
 
 _LOOPBACK = NetworkSet.of("127.0.0.0/8", "::1")
 
@@ -23,6 +24,7 @@ def cautions(config: Config) -> list[Fault]:
         *_proxy_protocol(config),
         *_admin(config),
         *_plugins(config),
+        *_tls(config),
     ]
 
 
@@ -109,6 +111,13 @@ def _plugins(config: Config) -> Iterator[Fault]:
             "no upload is limited: upload_limit is not among the plugins",
             'add "upload_limit"',
         )
+
+
+def _tls(config: Config) -> Iterator[Fault]:
+    if uses_tls(config):
+        from gateway.config import tls_checks  # only those who use TLS pay for its libraries
+
+        yield from tls_checks.cautions(config)
 
 
 def _listeners(config: Config) -> Iterator[tuple[tuple[str | int, ...], Listen]]:

@@ -14,6 +14,7 @@ from gateway.config.addresses import Listen
 from gateway.config.faults import Path
 from gateway.config.ports import PortSet
 from gateway.config.schema import Config, Site
+from gateway.config.tls import uses_tls
 
 EVERY_SOURCE_PORT = PortSet([(1024, 65535)])
 
@@ -35,6 +36,10 @@ def clashes(config: Config) -> Iterator[Clash]:
     yield from _ports(config)
     yield from _plugins(config)
     yield from _group(config)
+    if uses_tls(config):
+        from gateway.config import tls_checks  # it imports this module, and the libraries of TLS
+
+        yield from tls_checks.clashes(config)
 
 
 def _sites(config: Config) -> Iterator[Clash]:

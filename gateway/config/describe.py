@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from gateway.config.kind import Kind, quoted
-from gateway.config.kinds import ListenKind, ParentTable, SecretKind, SecretTable
+from gateway.config.kinds import ListenKind, ParentTable, SecretKind, SecretTable, TlsTable
 from gateway.config.reading import Field, fields_of, is_struct, split
-from gateway.config.schema import INHERIT, Config, Rule, Section
+from gateway.config.schema import INHERIT, Config, Rule, Section, TlsException
 
 INTRODUCTION = """\
 # Settings
@@ -78,6 +78,12 @@ def settings_page() -> str:
         + _rows(settings(listener.table))
     )
     parts.append(
+        "### TLS of a listener\n\nThe keys of its `tls` table.\n\n" + _rows(settings(TlsTable))
+    )
+    parts.append(
+        "## TLS exceptions\n\nEach element of `tls.exceptions`.\n\n" + _rows(settings(TlsException))
+    )
+    parts.append(
         "## Parent proxies\n\nEach element of `forward.parent`.\n\n" + _rows(settings(ParentTable))
     )
     parts.append("## Secrets\n\nExactly one of these keys.\n\n" + _rows(settings(SecretTable)))
@@ -114,8 +120,12 @@ def unit_of(field: Field) -> str:
     if field.kind is not None:
         return field.kind.unit
     if get_origin(field.hint) is tuple:
+        if is_struct(_inner(field.hint)):
+            return "array: table"
         element, notes = split(get_args(field.hint)[0])
         return f"array: {unit_of(Field('', '', element, notes, None, False))}"
+    if is_struct(_inner(field.hint)):
+        return "table"
     if get_origin(field.hint) is Literal:
         return " or ".join(quoted(str(choice)) for choice in get_args(field.hint))
     return {bool: "true or false", str: "string", int: "number", float: "number"}.get(

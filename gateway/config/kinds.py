@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -198,10 +198,66 @@ class PortsKind(Kind):
         return _array(str(a) if a == b else f'"{a}-{b}"' for a, b in value.ranges)
 
 
+@dataclass(frozen=True, slots=True)
+class PathKind(Kind):
+    """A path; a relative one begins in the folder of the file that says it."""
+
+    name: ClassVar[str] = "path"
+    special: tuple[str, ...] = ("",)
+    """Texts that mean something else than a path."""
+
+    def read(self, raw: object, place: Place) -> str:
+        """Make it absolute, or as absolute as the name of the configuration file is."""
+        text = text_of(raw, "a path")
+        if text in self.special:
+            return text
+        if not text or "\0" in text:
+            raise BadValue("this cannot be a path")
+        return os.path.join(place.folder, text)
+
+    def toml(self, value: Any) -> str:
+        """Write it."""
+        return quoted(value)
+
+
+class TlsTable(msgspec.Struct, frozen=True, kw_only=True):
+    """The TLS of a listener."""
+
+    certificate: Annotated[
+        str,
+        PathKind(special=()),
+        Help(
+            "PEM file with the certificate, its issuers after it, and the key; or a folder of such "
+            "files. Shown for hosts whose site has none of its own.",
+            '"/etc/gateway/proxy.pem"',
+        ),
+    ]
+    key: Annotated[
+        str,
+        PathKind(),
+        Help("PEM file with the key. Empty: with the certificate, or beside it as NAME.key."),
+    ] = ""
+    staple: Annotated[
+        str,
+        PathKind(),
+        Help(
+            "OCSP response (DER) to send to clients that ask for one. Empty: the certificate's "
+            "path with `.ocsp` after it, if that is there."
+        ),
+    ] = ""
+    client_ca: Annotated[
+        str,
+        PathKind(),
+        Help("PEM file with the authorities whose certificates clients have to show. Empty: none."),
+    ] = ""
+    client_certificate: Annotated[
+        Literal["required", "optional"],
+        Help('With `client_ca`: "optional" lets clients without a certificate in, too.'),
+    ] = "required"
+
+
 class ListenTable(msgspec.Struct, frozen=True, kw_only=True):
     """A listener with more than its address."""
-
-    later: ClassVar[tuple[str, ...]] = ("tls",)
 
     address: Annotated[
         str, Help("Where it listens, written as in the short form.", '"0.0.0.0:8080"')
@@ -219,6 +275,13 @@ class ListenTable(msgspec.Struct, frozen=True, kw_only=True):
         WholeKind(zero="only limits.connections counts"),
         Help("Client connections open on it at once."),
     ] = 0
+    tls: Annotated[
+        TlsTable | None,
+        Help(
+            "With it clients connect by TLS: to an HTTPS proxy, or to sites.",
+            '{ certificate = "/etc/gateway/proxy.pem" }',
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +317,7 @@ class ListenKind(Kind):
             options.max_connections,
             found.kind,
             found.index,
+            _listen_tls(options.tls),
         )
 
     def toml(self, value: Any) -> str:
@@ -265,6 +329,8 @@ class ListenKind(Kind):
             options += ", proxy_protocol = true"
         if value.max_connections:
             options += f", max_connections = {value.max_connections}"
+        if value.tls is not None:
+            options += f", tls = {_tls_text(value.tls)}"
         return f"{{ address = {quoted(str(value))}{options} }}" if options else quoted(str(value))
 
 
@@ -353,28 +419,6 @@ class ParentKind(Kind):
         return f"{{ url = {quoted(str(value))} }}"
 
 
-@dataclass(frozen=True, slots=True)
-class PathKind(Kind):
-    """A path; a relative one begins in the folder of the file that says it."""
-
-    name: ClassVar[str] = "path"
-    special: tuple[str, ...] = ("",)
-    """Texts that mean something else than a path."""
-
-    def read(self, raw: object, place: Place) -> str:
-        """Make it absolute, or as absolute as the name of the configuration file is."""
-        text = text_of(raw, "a path")
-        if text in self.special:
-            return text
-        if not text or "\0" in text:
-            raise BadValue("this cannot be a path")
-        return os.path.join(place.folder, text)
-
-    def toml(self, value: Any) -> str:
-        """Write it."""
-        return quoted(value)
-
-
 def token(text: str) -> str:
     """
     Check a pseudonym or host with port, as a Via field names its maker (RFC 9110 section 7.6.3).
@@ -433,6 +477,22 @@ def log_format(text: str) -> str:
 def _host_pattern(text: str) -> str:
     hosts.HostSet([text])
     return text
+
+
+def _listen_tls(table: TlsTable | None) -> addresses.ListenTls | None:
+    if table is None:
+        return None
+    return addresses.ListenTls(
+        table.certificate, table.key, table.staple, table.client_ca, table.client_certificate
+    )
+
+
+def _tls_text(tls: addresses.ListenTls) -> str:
+    keys = ("certificate", "key", "staple", "client_ca")
+    parts = [f"{key} = {quoted(value)}" for key in keys if (value := getattr(tls, key))]
+    if tls.client_certificate != "required":
+        parts.append(f"client_certificate = {quoted(tls.client_certificate)}")
+    return "{ " + ", ".join(parts) + " }"
 
 
 def _array(items: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from gateway.config.addresses import host_port, url
+from gateway.config.addresses import Scheme, host_port, url
 from gateway.config.faults import BadValue
 from gateway.config.hosts import HostSet
 from gateway.config.secrets import Secret
@@ -26,6 +26,8 @@ class Parent:
     """Hosts that do not, although C{for_} holds them."""
     open_password: bool = field(default=False, compare=False)
     """The password stands in the URL, for every reader of the file to see."""
+    scheme: Scheme = "http"
+    """With C{https} the connection to the parent itself is TLS, and the parent is verified."""
 
     def takes(self, host: str) -> bool:
         """Tell whether requests for a host (a name, or an address without brackets) go through this parent."""
@@ -33,7 +35,7 @@ class Parent:
 
     def __str__(self) -> str:
         """Write its URL without credentials."""
-        return f"http://{host_port(self.host, self.port)}"
+        return f"{self.scheme}://{host_port(self.host, self.port)}"
 
 
 def parent(
@@ -46,13 +48,7 @@ def parent(
     @raise BadValue: when the URL is none, or credentials stand in two places or by halves.
     """
     found = url(location)
-    if found.scheme == "https":
-        raise BadValue(
-            "https to a parent is not available in this version",
-            "http:// to the parent",
-            part="url",
-        )
-    if found.scheme != "http":
+    if found.scheme not in ("http", "https"):
         raise BadValue(
             f'"{found.scheme}" is not a scheme of a parent',
             '"http://parent.example.com:3128"',
@@ -70,7 +66,9 @@ def parent(
     # Basic credentials end the user at the first colon (RFC 7617 section 2).
     if ":" in user:
         raise BadValue("a user name cannot hold a colon", part="user")
-    return Parent(found.host, found.port, user, password or Secret(""), for_, no_proxy, is_open)
+    scheme: Scheme = "https" if found.scheme == "https" else "http"
+    secret = password or Secret("")
+    return Parent(found.host, found.port, user, secret, for_, no_proxy, is_open, scheme)
 
 
 def parent_for(parents: Iterable[Parent], host: str) -> Parent | None:

@@ -8,6 +8,7 @@ are not taken for misspelt.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -38,6 +39,7 @@ from gateway.config.layers import Sources
 from gateway.config.networks import NetworkSet
 from gateway.config.parents import Parent
 from gateway.config.ports import PortSet
+from gateway.config.tls import DayKind, exact_host, fingerprint, verified_host
 from gateway.config.units import GIB, KIB, MIB
 
 Xff: TypeAlias = Literal["append", "delete", "keep"]
@@ -181,7 +183,7 @@ class Site(Section, frozen=True, kw_only=True):
     Sites may share a listener; a request whose host no site has is answered with 421.
     """
 
-    later: ClassVar[tuple[str, ...]] = ("certificate",)
+    later: ClassVar[tuple[str, ...]] = ("hsts",)
 
     host: Annotated[
         tuple[Annotated[str, TextKind("host", site_host)], ...],
@@ -209,6 +211,47 @@ class Site(Section, frozen=True, kw_only=True):
         tuple[Annotated[Origin, TextKind("URL", origin)], ...],
         Help("The servers behind this site.", '["http://10.0.1.10:8000", "http://10.0.1.11:8000"]'),
     ] = ()
+    verify_host: Annotated[
+        str,
+        TextKind("host", verified_host),
+        Help(
+            "Name that `https` origins are asked for (SNI) and that their certificates must be for, "
+            "where that is not the host of their URL. Empty: the host of the URL.",
+            '"app.internal.example.com"',
+        ),
+    ] = ""
+    certificate: Annotated[
+        FilePath,
+        Help(
+            "PEM file with the certificate, its issuers after it, and the key; or a folder of such "
+            "files. With it the site's listeners are TLS. Files that change are taken over within "
+            "a minute.",
+            '"/etc/gateway/www.pem"',
+        ),
+    ] = ""
+    key: Annotated[
+        FilePath,
+        Help("PEM file with the key. Empty: with the certificate, or beside it as NAME.key."),
+    ] = ""
+    staple: Annotated[
+        FilePath,
+        Help(
+            "OCSP response (DER) to send to clients that ask for one. Empty: the certificate's "
+            "path with `.ocsp` after it, if that is there."
+        ),
+    ] = ""
+    client_ca: Annotated[
+        FilePath,
+        Help(
+            "PEM file with the authorities whose certificates clients have to show (mutual TLS). "
+            "Sites that share a listener say the same. Empty: none.",
+            '"/etc/gateway/clients-ca.pem"',
+        ),
+    ] = ""
+    client_certificate: Annotated[
+        Literal["required", "optional"],
+        Help('With `client_ca`: "optional" lets clients without a certificate in, too.'),
+    ] = "required"
     balance: Annotated[
         Balance,
         Help(
@@ -276,6 +319,92 @@ class Site(Section, frozen=True, kw_only=True):
             "nothing was sent on."
         ),
     ] = 1
+
+
+class TlsException(Section, frozen=True, kw_only=True):
+    """One upstream for which something else holds, for a time."""
+
+    host: Annotated[
+        str,
+        TextKind("host", exact_host),
+        Help("The upstream: a name or an address, no pattern.", '"old.example.com"'),
+    ]
+    reason: Annotated[str, Help("Why, for those who read the file and the log.")]
+    until: Annotated[
+        datetime.date, DayKind(), Help("The last day (UTC) on which it holds.", "2027-12-31")
+    ]
+    min_version: Annotated[
+        Literal["", "1.0", "1.1", "1.2", "1.3"],
+        Help(
+            "Lowest version of TLS for this host. Below 1.2 old ciphers are allowed for it as well. "
+            "Empty: as `tls.min_version`."
+        ),
+    ] = ""
+    ciphers: Annotated[
+        Literal["", "modern", "compatible"], Help("Ciphers for this host. Empty: as `tls.ciphers`.")
+    ] = ""
+    fingerprint: Annotated[
+        str,
+        TextKind("SHA-256 fingerprint", fingerprint),
+        Help(
+            "SHA-256 of the one certificate that is accepted from this host although something is "
+            "wrong with it. Empty: its certificate is judged as any other."
+        ),
+    ] = ""
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    """
+    TLS with clients and with upstreams.
+
+    Each of `exceptions` has the keys of [TLS exceptions](#tls-exceptions).
+    """
+
+    later: ClassVar[tuple[str, ...]] = ("decrypt", "ca", "never_decrypt")
+
+    min_version: Annotated[
+        Literal["1.2", "1.3"], Help("Lowest version of TLS, with clients and with upstreams.")
+    ] = "1.2"
+    max_version: Annotated[Literal["1.2", "1.3"], Help("Highest version of TLS.")] = "1.3"
+    ciphers: Annotated[
+        Literal["modern", "compatible"],
+        Help(
+            'With "modern", TLS 1.2 has forward secrecy and authenticated encryption alone '
+            '(ECDHE with AES-GCM or ChaCha20); "compatible" adds, at the end, what old programs '
+            "need (DHE, CBC, RSA key exchange). TLS 1.3 is the same in both."
+        ),
+    ] = "modern"
+    trust: Annotated[
+        tuple[FilePath, ...],
+        Help(
+            "PEM files with authorities that upstreams' certificates may come from, beside those "
+            "of the system.",
+            '["/etc/gateway/internal-ca.pem"]',
+        ),
+    ] = ()
+    crl: Annotated[
+        tuple[FilePath, ...],
+        Help(
+            "Files with lists of revoked certificates (CRL, PEM or DER). Certificates of an issuer "
+            "with a list are looked up in it.",
+            '["/etc/gateway/internal.crl"]',
+        ),
+    ] = ()
+    exceptions: Annotated[
+        tuple[TlsException, ...],
+        Help(
+            "Upstreams for which something else holds, each with a reason and a last day.",
+            '[{ host = "old.example.com", min_version = "1.0", reason = "replaced in spring", '
+            "until = 2027-04-30 }]",
+        ),
+    ] = ()
+    key_log: Annotated[
+        FilePath,
+        Help(
+            "File that the secrets of all TLS sessions are written to (format of SSLKEYLOGFILE): "
+            "whoever reads it can read the traffic. For tests alone. Empty: none.",
+        ),
+    ] = ""
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -630,7 +759,6 @@ class Config(Section, frozen=True, kw_only=True):
     """A whole configuration; immutable, so that a running transaction keeps the one it began with."""
 
     later: ClassVar[tuple[str, ...]] = (
-        "tls",
         "transparent",
         "icap",
         "rule",
@@ -644,6 +772,7 @@ class Config(Section, frozen=True, kw_only=True):
     forward: Annotated[Forward | None, Help("The forward proxy.")] = Forward()
     """None when no forward proxy runs."""
     site: Annotated[tuple[Site, ...], Help("The reverse proxy.")] = ()
+    tls: Annotated[Tls, Help("TLS.")] = Tls()
     limits: Annotated[Limits, Help("Bounds.")] = Limits()
     timeouts: Annotated[Timeouts, Help("Waiting times.")] = Timeouts()
     network: Annotated[Network, Help("Addresses, ports and names.")] = Network()

@@ -23,6 +23,7 @@ from zope.interface import implementer
 from gateway.api.errors import ClientError, PluginError, TransactionError
 from gateway.api.transaction import Client, Response, Timings, Transaction
 from gateway.api.verdicts import Block
+from gateway.config.certificate_files import covers
 from gateway.message.fields import Fields
 from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.target import InvalidTarget
@@ -61,6 +62,7 @@ class ClientConnection(HeldReading):
         "_lingered",
         "_listening",
         "_screening",
+        "_shown",
         "_trusted",
         "_tunnel",
         "_untaken",
@@ -85,6 +87,8 @@ class ClientConnection(HeldReading):
         self.allowed: bool | None = None
         self.forwarding: Forwarding | None = None
         self.forwarding_site: Any = None
+        # The server name that the client asked for in TLS, and the names of the certificate that it was shown.
+        self._shown: tuple[str, tuple[str, ...]] = ("", ())
         # What the client had not taken at the last look.
         self._untaken = -1
         self._exchange: Exchange | None = None
@@ -174,6 +178,17 @@ class ClientConnection(HeldReading):
         if self._held & UPLOAD:
             self.touch()
             self._release(UPLOAD)
+
+    # What the mode and TLS call.
+
+    def secured(self, server_name: str, names: tuple[str, ...]) -> None:
+        """Learn whom the client meant in TLS (empty: nobody), and which names it was shown."""
+        self._shown = server_name, names
+
+    def names_another(self, host: str) -> bool:
+        """Tell whether the connection was made for a host that this one has nothing to do with (RFC 9110 section 15.5.20)."""
+        server_name, names = self._shown
+        return bool(server_name) and host != server_name and not covers(names, host)
 
     # What the service calls.
 

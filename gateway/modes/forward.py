@@ -7,7 +7,7 @@ Direct, or through a parent by rule. What the guard thinks of the address is ask
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from gateway.modes import onward
 from gateway.net.dial import Dialer, Trace
 from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import Pool, UpstreamConnection
+from gateway.net.upstream_tls import Side, dial_secured
 from gateway.pipeline.driver import Signal
 from gateway.wire.events import RequestHead, ResponseHead
 from gateway.wire.lines import FORWARDING
@@ -52,7 +53,13 @@ class ForwardMode:
         xff: Policy = "delete",
         trusted: Addresses = (),
         connect_seconds: float = 30.0,
+        side: Callable[[str], Side] | None = None,
     ) -> None:
+        """
+        Take what the connections share.
+
+        @param side: makes our side of TLS with a parent of this name; needed if some parent is an https one.
+        """
         self.dialer = dialer
         self.pool = pool
         self.via = via
@@ -62,6 +69,7 @@ class ForwardMode:
         self.xff: Policy = xff
         self.trusted = trusted
         self.connect_seconds = connect_seconds
+        self.side: Any = side
 
     def resolve(self, head: RequestHead) -> None:
         """Resolve the target; origin-form has none here."""
@@ -183,6 +191,23 @@ class ForwardUpstream:
         trace = Trace()
         begun = monotonic()
         clock = mode.dialer.reactor.seconds()
+        parent = self._parent
+        if parent is not None and parent.scheme == "https":
+            secured: Any = await dial_secured(
+                mode.dialer,
+                parent.host,
+                parent.port,
+                mode.side(parent.host),
+                mode.pool.factory(key),  # type: ignore[arg-type]
+                timeout=mode.connect_seconds,
+                guarded=self._guarded,
+                trace=trace,
+            )
+            secured.address = _where(trace.address, key[1])
+            if self.tunnels:
+                await self._through_parent(txn, secured)
+            through: UpstreamConnection = secured
+            return through
         connected: Signal[Any] = Signal()
         # A parent is asked for a tunnel in HTTP; the far end of a tunnel hears none.
         bare = self.tunnels and self._parent is None

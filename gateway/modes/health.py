@@ -24,6 +24,7 @@ from gateway.config.addresses import Origin
 from gateway.message.target import valid_origin_form
 from gateway.modes.balance import OriginState, Pool
 from gateway.net.dial import Dialer
+from gateway.net.upstream_tls import Side, dial_secured
 
 
 class Terms(Shape):
@@ -63,9 +64,17 @@ class Connect(Shape):
         """
 
 
-def dialing(dialer: Dialer, timeout: float) -> Connect:
+def dialing(
+    dialer: Dialer,
+    timeout: float,
+    side: Callable[[str], Side] | None = None,
+    verify_host: str = "",
+) -> Connect:
     """
     Make the connections of checks by a dialler.
+
+    @param side: makes our side of TLS with an origin of this name, for https origins.
+    @param verify_host: that name, where it is not the host of the origin.
 
     Not guarded: origins are named by the configuration itself.
 
@@ -73,6 +82,17 @@ def dialing(dialer: Dialer, timeout: float) -> Connect:
     """
 
     def connect(origin: Origin, protocol: IProtocol) -> Deferred[IProtocol]:
+        if origin.scheme == "https":
+            assert side is not None
+            return dial_secured(
+                dialer,
+                origin.host,
+                origin.port,
+                side(verify_host or origin.host),
+                lambda: protocol,
+                timeout=timeout,
+                guarded=False,
+            )
         return dialer.dial(
             origin.host, origin.port, lambda: protocol, timeout=timeout, guarded=False
         )

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gateway.api.client_certificate import ClientCertificate
 from gateway.api.transaction import Client
 from gateway.message.forwarding import Addresses, client_address
 from gateway.modes.mode import Mode
@@ -24,6 +25,16 @@ from gateway.pipeline.run import Pipeline
 from gateway.wire.events import RequestHead
 from gateway.wire.limits import HeadLimits
 from gateway.wire.lines import FORWARDING
+
+
+class Secures(Protocol):
+    """Who makes OpenSSL's side of connections that are to be secured."""
+
+    def accept(self) -> Any:
+        """Make one that waits for a client's handshake."""
+
+    def client_certificate(self, connection: Any) -> ClientCertificate | None:
+        """Give who the client is by its certificate, when the handshake is done."""
 
 
 class Traffic(Protocol):
@@ -84,6 +95,7 @@ _OF_SNAPSHOT = (
     "mode",
     "pipeline",
     "request_head",
+    "secure",
     "trusted",
     "tunnel_inactivity",
     "upload_limit",
@@ -131,6 +143,7 @@ class Listening:
         traffic: Traffic,
         connection: Callable[[Listening, Client], Any],
         room: Room | None = None,
+        secure: Secures | None = None,
         max_connections: int = 0,
     ) -> None:
         self.name = name
@@ -151,6 +164,7 @@ class Listening:
         self._traffic = traffic
         self._connection = connection
         self._room = Room() if room is None else room
+        self.secure = secure
         self._max_connections = max_connections
 
     # IProtocolFactory

@@ -18,6 +18,7 @@ from gateway.api.transaction import Client
 from gateway.message.forwarding import trusts
 from gateway.modes.client import ClientConnection
 from gateway.modes.listening import Listening
+from gateway.modes.secured import SecuredConnection
 from gateway.wire.proxy_protocol import Decoder, Endpoint, ProxyProtocolError
 
 
@@ -76,11 +77,12 @@ class ProxiedConnection:
             )
         self._deadline.cancel()
         self._listening.closed(self)
-        connection = ClientConnection(self._listening, client)
+        connection: Any = _connection(self._listening, client)
         self._transport.protocol = connection
         connection.makeConnection(self._transport)
         if self._decoder.rest:
-            connection.dataReceived(self._decoder.rest)
+            # Not to the connection: behind TLS another protocol is the transport's by now.
+            self._transport.protocol.dataReceived(self._decoder.rest)
 
     def readConnectionLost(self) -> None:
         """The peer closed before its header was there."""
@@ -115,3 +117,8 @@ class ProxiedConnection:
 
     def _expired(self) -> None:
         self._transport.abortConnection()
+
+
+def _connection(listening: Listening, client: Client) -> Any:
+    kind = ClientConnection if listening.secure is None else SecuredConnection
+    return kind(listening, client)

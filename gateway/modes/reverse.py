@@ -7,6 +7,7 @@ only while nothing was sent on (RFC 9110 section 9.2.2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -33,6 +34,7 @@ from gateway.net.faults import (
     UpstreamTimeout,
 )
 from gateway.net.upstream import Pool, UpstreamConnection
+from gateway.net.upstream_tls import Side, dial_secured
 from gateway.wire.events import RequestHead, ResponseHead
 from gateway.wire.lines import COOKIE, FORWARDING, REQUEST_ID, FieldLine
 
@@ -102,7 +104,15 @@ class ReverseMode:
         trusted: Any = (),
         forwarded: bool = False,
         connect_seconds: float = 30.0,
+        secure: bool = False,
+        side: Callable[[str], Side] | None = None,
     ) -> None:
+        """
+        Take what the connections of a listener share.
+
+        @param side: makes our side of TLS with an origin of this name; needed if some origin is an https one.
+        @param secure: its clients come by https.
+        """
         self.dialer = dialer
         self.pool = pool
         self.via = via
@@ -110,15 +120,21 @@ class ReverseMode:
         self.trusted = trusted
         self.forwarded = forwarded
         self.connect_seconds = connect_seconds
+        self.side: Any = side
+        self.secure = secure
+        self.scheme = "https" if secure else "http"
+        self.port = 443 if secure else 80
 
     def resolve(self, head: RequestHead) -> None:
         """Resolve the target: the authority of an absolute-form wins over Host (RFC 9112 section 3.2.2)."""
         target = head.target
         field = head.section.host_field
         if field:
-            head.host, head.port = parse_authority(field, 80)
+            head.host, head.port = parse_authority(field, self.port)
         else:
-            head.port = 80
+            head.port = self.port
+        if self.secure:
+            head.scheme = "https"
         if target[0] == 0x2F:
             # The parser lets printable ASCII through; of that only the fragment has no place here.
             if b"#" in target:
@@ -142,6 +158,10 @@ class ReverseMode:
             if self.sites.knows(request.host):
                 raise ClientError("no site has this path", status=404, page="no_site")
             raise ClientError("no site has this host", status=421, page="misdirected")
+        if self.secure and connection.names_another(request.host):
+            raise ClientError(
+                "the connection was made for another host", status=421, page="misdirected"
+            )
         txn.site = site.name
         txn.upload_limit = site.upload
         answer = onward.check(head, self.via)
@@ -153,7 +173,7 @@ class ReverseMode:
             forwarding = Forwarding(
                 site.site.xff,
                 address,
-                "http",
+                self.scheme,
                 trusted=trusts(self.trusted, address),
                 forwarded=self.forwarded,
             )
@@ -249,21 +269,33 @@ class ReverseUpstream:
         begun = monotonic()
         clock = mode.dialer.reactor.seconds()
         txn.upstream = f"{origin.host}:{origin.port}"
-        hop: UpstreamConnection = await mode.dialer.dial(  # type: ignore[assignment]
-            origin.host,
-            origin.port,
-            mode.pool.factory(state.address),  # type: ignore[arg-type]
-            timeout=mode.connect_seconds,
-            guarded=False,
-            trace=trace,
-        )
+        make: Any = mode.pool.factory(state.address)
+        seconds = mode.connect_seconds
+        hop: Any
+        if origin.scheme == "https":
+            side = mode.side(self._site.site.verify_host or origin.host)
+            hop = await dial_secured(
+                mode.dialer,
+                origin.host,
+                origin.port,
+                side,
+                make,
+                timeout=seconds,
+                guarded=False,
+                trace=trace,
+            )
+        else:
+            hop = await mode.dialer.dial(
+                origin.host, origin.port, make, timeout=seconds, guarded=False, trace=trace
+            )
         if trace.resolved_at is not None:
             txn.timings.resolved = begun + trace.resolved_at - clock
         if trace.connected_at is not None:
             txn.timings.connected = begun + trace.connected_at - clock
         address = f"[{trace.address}]" if ":" in trace.address else trace.address
         hop.address = f"{address}:{origin.port}"
-        return hop
+        made: UpstreamConnection = hop
+        return made
 
     def head(self, txn: Transaction, hop: UpstreamConnection, chunked: bool | None) -> bytes:
         """Write the request head."""
@@ -351,7 +383,7 @@ class ReverseUpstream:
         if site.references is not None:
             self._rewrite(txn, site.references)
         if site.cookie is not None and self._sticky != state.id:
-            return site.cookie.set_line(state.address, secure=False) + b"\r\n"
+            return site.cookie.set_line(state.address, secure=self._mode.secure) + b"\r\n"
         return b""
 
     def over(self, txn: Transaction) -> None:
@@ -376,7 +408,7 @@ class ReverseUpstream:
     def _rewrite(self, txn: Transaction, references: OriginReferences) -> None:
         assert txn.response is not None
         fields = txn.response.fields
-        public = b"http://" + (self._head.section.host_field or b"")
+        public = b"%b://" % self._mode.scheme.encode() + (self._head.section.host_field or b"")
         for name in ("location", "content-location", "refresh"):
             value = fields.get(name)
             if value is not None:

@@ -142,7 +142,9 @@ def bare_socket(transport: Any) -> int | None:
 
 
 def unsent_bytes(transport: Any) -> int:
-    """Give how much the kernel holds that the peer has not acknowledged; 0 for what is no socket."""
+    """Give how much the kernel holds that the peer has not acknowledged, below TLS too; 0 for what is no socket."""
+    while (below := getattr(transport, "below", None)) is not None:
+        transport = below
     if (
         not isinstance(transport, tcp.Connection)
         or not transport.connected

@@ -57,6 +57,7 @@ class TlsTransport:
     @ivar connected: something can be sent.
     @ivar disconnecting: C{loseConnection} was called.
     @ivar established: the handshake is done.
+    @ivar at_end: called once when an established connection is gone, however that came but by an error of TLS.
     """
 
     #: Content has to be encrypted, so views of it are of no use.
@@ -73,6 +74,7 @@ class TlsTransport:
         "_lost",
         "_out",
         "_paused",
+        "at_end",
         "connected",
         "connection",
         "disconnecting",
@@ -89,8 +91,8 @@ class TlsTransport:
         """
         Take OpenSSL's side, made without a socket, and set to accept or to connect.
 
-        @param handshaken: called once when the handshake is done; gives the protocol above, or C{None} if it has aborted
-            the connection instead.
+        @param handshaken: called once when the handshake is done; gives the protocol above, which it has given this
+            transport already, or C{None} if it has aborted the connection instead.
         @param failed: called once instead, when the connection below is closed or about to be.
         """
         self.connection = connection
@@ -109,6 +111,7 @@ class TlsTransport:
         # The peer said that it sends no more, and the protocol was told.
         self._ended = False
         self._lost = False
+        self.at_end: Callable[[TlsTransport], None] | None = None
 
     # What the transport below calls.
 
@@ -149,6 +152,9 @@ class TlsTransport:
         if not self.established:
             self._fail("")
             return
+        at_end, self.at_end = self.at_end, None
+        if at_end is not None:
+            at_end(self)
         protocol, self.protocol = self.protocol, None
         if protocol is not None:
             protocol.connectionLost(reason)
@@ -272,7 +278,6 @@ class TlsTransport:
             return
         self._failed = None
         self.protocol = protocol
-        protocol.makeConnection(self)  # type: ignore[arg-type]
         out, self._out = self._out, []
         if out:
             self.write(b"".join(out))
@@ -372,6 +377,7 @@ class TlsTransport:
             self._fail(reason)
             self._below.loseConnection()
             return
+        self.at_end = None
         # As any connection that breaks; whoever is above sees no orderly end.
         below = self._below
         self.connectionLost(Failure(ConnectionLost(reason)))

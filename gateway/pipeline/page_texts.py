@@ -32,6 +32,12 @@ _TRY_LATER = "Try again in a few minutes. If it stays like this, tell the operat
 _TELL = "If you need this, ask the operators of this gateway and give them the request id below."
 _CLIENT_FAULT = "Try again with another program or a newer version of it. If it stays like this, tell whoever maintains it."
 _CHECK_ADDRESS = "Check that the address is spelt right. If it is, the site itself may be at fault: try again later."
+_SITE_MUST_MEND = "Only whoever runs the site can mend this: try again later, or tell them."
+_SITE_OR_TRUST = (
+    "If you know the site and need it, ask the operators of this gateway and give them the request id below: the setting "
+    "tls.trust names whom the gateway trusts."
+)
+_SITE_UNSAFE = "Check that the address is spelt right. If it is, somebody may stand between you and the site: do not go around this."
 
 #: For names that nobody wrote words for, such as those of plugins: refusals and failures.
 OTHER_REFUSAL = PageText(
@@ -208,6 +214,142 @@ TEXTS: dict[str, PageText] = {
     "upstream_error": PageText(
         "The site could not be fetched",
         "The connection to the server of {host} failed.",
+        _CHECK_ADDRESS,
+    ),
+    "tls_not_verified": PageText(
+        "The site could not be verified",
+        "The certificate of {host} could not be judged, so no connection was made to be on the "
+        "safe side.",
+        _TRY_LATER,
+    ),
+    "tls_revoked": PageText(
+        "The site's certificate was revoked",
+        "Whoever issued the certificate of {host} has taken it back, often because somebody stole "
+        "its key. Nothing was sent there.",
+        _SITE_UNSAFE,
+    ),
+    "tls_self_signed": PageText(
+        "Nobody vouches for this site",
+        "The certificate of {host} is signed by itself, so anybody could have made it. Nothing "
+        "was sent there.",
+        _SITE_OR_TRUST,
+    ),
+    "tls_unknown_root": PageText(
+        "This site's certificate is not trusted",
+        "The certificate of {host} comes from an authority that this gateway does not trust. "
+        "Nothing was sent there.",
+        _SITE_OR_TRUST,
+    ),
+    "tls_incomplete_chain": PageText(
+        "The site's certificate came without its issuer's",
+        "{host} does not send all the certificates that are needed to verify its own. Some "
+        "browsers find the missing one elsewhere; this gateway does not. Nothing was sent there.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_bad_signature": PageText(
+        "The site's certificate is forged or damaged",
+        "A signature in the certificates of {host} is wrong. Nothing was sent there.",
+        _SITE_UNSAFE,
+    ),
+    "tls_path_length": PageText(
+        "The site's chain of certificates is too long",
+        "The certificates of {host} have more authorities between them than those allow. Nothing "
+        "was sent there.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_key_usage": PageText(
+        "The site's certificate is for another use",
+        "A certificate of {host}, or of an authority above it, was not issued for this use. "
+        "Nothing was sent there.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_name_constraints": PageText(
+        "The site's certificate oversteps its authority",
+        "The certificate of {host} is for names that the authority which issued it may not "
+        "certify. Nothing was sent there.",
+        _SITE_UNSAFE,
+    ),
+    "tls_bad_certificate": PageText(
+        "The site's certificate is not valid",
+        "The certificate of {host} does not follow the rules for certificates. Nothing was sent "
+        "there.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_wrong_host": PageText(
+        "This certificate is for another site",
+        "The server that answered for {host} has a certificate for other names. It may be the "
+        "wrong server. Nothing was sent there.",
+        _SITE_UNSAFE,
+    ),
+    "tls_expired": PageText(
+        "The site's certificate has expired",
+        "The certificate of {host}, or of an authority above it, is out of date. Nothing was sent "
+        "there.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_not_yet_valid": PageText(
+        "The site's certificate is not valid yet",
+        "The certificate of {host}, or of an authority above it, is from the future. Nothing was "
+        "sent there.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_weak_signature": PageText(
+        "The site's certificate could be a forgery",
+        "The certificate of {host} is signed in a way that can be forged today. Nothing was sent "
+        "there.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_weak_key": PageText(
+        "The site's key is too weak",
+        "{host} uses a key that can be broken today. Nothing was sent there.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_revocation_unknown": PageText(
+        "It can't be told whether the site's certificate was revoked",
+        "What says whether the certificate of {host} was taken back is missing, out of date or "
+        "wrong. Nothing was sent there.",
+        _TRY_LATER,
+    ),
+    "tls_version": PageText(
+        "The site's encryption is out of date",
+        "{host} speaks no version of TLS that this gateway takes.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_no_shared_cipher": PageText(
+        "The site's encryption does not fit",
+        "{host} and this gateway have no way to encrypt in common.",
+        _SITE_MUST_MEND,
+    ),
+    "tls_client_certificate": PageText(
+        "The site wants a certificate",
+        "{host} takes only those who show a certificate that it knows, and this gateway has none "
+        "for it or not the right one.",
+        _TELL,
+    ),
+    "tls_alert": PageText(
+        "The site refused the encrypted connection",
+        "{host} broke off while the encrypted connection was being made, and said that something "
+        "was wrong.",
+        _CHECK_ADDRESS,
+    ),
+    "tls_not_tls": PageText(
+        "The site does not encrypt",
+        "What answered at {host} does not speak TLS.",
+        "Check the address: perhaps it should begin with http, or have another port.",
+    ),
+    "tls_closed": PageText(
+        "The site broke off",
+        "{host} closed the connection while encryption was being set up.",
+        _CHECK_ADDRESS,
+    ),
+    "tls_timeout": PageText(
+        "The site takes too long",
+        "{host} took the connection and then did not set up encryption in time.",
+        _CHECK_ADDRESS,
+    ),
+    "tls_bad_handshake": PageText(
+        "No encrypted connection could be made",
+        "Setting up encryption with {host} failed.",
         _CHECK_ADDRESS,
     ),
     "parent_refused": PageText(

@@ -113,6 +113,8 @@ class UrlTests(SynchronousTestCase):
             "http://App.Example.com": Origin("http", "app.example.com", 80),
             "HTTP://[2001:db8::1]:81/": Origin("http", "2001:db8::1", 81),
             "http://[2001:db8::1]": Origin("http", "2001:db8::1", 80),
+            "https://10.0.0.1": Origin("https", "10.0.0.1", 443),
+            "https://a:8443": Origin("https", "a", 8443),
         }
         for text, expected in cases.items():
             self.assertEqual(origin(text), expected, text)
@@ -124,7 +126,6 @@ class UrlTests(SynchronousTestCase):
             "http://a/b",
             "http://a?x",
             "http://u:p@a",
-            "https://a",
             "ftp://a",
             "a:80",
             "http://",

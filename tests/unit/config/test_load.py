@@ -281,15 +281,14 @@ class FaultTests(FilesTestCase):
         """What a later version will know is told apart from a misspelling."""
         found = self.faults(
             '[tls]\ndecrypt = "rules"\n[scan]\nmax_depth = 3\n[[rule]]\n[forward]\n'
-            'listen = [{ address = ":8080", tls = { certificate = "a" } }]\n'
-            '[[site]]\norigins = ["http://a"]\ncertificate = "a.pem"'
+            'listen = [":8080"]\n'
+            '[[site]]\norigins = ["http://a"]\nhsts = "365d"'
         )
         expected = [
-            (1, "tls"),
+            (2, "tls.decrypt"),
             (4, "scan.max_depth"),
             (5, "rule"),
-            (7, "forward.listen[0].tls"),
-            (10, "site[0].certificate"),
+            (10, "site[0].hsts"),
         ]
         self.assertEqual(
             found,

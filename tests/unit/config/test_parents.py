@@ -40,9 +40,12 @@ class ParentTests(SynchronousTestCase):
         self.assertRaises(BadValue, make, "http://a%3Ab:c@parent.example.com")
 
     def test_schemes(self) -> None:
-        """Only http is spoken to a parent."""
-        for text in ("https://parent.example.com", "socks5://parent.example.com"):
-            self.assertRaises(BadValue, make, text)
+        """A parent is spoken to in HTTP, with or without TLS."""
+        found = make("https://parent.example.com")
+        self.assertEqual((found.scheme, found.port), ("https", 443))
+        self.assertEqual(str(found), "https://parent.example.com:443")
+        self.assertEqual(make("http://parent.example.com").scheme, "http")
+        self.assertRaises(BadValue, make, "socks5://parent.example.com")
 
     def test_never_shows_the_password(self) -> None:
         """Neither str nor repr shows the password."""

@@ -127,6 +127,7 @@ class End:
 
     def _handshaken(self, tls: TlsTransport) -> Any:
         if self.accepts:
+            self.above.makeConnection(tls)
             return self.above
         tls.abortConnection()
         return None

@@ -1,0 +1,156 @@
+"""
+What the configuration says of TLS, put together: which certificates a listener shows, and which hosts are excepted.
+
+A listener is TLS when its own table or one of its sites names a certificate. Files are named here and read elsewhere.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.config.addresses import Listen, ListenTls
+from gateway.config.faults import BadValue
+from gateway.config.hosts import host_name
+from gateway.config.kind import Kind, kind_name
+
+if TYPE_CHECKING:
+    from gateway.config.schema import Config, Site
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """
+    Where certificates come from.
+
+    @ivar certificate: a PEM file, or a folder of them.
+    @ivar key: the file of the key, if it is another one.
+    @ivar staple: the OCSP response (DER); empty: the file beside the certificate that ends in C{.ocsp}, if there.
+    @ivar hosts: the hosts of the site; none for the certificate of a listener.
+    """
+
+    certificate: str
+    key: str = ""
+    staple: str = ""
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """
+    The TLS of a listener.
+
+    @ivar files: its certificates; the first one is shown to clients that name no host, or an unknown one.
+    @ivar client_ca: the file of the authorities whose certificates clients show; empty: none is asked for.
+    @ivar client_required: a client without one is refused.
+    """
+
+    files: tuple[CertificateFiles, ...]
+    client_ca: str = ""
+    client_required: bool = True
+
+
+def listener_tls(place: Listen, sites: Sequence[Site] = ()) -> ListenerTls | None:
+    """
+    Put together what a listener and the sites on it say; C{None}: it is not TLS.
+
+    Of sites that disagree on clients' certificates, which the check of the configuration refuses, the first one counts.
+    """
+    files = []
+    told: ListenTls | Site | None = place.tls
+    if place.tls is not None:
+        files.append(CertificateFiles(place.tls.certificate, place.tls.key, place.tls.staple))
+    for site in sites:
+        if site.certificate:
+            files.append(CertificateFiles(site.certificate, site.key, site.staple, site.host))
+            told = told or site
+    if told is None:
+        return None
+    return ListenerTls(tuple(files), told.client_ca, told.client_certificate == "required")
+
+
+def uses_tls(config: Config) -> bool:
+    """Tell whether anything of a configuration is about TLS; the libraries for it are not imported otherwise."""
+    forward = config.forward
+    return (
+        config.tls != type(config.tls)()
+        or any(
+            site.certificate
+            or site.key
+            or site.client_ca
+            or site.staple
+            or site.verify_host
+            or any(place.tls for place in site.listen)
+            or any(origin.scheme == "https" for origin in site.origins)
+            for site in config.site
+        )
+        or (
+            forward is not None
+            and (
+                any(place.tls for place in forward.listen)
+                or any(parent.scheme == "https" for parent in forward.parent)
+            )
+        )
+    )
+
+
+def exact_host(text: str) -> str:
+    """
+    Check the host of an exception: a name or an address, no pattern.
+
+    @raise BadValue: for anything else.
+    """
+    if "*" in text:
+        raise BadValue(f'"{text}" is a pattern', "an exception is for one host")
+    return host_name(text)
+
+
+def verified_host(text: str) -> str:
+    """
+    Check the name that origins are verified by; empty: the host of the origin.
+
+    @raise BadValue: for what is no host.
+    """
+    return exact_host(text) if text else ""
+
+
+def fingerprint(text: str) -> str:
+    """
+    Check a SHA-256 fingerprint, with or without colons, and give its 64 digits in lower case.
+
+    @raise BadValue: when it is none.
+    """
+    digits = text.strip().lower().removeprefix("sha256:").replace(":", "")
+    if len(digits) == 64 and not digits.strip("0123456789abcdef"):
+        return digits
+    if not text:
+        return ""
+    raise BadValue(
+        f'"{text}" is no SHA-256 fingerprint',
+        "64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` writes them",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DayKind(Kind):
+    """A day, as a C{datetime.date}."""
+
+    name = "day"
+
+    def read(self, raw: object, place: Any) -> datetime.date:
+        """Take a date of TOML, or the same as a string."""
+        if isinstance(raw, datetime.date) and not isinstance(raw, datetime.datetime):
+            return raw
+        if isinstance(raw, str):
+            try:
+                return datetime.date.fromisoformat(raw)
+            except ValueError:
+                pass
+            raise BadValue(f'"{raw}" is not a day', "year, month and day: 2027-12-31")
+        raise BadValue(f"expected a day, found {kind_name(raw)}", "2027-12-31")
+
+    def toml(self, value: Any) -> str:
+        """Write a date of TOML."""
+        return str(value.isoformat())

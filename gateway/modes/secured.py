@@ -1,0 +1,98 @@
+"""
+A client connection inside TLS: the handshake first, then a connection like any other on top of it.
+
+Until the handshake is done nothing of HTTP is read and nothing is logged as a transaction; it has to be done within the
+time that a request head has, and counts as a connection meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IProtocol
+from twisted.logger import Logger
+
+from gateway.api.transaction import Client
+from gateway.modes.client import ClientConnection
+from gateway.modes.listening import Listening
+from gateway.net.client_certificates import ClientCertificateOver
+from gateway.net.tls import TlsFailed, TlsTransport
+
+
+class SecuredConnection:
+    """Shakes hands, then hands the transport to a L{ClientConnection}."""
+
+    __slots__ = ("_client", "_deadline", "_listening", "_tls")
+
+    _log = Logger()
+
+    #: Nothing of a snapshot is under way yet.
+    unfinished = None
+    #: No transaction can be under way yet.
+    running = False
+
+    def __init__(self, listening: Listening, client: Client) -> None:
+        self._listening = listening
+        self._client = client
+        assert listening.secure is not None
+        self._tls = TlsTransport(listening.secure.accept(), self._handshaken, self._failed)
+        self._deadline = listening.deadlines.watch(self._expired)
+
+    def makeConnection(self, transport: Any) -> None:
+        """Begin the handshake."""
+        self._listening.opened(self)
+        self._deadline.reset(self._listening.request_head)
+        # Nobody stands between the two from here on.
+        transport.protocol = self._tls
+        self._tls.makeConnection(transport)
+
+    # What the service calls.
+
+    def renew(self) -> None:
+        """Nothing is kept yet; the handshake ends with the certificate that it began with."""
+
+    def drain(self) -> None:
+        """Nothing is under way yet."""
+        self.abort()
+
+    def abort(self) -> None:
+        """End now."""
+        self._over()
+        self._tls.abortConnection()
+
+    # What TLS calls.
+
+    def _handshaken(self, tls: TlsTransport) -> IProtocol | None:
+        self._over()
+        assert self._listening.secure is not None
+        try:
+            self._client.certificate = self._listening.secure.client_certificate(tls.connection)
+        except ClientCertificateOver:
+            tls.abortConnection()
+            return None
+        connection: Any = ClientConnection(self._listening, self._client)
+        chosen = tls.connection.get_app_data().chosen
+        named = tls.connection.get_servername() or b""
+        connection.secured(
+            named.decode("ascii", "replace").lower(), () if chosen is None else chosen.names
+        )
+        connection.makeConnection(tls)
+        made: IProtocol = connection
+        return made
+
+    def _failed(self, tls: TlsTransport, failed: TlsFailed) -> None:
+        self._over()
+        self._log.info(
+            "{listener}: no TLS with {client}: {why}",
+            listener=self._listening.name,
+            client=self._client.address,
+            why=failed,
+        )
+
+    def _expired(self) -> None:
+        self._failed(self._tls, TlsFailed("it took too long"))
+        self._tls.abortConnection()
+
+    def _over(self) -> None:
+        self._deadline.cancel()
+        self._listening.closed(self)

@@ -1,0 +1,94 @@
+"""
+Our side of each connection to an upstream: its context, whom it should be, and its sessions, put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from OpenSSL import SSL
+from twisted.logger import Logger
+
+from gateway.net.tls import TlsTransport
+from gateway.net.tls_contexts import HTTP_1_1
+from gateway.net.tls_faults import TlsFault
+from gateway.net.upstream_contexts import UpstreamContext, UpstreamContexts
+from gateway.net.verify import ClientSide, TrustStore
+
+
+class UpstreamSides:
+    """Makes the sides of one snapshot."""
+
+    def __init__(
+        self, store: TrustStore, contexts: UpstreamContexts, seconds: Callable[[], float]
+    ) -> None:
+        """
+        Take what they share.
+
+        @param store: the one that is installed in the contexts.
+        @param seconds: the clock of the sessions' age.
+        """
+        self._store = store
+        self._contexts = contexts
+        self._seconds = seconds
+
+    def side(self, host: str) -> UpstreamSide:
+        """
+        Make the side of a connection.
+
+        @param host: the name that is asked for and verified, or an address.
+        """
+        expected = ClientSide(self._store, host)
+        return UpstreamSide(expected, self._contexts.for_host(expected.host), self._seconds)
+
+
+class UpstreamSide:
+    """One side; a L{Side<gateway.net.upstream_tls.Side>}."""
+
+    __slots__ = ("_begun", "_expected", "_on", "_seconds")
+
+    _log = Logger()
+
+    def __init__(
+        self, expected: ClientSide, on: UpstreamContext, seconds: Callable[[], float]
+    ) -> None:
+        self._expected = expected
+        self._on = on
+        self._seconds = seconds
+        self._begun = 0.0
+
+    def connection(self) -> SSL.Connection:
+        """Make OpenSSL's part."""
+        made = SSL.Connection(self._on.context, None)
+        made.set_connect_state()
+        made.set_alpn_protos([HTTP_1_1])
+        self._expected.attach(made)
+        self._on.sessions.offer(made, self._expected.host)
+        return made
+
+    def finish(self, connection: SSL.Connection) -> TlsFault | None:
+        """Judge the finished handshake."""
+        self._begun = self._seconds()
+        expected = self._expected
+        fault = expected.finish(connection)
+        if fault is not None:
+            self._on.sessions.forget(expected.host)
+        elif expected.excepted is not None:
+            self._log.warn(
+                "{host} is believed by an exception until {until}: {reason}",
+                host=expected.host,
+                until=expected.excepted.until,
+                reason=expected.excepted.reason,
+            )
+        return fault
+
+    def failed(self, connection: SSL.Connection, reason: str) -> TlsFault:
+        """Say what a handshake that did not come to its end means."""
+        self._on.sessions.forget(self._expected.host)
+        return self._expected.failed(connection, reason)
+
+    def ended(self, tls: TlsTransport) -> None:
+        """Keep the session of a connection that was good; its ticket came at some time after the handshake."""
+        if self._expected.excepted is None:
+            self._on.sessions.keep(tls.connection, self._expected.host, self._begun)
+            self._on.sessions.over(tls.connection)
