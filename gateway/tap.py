@@ -99,6 +99,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     from gateway.admin.control import address
+    from gateway.collector import spare_the_collector
     from gateway.reload import StartError
     from gateway.service import GatewayService
 
@@ -112,6 +113,8 @@ def makeService(options: Options) -> IService:
     except (ConfigError, StartError) as error:
         # Only now are the plugins known, and with them what they say of their settings.
         raise SystemExit(str(error)) from None
+    # The process is ours alone here; whoever embeds the service decides for himself.
+    reactor.callWhenRunning(spare_the_collector)
     if options["watch"]:
         from gateway.watch import Watch
 
