@@ -301,7 +301,9 @@ class ClientConnection(HeldReading):
         listening = self._listening
         mode = listening.mode
         client = listening.client_of(head, self.client) if self._trusted else self.client
-        txn = Transaction(listening.next_id(), head, client, Timings(time(), monotonic()))
+        # A function that is kept in an attribute is quicker called by a name of its own, here and elsewhere.
+        next_id = listening.next_id
+        txn = Transaction(next_id(), head, client, Timings(time(), monotonic()))
         txn.upload_limit = listening.upload_limit
         failure: TransactionError | None = None
         upstream: Any = NOWHERE

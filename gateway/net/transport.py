@@ -45,6 +45,8 @@ _CONNECTING = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXE
 _TCP = int(socket.IPPROTO_TCP)
 _NODELAY = int(socket.TCP_NODELAY)
 
+#: Bytes asked for in one read, unless the protocol wants more.
+_READ_BYTES = 65536
 #: Below this the parts of a message are joined and sent by C{send}; above, copying costs more than C{sendmsg}.
 JOIN_BYTES = 65536
 #: What a send to a connection that is no more may say; any other error is one of this call.
@@ -61,7 +63,7 @@ class ImmediateConnection(tcp.Connection):
     @ivar readSize: bytes asked for in one read; 64 KiB for clients, more for bulk (set by the protocol).
     """
 
-    readSize = 65536
+    readSize = _READ_BYTES
     takes_views = True
     # A write met an error and so has taken it from the socket, where a read would find a mere end now.
     _broken = False
@@ -78,6 +80,18 @@ class ImmediateConnection(tcp.Connection):
         self.fileno = connected.fileno
         self.protocol = protocol
         self.connected = 1
+        # Of these the stock classes keep the first values, and an attribute that is found there and not here is looked
+        # up at length each time it is asked for.
+        self.readSize = _READ_BYTES
+        self.dataBuffer = b""
+        self.offset = 0
+        self.producer = None
+        self.streamingProducer = False
+        self.disconnected = False
+        self.disconnecting = False
+        self._writeDisconnected = False
+        self._writeDisconnecting = False
+        self._broken = False
 
     def doRead(self) -> Any:
         """Read once and hand the bytes, or their end, to the protocol."""

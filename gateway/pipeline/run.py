@@ -104,7 +104,8 @@ class Pipeline:
         refusal: Opinion = None
         given: BaseException | None = None
         try:
-            refusal = self.admit(x)
+            admit = self.admit
+            refusal = admit(x)
             if refusal is None and self._plain and x.upload is None and not x.upstream.tunnels:
                 hop = x.upstream.take(x.txn)
                 if hop is not None:
@@ -128,7 +129,8 @@ class Pipeline:
             else:
                 txn.response = head
             if refusal is None:
-                self.deliver(x, head)
+                deliver = self.deliver
+                deliver(x, head)
         except Exception as error:
             given = error
         if refusal is not None or given is not None:

@@ -54,7 +54,9 @@ class AccessLog:
         Never raises: a fault of ours in making the line is logged, and the line is lost and counted.
         """
         try:
-            self._write(self._format(txn))
+            write = self._write
+            make = self._format
+            write(make(txn))
             self.count += 1
         except Exception:
             self.file.dropped += 1

@@ -52,7 +52,8 @@ class Recorder:
 
         @param txn: its outcome and C{timings.ended} are set. It is not kept.
         """
-        self._ended(txn)
+        ended = self._ended
+        ended(txn)
         if self.access is not None:
             self.access.write(txn)
 
