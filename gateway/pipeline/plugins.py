@@ -154,7 +154,12 @@ class _Loading:
                     )
                 if not unknown:
                     self._blame(name, f"{error}".replace("\n", ": "))
-        return {hook: self._steps(hook, spec, registry) for hook, spec in HOOKS.items()}
+        steps = {hook: self._steps(hook, spec, registry) for hook, spec in HOOKS.items()}
+        # What pluggy keeps is a knot that only the collector of garbage undoes: it must not hold the plugins.
+        for name in list(plugins):
+            if registry.has_plugin(name):
+                registry.unregister(name=name)
+        return steps
 
     def _steps(self, hook: str, spec: HookSpec, registry: _Registry) -> list[Step]:
         caller = getattr(registry.hook, hook)

@@ -243,6 +243,18 @@ class UnderWayTests(ReloadCase):
         self.assertEqual([label.settings.text for label in Label.alive], ["number 19"])
         self.assertEqual(gateway.line["notes"]["end"], "one")
 
+    def test_no_cycles(self) -> None:
+        """An old plugin object goes when it is stopped; no collector of garbage is needed for it."""
+        gateway = self.labelled()
+        gateway.origin(reply=response(b"hello"))
+        client = gateway.client()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for number in range(3):
+            self.ask(client)
+            self.reloaded(gateway, plugins__label__text=f"number {number}")
+        self.assertEqual([label.settings.text for label in Label.alive], ["number 2"])
+
     def test_upstream_connection_kept(self) -> None:
         """A kept connection to an origin is used after a reload that says nothing new of the network."""
         gateway = self.labelled()
