@@ -44,6 +44,8 @@ class Securing:
         self._reactor = reactor
         self._tell = tell
         self._contexts = ServerContexts(reactor.seconds)
+        # One open file for each path that was ever named, however many listeners and reloads there are.
+        self._key_logs: dict[str, KeyLog] = {}
 
     def listener(
         self,
@@ -67,7 +69,7 @@ class Securing:
                 policy_of(config.tls),
                 self._contexts,
                 self._tell,
-                key_log=_key_log(config),
+                key_log=self._key_log(config),
                 before=before,
             )
         except BadValue as bad:
@@ -97,23 +99,25 @@ class Securing:
         for caution in store.cautions():
             self._log.warn("{caution}", caution=caution)
         seconds = self._reactor.seconds
-        contexts = UpstreamContexts(tls, store, seconds, key_log=_key_log(config))
+        contexts = UpstreamContexts(tls, store, seconds, key_log=self._key_log(config))
         return UpstreamSides(store, contexts, seconds)
 
+    def _key_log(self, config: Config) -> KeyLog | None:
+        """
+        Give the key log, if one is wanted.
 
-def _key_log(config: Config) -> KeyLog | None:
-    """
-    Open the key log.
-
-    @raise ConfigError: it can't be opened.
-    """
-    name = config.tls.key_log
-    if not name:
-        return None
-    try:
-        return KeyLog(name)
-    except OSError as error:
-        raise ConfigError([Fault(f"{name}: {error.strerror}", "tls.key_log")]) from None
+        @raise ConfigError: it can't be opened.
+        """
+        name = config.tls.key_log
+        if not name:
+            return None
+        found = self._key_logs.get(name)
+        if found is None:
+            try:
+                found = self._key_logs[name] = KeyLog(name)
+            except OSError as error:
+                raise ConfigError([Fault(f"{name}: {error.strerror}", "tls.key_log")]) from None
+        return found
 
 
 def _system(*, needed: bool) -> Path | None:

@@ -19,7 +19,7 @@ from gateway.message.forwarding import Addresses, Forwarding, Policy, trusts
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
 from gateway.message.via import Via
 from gateway.modes import onward
-from gateway.net.dial import Dialer, Trace
+from gateway.net.dial import Dialer, Dialling, Trace
 from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import Pool, UpstreamConnection
 from gateway.net.upstream_tls import Side, dial_secured
@@ -192,50 +192,51 @@ class ForwardUpstream:
         begun = monotonic()
         clock = mode.dialer.reactor.seconds()
         parent = self._parent
-        if parent is not None and parent.scheme == "https":
-            secured: Any = await dial_secured(
-                mode.dialer,
-                parent.host,
-                parent.port,
-                mode.side(parent.host),
-                mode.pool.factory(key),  # type: ignore[arg-type]
-                timeout=mode.connect_seconds,
-                guarded=self._guarded,
-                trace=trace,
-            )
-            secured.address = _where(trace.address, key[1])
-            if self.tunnels:
-                await self._through_parent(txn, secured)
-            through: UpstreamConnection = secured
-            return through
-        connected: Signal[Any] = Signal()
         # A parent is asked for a tunnel in HTTP; the far end of a tunnel hears none.
-        bare = self.tunnels and self._parent is None
-        dialling = mode.dialer.begin(
-            key[0],
-            key[1],
-            TunnelHop if bare else mode.pool.factory(key),  # type: ignore[arg-type]
-            connected.fire,
-            connected.fail,
-            timeout=mode.connect_seconds,
-            guarded=self._guarded,
-            trace=trace,
-        )
+        bare = self.tunnels and parent is None
+        make: Any = TunnelHop if bare else mode.pool.factory(key)
+        seconds = mode.connect_seconds
+        dialling: Dialling | None = None
+        hop: Any
         try:
-            hop: Any = await connected
+            if parent is not None and parent.scheme == "https":
+                hop = await dial_secured(
+                    mode.dialer,
+                    parent.host,
+                    parent.port,
+                    mode.side(parent.host),
+                    make,
+                    timeout=seconds,
+                    guarded=self._guarded,
+                    trace=trace,
+                )
+            else:
+                connected: Signal[Any] = Signal()
+                dialling = mode.dialer.begin(
+                    key[0],
+                    key[1],
+                    make,
+                    connected.fire,
+                    connected.fail,
+                    timeout=seconds,
+                    guarded=self._guarded,
+                    trace=trace,
+                )
+                hop = await connected
         except TransactionError:
             if trace.address:
                 txn.upstream = _where(trace.address, key[1])
             raise
         finally:
-            # Of use only to who was interrupted while it waited.
-            dialling.cancel()
+            if dialling is not None:
+                # Of use only to who was interrupted while it waited.
+                dialling.cancel()
             if trace.resolved_at is not None:
                 txn.timings.resolved = begun + trace.resolved_at - clock
             if trace.connected_at is not None:
                 txn.timings.connected = begun + trace.connected_at - clock
         hop.address = _where(trace.address, key[1])
-        if self.tunnels and self._parent is not None:
+        if self.tunnels and parent is not None:
             await self._through_parent(txn, hop)
         made: UpstreamConnection | TunnelHop = hop
         return made

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from importlib import import_module
-from pathlib import Path
 from typing import Any
+
+from tests.fuzz.corpus import plant
 
 atheris: Any = None
 with suppress(ImportError):
@@ -119,11 +120,7 @@ def main(arguments: list[str]) -> None:
     """Let atheris call L{run}; a corpus folder that is empty gets the seeds first."""
     if atheris is None:
         raise SystemExit("atheris is not installed: pip install atheris")
-    for argument in arguments[1:]:
-        folder = Path(argument)
-        if folder.is_dir() and not any(folder.iterdir()):
-            for number, seed in enumerate(seeds()):
-                (folder / f"seed-{number}").write_bytes(seed)
+    plant(arguments[1:], seeds())
     atheris.Setup(arguments, run)
     atheris.Fuzz()
 

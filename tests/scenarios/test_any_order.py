@@ -262,18 +262,20 @@ ACTIONS = st.tuples(
 )
 HOOKS = ("client_connected", "request_headers", "upstream_connected", "response_headers", "page")
 EXAMPLES = int(os.environ.get("GATEWAY_EXAMPLES", "100"))
+#: How random plays are made: the same ones in each run.
+PLAYS = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+)
 
 
 class AnyOrderTests(SynchronousTestCase):
     """Random plays; C{GATEWAY_EXAMPLES} says how many."""
 
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
+    @PLAYS
     @given(
         seed=st.integers(0, 2**32),
         mode=st.sampled_from(("forward", "reverse", "parent", "balancer")),

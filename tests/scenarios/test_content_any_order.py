@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -24,7 +24,7 @@ from gateway.api import (
 from gateway.testing.peers import ScriptedClient, chunked, request, response
 from tests.scenarios.plugins import Base
 from tests.scenarios.support import URL, ScenarioTestCase
-from tests.scenarios.test_any_order import ACTIONS, EXAMPLES, Play, Undecided
+from tests.scenarios.test_any_order import ACTIONS, PLAYS, Play, Undecided
 
 MARK = b"<<never>>"
 
@@ -72,13 +72,7 @@ class _Copy:
 class AnyOrderTests(SynchronousTestCase):
     """The random plays of L{tests.scenarios.test_any_order} with everything held."""
 
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
+    @PLAYS
     @given(
         seed=st.integers(0, 2**32),
         mode=st.sampled_from(("forward", "reverse", "parent", "balancer")),
