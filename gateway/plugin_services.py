@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.api.events import Event
 from gateway.api.services import Services
+from gateway.config.folders import state_folder
 from gateway.config.schema import Config
 from gateway.config.schema import Threads as ThreadSettings
 from gateway.message.via import Via
@@ -178,14 +179,6 @@ class _Report:
         self._metrics.job_ran(self._plugin, job, failed=error is not None)
         if error is not None:
             self._log.failure("the job {job} failed", error, job=job)
-
-
-def state_folder(config: Config, environ: Mapping[str, str]) -> str:
-    """Say where state is kept: the setting, else what systemd gives; empty is nowhere."""
-    if config.gateway.state:
-        return config.gateway.state
-    # Several folders are joined by colons; the first is ours (systemd.exec(5)).
-    return environ.get("STATE_DIRECTORY", "").split(":")[0]
 
 
 def pool_sizes(settings: ThreadSettings) -> dict[str, PoolSize]:

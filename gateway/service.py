@@ -25,6 +25,7 @@ from gateway import __version__
 from gateway.admin.control import Answer, Control
 from gateway.admin.health import Readiness
 from gateway.admin.site import admin_site
+from gateway.admin.tls_pins import pins_order
 from gateway.api.events import Event
 from gateway.config.schema import Config
 from gateway.greeting import greeting
@@ -32,6 +33,7 @@ from gateway.listeners import Listeners
 from gateway.modes.listening import Listening, Room
 from gateway.net.deadlines import Deadlines
 from gateway.net.notify import Notifier
+from gateway.net.pins import Pins
 from gateway.net.privileges import PrivilegeError, become, raise_descriptor_limit
 from gateway.net.signals import ProcessSignals
 from gateway.pipeline.loaded import LoadedPlugins, PluginStartError
@@ -40,6 +42,7 @@ from gateway.pipeline.run import Pipeline
 from gateway.plugin_services import PluginServices
 from gateway.record.counters import Counters
 from gateway.record.recorder import Recorder
+from gateway.record.tls_counters import LeafCache
 from gateway.reload import Generations, Reloaded, ReloadError, StartError, open_listener
 from gateway.securing import Securing
 from gateway.snapshots import Composer
@@ -51,6 +54,7 @@ class GatewayService(Service):
     The whole gateway as one Twisted service.
 
     @ivar readiness: what C{/readyz} says.
+    @ivar pins: which names apps refuse to be decrypted for.
     """
 
     _log = Logger()
@@ -78,7 +82,11 @@ class GatewayService(Service):
         self._read = read or (lambda: config)
         self._extra_plugins = extra_plugins
         self._control_address = control
-        self._control = Control(reactor, {"reload": self._ordered_to_reload})
+        self.pins = Pins(reactor, self.tell)
+        self.pins.follow(automatic=config.tls.pinned_bypass)
+        self._control = Control(
+            reactor, {"reload": self._ordered_to_reload, "tls_pins": pins_order(self.pins)}
+        )
         self.counters = Counters()
         self.recorder = Recorder(config.log, self.counters, reactor)
         self.deadlines = Deadlines(reactor)
@@ -104,6 +112,7 @@ class GatewayService(Service):
             load=self._load_plugins,
             room=self._room,
             securing=Securing(reactor, self.tell),
+            pins=self.pins,
             prefix=prefix,
         )
         self.threads = self.plugin_services.threads
@@ -115,6 +124,7 @@ class GatewayService(Service):
         self.counters.family_sources.append(self.plugin_services.families)
         self.counters.hook_sources.append(lambda: self.plugins.hook_ledgers())
         self.counters.number_sources.append(lambda: self.plugins.numbers())
+        self.counters.tls.leaves = self._leaves
         self._notifier = Notifier()
         self._watchdog: LoopingCall | None = None
         self._starting: Deferred[None] | None = None
@@ -123,6 +133,11 @@ class GatewayService(Service):
         )
         self._idle_until = 0.0
         self._events_deep = 0
+
+    def _leaves(self) -> LeafCache | None:
+        """Give the certificates that are minted now, for the metrics."""
+        minting = self.generations.now.minting
+        return None if minting is None else minting.mints
 
     # What runs now.
 
@@ -165,6 +180,7 @@ class GatewayService(Service):
         self._room.most = config.limits.connections or inf
         self.recorder.follow(config.log)
         self.plugin_services.follow(config)
+        self.pins.follow(automatic=config.tls.pinned_bypass)
 
     # Starting.
 
@@ -325,6 +341,7 @@ class GatewayService(Service):
         await self.listeners.close_all()
         await generations.stop_plugins()
         await self.plugin_services.close()
+        self.pins.stop()
         self.recorder.stop()
         self._signals.restore()
 

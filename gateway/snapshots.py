@@ -17,11 +17,16 @@ from gateway.config.addresses import Listen
 from gateway.config.schema import Config, Site
 from gateway.message.via import Via
 from gateway.modes.client import ClientConnection
+from gateway.modes.decryption import Decryption
+from gateway.modes.interception import Interception
 from gateway.modes.listening import Ids, Listening, Room, Times
 from gateway.modes.preface import ProxiedConnection
 from gateway.modes.secured import SecuredConnection
 from gateway.net.deadlines import Deadlines
+from gateway.net.minting import Minting
+from gateway.net.pins import Pins
 from gateway.net.termination import Termination
+from gateway.net.upstream_sides import UpstreamSides
 from gateway.pipeline.loaded import LoadedPlugins
 from gateway.pipeline.run import Pipeline
 from gateway.pipeline.scanning import Scanning
@@ -39,6 +44,7 @@ class Snapshot:
     @ivar listenings: each place where clients connect, with what their connections share. In a reload one whose place
         is open already is only read: the listening of that place takes over what it says.
     @ivar secured: the TLS of those that have some, by place.
+    @ivar minting: where certificates in others' names come from; C{None}: none is made.
     """
 
     config: Config
@@ -48,6 +54,7 @@ class Snapshot:
     upstreams: Upstreams
     listenings: tuple[tuple[Listen, Listening], ...]
     secured: Mapping[str, Termination]
+    minting: Minting | None
 
 
 class Composer:
@@ -64,6 +71,7 @@ class Composer:
         load: Callable[[Config, bool], LoadedPlugins],
         room: Room,
         securing: Securing,
+        pins: Pins,
         prefix: str,
     ) -> None:
         """
@@ -82,6 +90,7 @@ class Composer:
         self._load = load
         self._room = room
         self._securing = securing
+        self._pins = pins
         self._prefix = prefix
         self._next_id = Ids(prefix)
 
@@ -110,7 +119,9 @@ class Composer:
             fields=config.limits.fields,
             trailers=config.limits.trailers,
         )
-        sides = self._securing.upstreams(config) if _has_https(config) else None
+        minting = self._securing.interception(config, None if before is None else before.minting)
+        sides = self._securing.upstreams(config)
+        interception = self._interception(config, plugins, minting, sides)
         upstreams = Upstreams(
             config,
             self._reactor,
@@ -122,6 +133,8 @@ class Composer:
             before=None if before is None else before.upstreams,
             judged=plugins.plans.upstream_connected is not None,
             side=None if sides is None else sides.side,
+            interception=interception,
+            published=None if minting is None else minting.authority.published,
         )
         secured = self._secured(config, {} if before is None else before.secured)
         listenings = tuple(
@@ -131,7 +144,28 @@ class Composer:
             )
             for listen, mode in upstreams.modes()
         )
-        return Snapshot(config, via, plugins, pipeline, upstreams, listenings, secured)
+        return Snapshot(config, via, plugins, pipeline, upstreams, listenings, secured, minting)
+
+    def _interception(
+        self,
+        config: Config,
+        plugins: LoadedPlugins,
+        minting: Minting | None,
+        sides: UpstreamSides | None,
+    ) -> Interception | None:
+        """Make what looks into tunnels, if there is anything to look for."""
+        asked = plugins.plans.client_hello is not None
+        if minting is None and not asked and config.tls.on_unknown_protocol == "tunnel":
+            return None
+        rules = Decryption(config.tls, asked=asked, bypassed=self._pins.bypassed)
+        return Interception(
+            rules,
+            minting,
+            sides,
+            pins=self._pins,
+            counts=self._recorder,
+            excepted=frozenset(one.host for one in config.tls.exceptions).__contains__,
+        )
 
     def _secured(self, config: Config, before: Mapping[str, Termination]) -> dict[str, Termination]:
         """Make the TLS of each listener that has some, by its place."""
@@ -184,12 +218,3 @@ def _entry(listen: Listen, secure: Termination | None) -> Callable[[Listening, C
     if listen.proxy_protocol:
         return ProxiedConnection
     return ClientConnection if secure is None else SecuredConnection
-
-
-def _has_https(config: Config) -> bool:
-    """Tell whether some upstream is reached by TLS; nobody's certificates are read otherwise."""
-    forward = config.forward
-    parents = () if forward is None else forward.parent
-    return any(parent.scheme == "https" for parent in parents) or any(
-        origin.scheme == "https" for site in config.site for origin in site.origins
-    )

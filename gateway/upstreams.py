@@ -5,7 +5,7 @@ Everything on the far side of the gateway, composed: names, dialling, pools, sit
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from gateway.api.events import Event, Severity
@@ -17,6 +17,7 @@ from gateway.message.via import Via
 from gateway.modes.balance import Pool as Origins
 from gateway.modes.forward import ForwardMode
 from gateway.modes.health import HealthChecks, dialing
+from gateway.modes.interception import Interception
 from gateway.modes.mode import Mode
 from gateway.modes.origins import OriginState
 from gateway.modes.reverse import ReverseMode, RunningSite
@@ -31,6 +32,7 @@ from gateway.net.resolver import Resolver
 from gateway.net.source_ports import source_ports
 from gateway.net.upstream import Pool
 from gateway.net.upstream_tls import Side
+from gateway.pipeline.ca_formats import PublishedCa
 from gateway.record.counters import PoolUse
 from gateway.wire.limits import HeadLimits
 
@@ -56,6 +58,8 @@ class Upstreams:
         before: Upstreams | None = None,
         judged: bool = False,
         side: Callable[[str], Side] | None = None,
+        interception: Interception | None = None,
+        published: Callable[[], Sequence[PublishedCa]] | None = None,
     ) -> None:
         """
         Compose; nothing is opened.
@@ -68,9 +72,13 @@ class Upstreams:
         @param judged: plugins judge each connection when it is made (C{upstream_connected}): one that others have let
             pass before is not used again.
         @param side: makes our side of TLS with an upstream of this name; needed if the configuration has https ones.
+        @param interception: looks into the forward proxy's tunnels; C{None}: nobody does.
+        @param published: gives the CA's certificates for clients to install; C{None}: there is no CA.
         @raise ConfigError: no source port is left.
         """
         self._side = side
+        self._interception = interception
+        self._published = published
         self._config = config
         self._reactor = reactor
         self._tell = tell
@@ -126,7 +134,8 @@ class Upstreams:
 
     def _pool(self, deadlines: Deadlines, limits: HeadLimits) -> Pool:
         idle = self._config.timeouts.upstream_idle
-        return Pool(deadlines, idle_seconds=idle, limits=limits)
+        keys = self._config.limits.kept_upstreams
+        return Pool(deadlines, idle_seconds=idle, keys=keys, limits=limits)
 
     def _running(self, site: Site, taken: Collection[RunningSite]) -> RunningSite | None:
         """Find a site that runs with these very settings."""
@@ -175,6 +184,8 @@ class Upstreams:
                 trusted=trusted,
                 connect_seconds=connect,
                 side=self._side,
+                interception=self._interception,
+                published=self._published,
             )
             for listen in forward.listen:
                 yield listen, mode
@@ -261,5 +272,5 @@ def _network_of(config: Config) -> tuple[object, ...]:
     guard = None if forward is None else (forward.allow_destinations, forward.deny_destinations)
     limits, times = config.limits, config.timeouts
     heads = limits.head, limits.target, limits.fields, limits.trailers
-    waits = times.connect, times.resolve, times.upstream_idle
+    waits = times.connect, times.resolve, times.upstream_idle, limits.kept_upstreams
     return config.network, waits, heads, guard, config.tls

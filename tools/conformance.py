@@ -4,9 +4,10 @@ Run the external judges against this gateway and hold their scores to floors tha
     conformance.py [--raise] FOLDER [NAME...]
 
 FOLDER holds the judges, programs that know nothing of this project: they are pointed at an address and print a score in their last
-line. NAME picks some of: faults-reverse, faults-forward, smuggle-reverse, smuggle-forward, clients. Each judge gets a fresh gateway,
-started by twistd with a configuration written for it. tests/floors.json keeps the figures reached so far; a worse one fails, and with
---raise a better one is written there. Ends with one line "ok NAME ..." or "FAIL NAME ..." for each judge, and status 1 if one failed.
+line. NAME picks some of: faults-reverse, faults-forward, smuggle-reverse, smuggle-forward, clients, clients-intercepted, tls. Each
+judge gets a fresh gateway, started by twistd with a configuration written for it. tests/floors.json keeps the figures reached so far;
+a worse one fails, and with --raise a better one is written there. Ends with one line "ok NAME ..." or "FAIL NAME ..." for each judge,
+and status 1 if one failed.
 """
 
 import argparse
@@ -15,15 +16,18 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ROOT / "tests/floors.json"
@@ -32,39 +36,103 @@ FLOORS = ROOT / "tests/floors.json"
 JUDGE_SECONDS = 420
 START_SECONDS = 20
 STOP_SECONDS = 10
+LOG_SECONDS = 5
 
 Figures = dict[str, int]
 
 # Of these less is better; of all the others more.
-SHRINKING = frozenset({"ambiguous", "flagged"})
+SHRINKING = frozenset({"ambiguous", "flagged", "failed"})
+
+# What cannot pass through interception as long as the gateway speaks no HTTP/2: the check wants curl to say "2".
+HTTP2_ONLY = frozenset({"curl https h2 in tunnel"})
+
+# Certificates and responses of the judge `tls` are made for a week.
+FRESH_SECONDS = 5 * 24 * 3600
+
+# Which reason the access log may give for each bad origin of the judge `tls`.
+REASONS = {
+    "incomplete-chain": "tls_incomplete_chain",
+    "expired": "tls_expired",
+    "not-yet-valid": "tls_not_yet_valid",
+    "wrong-host": "tls_wrong_host",
+    "cn-only": "tls_wrong_host",
+    "self-signed": "tls_self_signed",
+    "untrusted-root": "tls_unknown_root",
+    "expired-intermediate": "tls_expired",
+    "rsa1024": "tls_weak_key",
+    "sha1": "tls_weak_signature",
+    "revoked": "tls_revoked",
+    "tls10": "tls_version",
+    "tls11": "tls_version",
+    "dh1024": "tls_no_shared_cipher",
+    "null-cipher": "tls_no_shared_cipher",
+    "no-tls": "tls_not_tls",
+    "close-at-hello": "tls_closed",
+    "alert": "tls_alert",
+    "client-cert-required": "tls_client_certificate",
+}
 
 COUNT_OF = re.compile(r"^== \S+: (?P<passed>\d+)/\d+", re.M)
 SMUGGLE = re.compile(
     r"^== \S+: pass (?P<passed>\d+)/\d+ .*AMBIG (?P<ambiguous>\d+) FLAG (?P<flagged>\d+); valid forwarded (?P<valid>\d+)/",
     re.M,
 )
+TLS = re.compile(
+    r"^== \S+: bad refused (?P<refused>\d+)/\d+, good passed (?P<passed>\d+)/\d+", re.M
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """One judge in one mode: how its gateway is configured, what is run, and how its last line reads."""
+    """
+    One judge in one mode: how its gateway is configured, what is run, and how its last line reads.
 
+    @ivar name: its name in the floors and on the command line.
+    @ivar mode: C{reverse}, C{forward} or C{intercept}, which is forward with decryption.
+    """
+
+    name: str
     folder: str
     mode: str
     score: re.Pattern[str]
 
-    @property
-    def name(self) -> str:
-        """The name of this judge in the floors and on the command line."""
-        return self.folder if self.folder == "clients" else f"{self.folder}-{self.mode}"
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """
+    What a judge wants a gateway to know of its origins.
+
+    @ivar hosts: names that the gateway looks up here first.
+    @ivar root: whom it is to trust as an upstream.
+    """
+
+    hosts: Path
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """
+    A gateway under a judge.
+
+    @ivar address: where it listens.
+    @ivar log: its access log.
+    @ivar authority: the certificate of its CA, as clients get it; only where it decrypts.
+    """
+
+    address: str
+    log: Path
+    authority: Path
 
 
 JUDGES = [
-    Judge("faults", "reverse", COUNT_OF),
-    Judge("faults", "forward", COUNT_OF),
-    Judge("smuggle", "reverse", SMUGGLE),
-    Judge("smuggle", "forward", SMUGGLE),
-    Judge("clients", "forward", COUNT_OF),
+    Judge("faults-reverse", "faults", "reverse", COUNT_OF),
+    Judge("faults-forward", "faults", "forward", COUNT_OF),
+    Judge("smuggle-reverse", "smuggle", "reverse", SMUGGLE),
+    Judge("smuggle-forward", "smuggle", "forward", SMUGGLE),
+    Judge("clients", "clients", "forward", COUNT_OF),
+    Judge("clients-intercepted", "clients", "intercept", COUNT_OF),
+    Judge("tls", "tls", "intercept", TLS),
 ]
 
 
@@ -155,32 +223,156 @@ def run(judge: Judge, folder: Path, home: Path) -> Figures:
     @raise Unjudged: there is none.
     """
     print(f"-- {judge.name}", flush=True)
-    if judge.folder == "clients":
-        with client_origin(folder):
-            hosts, authority = home / "clients/hosts", home / "clients/oca.pem"
-            with gateway(judge.mode, origin_port=0, hosts=hosts) as address:
-                # The origin's own authority in place of a gateway's: the cases then judge plain proxying and tunnels.
-                output = judged([folder / "clients/run.sh", address, authority, "tunnel"])
-    else:
-        (origin_port,) = free_ports(1)
-        with gateway(judge.mode, origin_port, hosts=None) as address:
-            output = judged(
-                [
-                    folder / judge.folder / "run.sh",
-                    address,
-                    str(origin_port),
-                    judge.mode,
-                    judge.mode,
-                ]
-            )
+    with tempfile.TemporaryDirectory(prefix="gateway-judge-") as scratch:
+        match judge.folder:
+            case "clients":
+                return run_clients(judge, folder / "clients", home / "clients", Path(scratch))
+            case "tls":
+                return run_tls(judge, folder / "tls", home / "tls")
+    (origin_port,) = free_ports(1)
+    with gateway(judge.mode, origin_port) as started:
+        script = folder / judge.folder / "run.sh"
+        return figures(
+            judge, judged([script, started.address, str(origin_port), judge.mode, judge.mode])
+        )
+
+
+def run_clients(judge: Judge, folder: Path, state: Path, results: Path) -> Figures:
+    """
+    Let the real clients fetch.
+
+    @param results: a folder for what the judge writes.
+    @raise Unjudged: there is no score.
+    """
+    label = "tunnel" if judge.mode == "forward" else "intercept"
+    with client_origin(folder):
+        root = state / "oca.pem"
+        with gateway(judge.mode, names=Names(state / "hosts", root)) as started:
+            # The origin's own authority in place of the gateway's: the cases then judge plain proxying and tunnels.
+            authority = root if judge.mode == "forward" else started.authority
+            command = [str(folder / "run.sh"), started.address, str(authority), label]
+            reached = figures(judge, judged(command, {"OUT": str(results)}))
+    if judge.mode == "intercept":
+        checks = json.loads((results / f"clients-{label}.json").read_text())
+        failed = {f"{check['client']} {check['op']}" for check in checks if not check["ok"]}
+        for name in sorted(failed & HTTP2_ONLY):
+            print(f"excepted, for the gateway speaks no HTTP/2: {name}", flush=True)
+        reached["failed"] = len(failed - HTTP2_ONLY)
+    return reached
+
+
+def run_tls(judge: Judge, folder: Path, state: Path) -> Figures:
+    """
+    Let a client fetch from bad origins, and look whether the access log gives each one's own reason.
+
+    @raise Unjudged: there is no score, or a careless client does not reach every origin either.
+    """
+    script = folder / "run.sh"
+    with (
+        bad_origins(script, state),
+        gateway(judge.mode, names=Names(state / "hosts", state / "certs/root.pem")) as started,
+    ):
+        command = [str(script), started.address, str(started.authority), "intercept"]
+        reached = figures(judge, judged(command, {"TLS_STATE": str(state)}))
+        reached["reasons"] = told_apart(started.log, state / "certs/ports.txt")
+    return reached
+
+
+@contextlib.contextmanager
+def bad_origins(script: Path, state: Path) -> Iterator[None]:
+    """
+    Run the origins of the judge C{tls}.
+
+    @raise Unjudged: a careless client does not reach all of them, so their cases would prove nothing.
+    """
+    root = state / "certs/root.pem"
+    if root.exists() and time.time() - root.stat().st_mtime > FRESH_SECONDS:
+        shutil.rmtree(root.parent)
+    # That of an earlier run could be anybody's by now.
+    running = state / "pid"
+    running.unlink(missing_ok=True)
+    try:
+        part_of(script, "setup", state)
+        reached = part_of(script, "control", state)
+        if reached != "all origins reachable":
+            raise Unjudged(f"the origins are not as they should be: {reached}")
+        yield
+    finally:
+        if running.exists():
+            part_of(script, "teardown", state)
+
+
+def part_of(script: Path, name: str, state: Path) -> str:
+    """Run a part of a judge's script to its end, and give what it printed."""
+    # Into a file: the servers that it leaves behind would hold a pipe open.
+    with tempfile.TemporaryFile("w+") as output:
+        subprocess.run(
+            [script, name],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            env={**os.environ, "TLS_STATE": str(state)},
+            timeout=JUDGE_SECONDS,
+        )
+        output.seek(0)
+        return output.read().strip()
+
+
+def told_apart(log: Path, ports: Path) -> int:
+    """Count the bad origins that the access log gives the right reason for, and show the others."""
+    wanted = {
+        int(port): (name, REASONS.get(name, "unknown to this program"))
+        for name, port, expected in map(str.split, ports.read_text().splitlines())
+        if expected == "bad"
+    }
+    # Lines are written a little later.
+    deadline = time.monotonic() + LOG_SECONDS
+    given = reasons(log)
+    while not given.keys() >= wanted.keys() and time.monotonic() < deadline:
+        time.sleep(0.1)
+        given = reasons(log)
+    right = 0
+    for port, (name, reason) in wanted.items():
+        if given.get(port) == {reason}:
+            right += 1
+        else:
+            said = ", ".join(sorted(given.get(port, {"nothing"})))
+            print(f"FAIL reason of {name}: {said}, not {reason}", flush=True)
+    return right
+
+
+def reasons(log: Path) -> dict[int, set[str]]:
+    """Give all reasons that an access log has for each port."""
+    given: dict[int, set[str]] = {}
+    # The last line may be only half there yet.
+    for line in log.read_text().rpartition("\n")[0].splitlines():
+        entry = json.loads(line)
+        address = entry["url"] if "://" in entry["url"] else f"//{entry['url']}"
+        if entry["reason"]:
+            given.setdefault(urlsplit(address).port or 443, set()).add(entry["reason"])
+    return given
+
+
+def figures(judge: Judge, output: str) -> Figures:
+    """
+    Read the score out of what a judge printed.
+
+    @raise Unjudged: there is none.
+    """
     found = judge.score.search(output)
     if found is None:
         raise Unjudged("the judge ended without a score")
     return {name: int(figure) for name, figure in found.groupdict().items()}
 
 
-def judged(command: list[str | Path]) -> str:
-    """Run a judge to its end, or to its time limit, and give what it printed, which is shown as well."""
+def judged(
+    command: Sequence[str | Path], environment: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """
+    Run a judge to its end, or to its time limit, and give what it printed, which is shown as well.
+
+    @param environment: what it gets beside our own.
+    @raise Unjudged: its time was up.
+    """
     # A session of its own: a judge has children, and all of them must end with it.
     judge = subprocess.Popen(
         command,
@@ -189,6 +381,7 @@ def judged(command: list[str | Path]) -> str:
         text=True,
         errors="replace",
         start_new_session=True,
+        env={**os.environ, **environment},
     )
     try:
         output, _ = judge.communicate(timeout=JUDGE_SECONDS)
@@ -206,7 +399,7 @@ def judged(command: list[str | Path]) -> str:
 @contextlib.contextmanager
 def client_origin(folder: Path) -> Iterator[None]:
     """Run the web server that the real clients talk to."""
-    script = folder / "clients/origin.sh"
+    script = folder / "origin.sh"
     started = subprocess.run([script, "start"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     if started.returncode:
         raise Unjudged(f"the origin did not start (status {started.returncode})")
@@ -217,17 +410,18 @@ def client_origin(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def gateway(mode: str, origin_port: int, hosts: Path | None) -> Iterator[str]:
+def gateway(mode: str, origin_port: int = 0, names: Names | None = None) -> Iterator[Judged]:
     """
-    Run a gateway for one judge, and say where it listens.
+    Run a gateway for one judge.
 
     @param origin_port: where the judge will be the origin; of no meaning forward.
-    @param hosts: names that the gateway looks up here first.
+    @param names: what the gateway is to know of the judge's origins.
+    @raise Unjudged: it did not start, or did not live as long as the judge.
     """
     port, health = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="gateway-judged-") as scratch:
         config = Path(scratch, "gateway.toml")
-        config.write_text(configuration(mode, port, health, origin_port, hosts))
+        config.write_text(configuration(mode, port, health, origin_port, names))
         log = Path(scratch, "gateway.log")
         twistd = Path(sys.executable).with_name("twistd")
         with log.open("wb") as output:
@@ -237,7 +431,10 @@ def gateway(mode: str, origin_port: int, hosts: Path | None) -> Iterator[str]:
             )  # fmt: skip
         try:
             wait_until_ready(service, health)
-            yield f"127.0.0.1:{port}"
+            authority = Path(scratch, "authority.pem")
+            if mode == "intercept":
+                export_authority(config, authority)
+            yield Judged(f"127.0.0.1:{port}", Path(scratch, "access.log"), authority)
             if service.poll() is not None:
                 raise Unjudged(
                     f"the gateway ended with status {service.returncode} under the judge"
@@ -254,15 +451,40 @@ def gateway(mode: str, origin_port: int, hosts: Path | None) -> Iterator[str]:
                 service.wait()
 
 
-def configuration(mode: str, port: int, health: int, origin_port: int, hosts: Path | None) -> str:
+def configuration(mode: str, port: int, health: int, origin_port: int, names: Names | None) -> str:
     """Write the configuration that a judge asks for: what it sends may go anywhere on loopback."""
     listen = f'listen = ["127.0.0.1:{port}"]'
     if mode == "reverse":
-        part = f'[[site]]\nhost = ["*"]\n{listen}\norigins = ["http://127.0.0.1:{origin_port}"]\n'
+        text = f'[[site]]\nhost = ["*"]\n{listen}\norigins = ["http://127.0.0.1:{origin_port}"]\n'
     else:
-        part = f'[forward]\n{listen}\nconnect_ports = ["1-65535"]\nallow_destinations = ["127.0.0.0/8"]\n'
-    names = f'[network]\nhosts_file = "{hosts}"\n' if hosts else ""
-    return f'{part}{names}[log]\naccess = {{ path = "access.log" }}\n[admin]\nhealth = "127.0.0.1:{health}"\n'
+        text = f'[forward]\n{listen}\nconnect_ports = ["1-65535"]\nallow_destinations = ["127.0.0.0/8"]\n'
+    if names is not None:
+        text += f'[network]\nhosts_file = "{names.hosts}"\n'
+        if mode == "intercept":
+            text += f'[tls]\ndecrypt = "all"\nca = "ca"\ntrust = ["{names.root}"]\n'
+    form = "json" if mode == "intercept" else "squid"
+    text += f'[log]\naccess = {{ path = "access.log", format = "{form}" }}\n'
+    return f'{text}[admin]\nhealth = "127.0.0.1:{health}"\n'
+
+
+def export_authority(config: Path, file: Path) -> None:
+    """
+    Write the certificate of a gateway's CA, as its clients get it.
+
+    @raise Unjudged: there is none.
+    """
+    command = Path(sys.executable).with_name("gateway")
+    done = subprocess.run(
+        [command, "ca", "export", "--config", config, "--output", file],
+        cwd=config.parent,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise Unjudged(f"the CA could not be exported: {done.stderr.strip()}")
+    # A judge's clients may be other users.
+    file.chmod(0o644)
 
 
 def wait_until_ready(service: subprocess.Popen[bytes], health: int) -> None:

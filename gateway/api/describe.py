@@ -69,8 +69,10 @@ From the top down, the hooks in the order in which they are called; each asks th
 {path}
 ```
 
-- A CONNECT that is not intercepted has no content and no response: after `upstream_connected` bytes go both ways until
-  one side ends, and `transaction_complete` follows.
+- A CONNECT has no content and no response: after `upstream_connected` bytes go both ways until one side ends, and
+  `transaction_complete` follows. Where TLS may be decrypted `client_hello` is asked in between. If it is decrypted, the
+  CONNECT ends there with the outcome `Intercepted`, and the requests within are transactions of their own, of the same
+  `client` and with the identity that the CONNECT had.
 - `Block` and `Respond` end the way down at once: nothing below is called but `page` (for `Block`) and
   `transaction_complete`. `Allow` ends one hook only.
 - Each transaction ends in `transaction_complete`, exactly once, whatever became of it.
@@ -86,7 +88,6 @@ From the top down, the hooks in the order in which they are called; each asks th
 #: something goes over the wire; a hook stands where it is called.
 _PATH = (
     ("connects -->", "client_connected", ""),
-    ("begins TLS -->", "client_hello", ""),
     ("request head -->", "authenticate", ""),
     ("", "request_headers", ""),
     ("", "request_filters", ""),
@@ -95,6 +96,7 @@ _PATH = (
     ("", "cache_lookup: what is stored takes the place of an upstream", ""),
     ("", "select_upstream", ""),
     ("", "upstream_connected, of a new connection", "<-- connection"),
+    ("begins TLS -->", "client_hello, of a CONNECT; then requests within, from the top", ""),
     ("", "", "--> request head"),
     ("", "content, through the request's filters: first plugin first", "--> content"),
     ("", "", ""),

@@ -53,12 +53,7 @@ API_VERSION: Final = (1, 0)
 
 #: Hooks that are specified but that this version never calls; a plugin that implements one is refused at start,
 #: for a hook that is silently left out is worse than none.
-NOT_CALLED_YET: Final = frozenset(
-    (
-        "admin_pages",
-        "client_hello",
-    )
-)
+NOT_CALLED_YET: Final = frozenset(("admin_pages",))
 
 _NO_OPINION = type(None)
 
@@ -127,14 +122,15 @@ class Plugin:
         """
         Decide whether a TLS connection is decrypted.
 
-        When: the client's first handshake message is complete and nothing was answered. Once per TLS connection
-        through the gateway.
+        When: a CONNECT was admitted, and the client's first handshake message in it is complete and not answered.
+        Once per TLS connection through the gateway; not for one that ends at a listener's own certificate.
 
         Answers:
-          - L{Intercept}: the gateway shows a certificate of its own and sees the requests within.
+          - L{Intercept}: the gateway shows a certificate of its own and sees the requests within. Not where
+            C{tls.never_decrypt} names the host, nor with C{tls.decrypt = "none"}: then the bytes pass unread.
           - L{Tunnel}: the bytes pass unread.
-          - L{Block}: the connection is refused.
-          - C{None}: no opinion, the next plugin is asked; if nobody has one, the mode's setting decides.
+          - L{Block}: the connection is refused, by an alert or, with C{tls.block_page_over_tls}, a page.
+          - C{None}: no opinion, the next plugin is asked; if nobody has one, C{tls.decrypt} decides.
 
         Reactor thread; budget 5 s. Since 1.0.
         """
@@ -154,8 +150,9 @@ class Plugin:
         """
         Find out who is asking.
 
-        When: a request's head is complete and its target known; before every other decision. Once per transaction;
-        what belongs to the connection is kept in C{txn.client.store}.
+        When: a request's head is complete and its target known; before every other decision. Once per transaction,
+        but not within a decrypted connection whose CONNECT has shown who is asking; what belongs to the connection is
+        kept in C{txn.client.store}.
 
         Answers:
           - L{Identity}: this is who; later plugins are not asked.
@@ -397,8 +394,9 @@ class Plugin:
 
         When: the response was judged, its content too where that was needed whole, and is about to be sent to the
         client. Once per transaction; not for tunnels, not for what is stored already, not for what the gateway or a
-        plugin answers in the origin's place, and not for HEAD and 304, whose want of content says nothing. Of
-        what status the response is is for the plugin to look at: a 206 is a part only.
+        plugin answers in the origin's place, and not for HEAD and 304, whose want of content says nothing; nor for
+        the answers to a client that authenticates its connection (NTLM, Negotiate), which are its own though
+        nothing in them says so. Of what status the response is is for the plugin to look at: a 206 is a part only.
 
         Answers:
           - L{ContentSink}: fed beside the client with what the client gets, after all filters and at the client's

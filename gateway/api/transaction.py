@@ -81,7 +81,12 @@ class Tunnelled:
     """A CONNECT tunnel or an upgraded connection that ended."""
 
 
-Outcome: TypeAlias = Delivered | Refused | Failed | Aborted | Tunnelled
+@dataclass(frozen=True, slots=True)
+class Intercepted:
+    """A CONNECT whose TLS is decrypted here; it ended when the handshake with the client was done."""
+
+
+Outcome: TypeAlias = Delivered | Refused | Failed | Aborted | Tunnelled | Intercepted
 
 
 class Key(Generic[T]):
@@ -142,6 +147,38 @@ class Identity:
     source: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTls:
+    """
+    What is known of the TLS on a client connection; no keys, no secrets, nothing of what is said inside.
+
+    A field is empty where it does not apply: without a handshake of ours, as usual with C{"tunnel"} and C{"block"},
+    there is only what the client claimed in its first message.
+
+    @ivar server_name: the host that the client asked for (SNI), in lower case. Its own claim: it may be anything that is
+        a well-formed name, and another one than the host of a CONNECT.
+    @ivar version: as agreed with the client, C{"TLSv1.2"} or C{"TLSv1.3"}.
+    @ivar cipher: as agreed with the client, by OpenSSL's name, such as C{"TLS_AES_128_GCM_SHA256"}.
+    @ivar alpn: the protocol that was agreed on, such as C{"http/1.1"}.
+    @ivar resumed: an earlier session of the client was taken up again.
+    @ivar decision: C{"terminate"}: TLS ends here, with a certificate of the listener; C{"intercept"}: likewise, with one
+        made for the server's name; C{"tunnel"}: it passed unread; C{"block"}: it was refused.
+    @ivar why: what led to the decision, as a token.
+    @ivar upstream_version: as agreed with the server whose certificate was shown to the client in another's name.
+    @ivar upstream_cipher: likewise.
+    """
+
+    server_name: str = ""
+    version: str = ""
+    cipher: str = ""
+    alpn: str = ""
+    resumed: bool = False
+    decision: str = ""
+    why: str = ""
+    upstream_version: str = ""
+    upstream_cipher: str = ""
+
+
 class Client:
     """
     The peer of one client connection.
@@ -153,9 +190,10 @@ class Client:
     @ivar listener: the address it connected to, for the log.
     @ivar certificate: who it is by its certificate, verified against the listener's C{client_ca}; C{None} if it showed
         none or was asked for none. It says who made the connection, not who sent a request through another proxy.
+    @ivar tls: the TLS of the connection; C{None} if there is none, or none that was looked at.
     """
 
-    __slots__ = ("_store", "address", "certificate", "listener", "mode", "peer", "port")
+    __slots__ = ("_store", "address", "certificate", "listener", "mode", "peer", "port", "tls")
 
     def __init__(
         self, address: str, port: int, *, mode: str, listener: str = "", peer: str = ""
@@ -166,6 +204,7 @@ class Client:
         self.listener = listener
         self.peer: str = peer or address
         self.certificate: ClientCertificate | None = None
+        self.tls: ClientTls | None = None
         self._store: Store | None = None
 
     @property

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -19,11 +18,11 @@ from gateway.cli.command import (
     write_json,
 )
 from gateway.config.faults import ConfigError
+from gateway.config.folders import ca_folder, state_folder
 from gateway.config.load import load
-from gateway.config.schema import Config
 
 if TYPE_CHECKING:
-    from gateway.net.authority import Authority, CaProfile, Generation
+    from gateway.net.authority import Authority, Generation
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +68,7 @@ def start(options: argparse.Namespace, now: datetime) -> datetime:
     return now + timedelta(days=options.in_days)
 
 
-def opened(options: argparse.Namespace, err: TextIO, profile: CaProfile | None = None) -> Authority:
+def opened(options: argparse.Namespace, err: TextIO) -> Authority:
     """
     Load the CA of a configuration; nothing is made.
 
@@ -77,26 +76,22 @@ def opened(options: argparse.Namespace, err: TextIO, profile: CaProfile | None =
     @raise gateway.net.authority.AuthorityError: it can't be loaded, or the configuration names no folder.
     """
     from gateway.net.authority import Authority, AuthorityError
+    from gateway.net.ca_generation import configured_profile
 
-    folder = options.folder or ca_folder(load(options.config, overrides(options)), os.environ)
+    profile = None
+    folder = options.folder
+    if not folder or options.config is not None:
+        config = load(options.config, overrides(options))
+        folder = folder or ca_folder(config.tls, state_folder(config, os.environ))
+        profile = configured_profile(config.tls)
     if not folder:
         raise AuthorityError(
             "the configuration names no folder for the CA",
-            mend="set gateway.state, or give --folder DIR",
+            mend="set tls.ca or gateway.state, or give --folder DIR",
         )
     return Authority(
         Path(folder), profile, warn=lambda warning: _say(err, f"warning: {warning}")
     ).load()
-
-
-def ca_folder(config: Config, environ: Mapping[str, str]) -> str:
-    """Say where the CA is: its own setting, else below the folder for state; empty is nowhere."""
-    named = getattr(config.tls, "ca", "")
-    if named:
-        return str(named)
-    # Several folders are joined by colons; the first is ours (systemd.exec(5)).
-    state = config.gateway.state or environ.get("STATE_DIRECTORY", "").split(":")[0]
-    return str(Path(state) / "ca") if state else ""
 
 
 def described(authority: Authority, one: Generation) -> dict[str, object]:

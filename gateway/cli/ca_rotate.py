@@ -10,7 +10,8 @@ from gateway.cli.command import DONE, FAULTY, NOT_DONE, write_json
 from gateway.config.faults import ConfigError
 
 if TYPE_CHECKING:
-    from gateway.net.ca_generation import CaProfile, Generation
+    from gateway.net.authority import Authority
+    from gateway.net.ca_generation import CaProfile
 
 NAME = "rotate"
 SUMMARY = "make the next CA"
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
 
     try:
         authority = opened(options, err)
-        authority.profile = _profile(options, authority.generations[-1:])
+        authority.profile = _profile(options, authority)
         if authority.generations:
             made = authority.rotate(start(options, authority.now()))
         else:
@@ -83,11 +84,16 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     return DONE
 
 
-def _profile(options: argparse.Namespace, before: tuple[Generation, ...]) -> CaProfile:
-    """Make the profile of the next one: what is said, else what held before."""
+def _profile(options: argparse.Namespace, authority: Authority) -> CaProfile:
+    """Make the profile of the next one: what is said here, else in the configuration, else what held before."""
     from gateway.net.ca_generation import CaProfile, profile_of
 
-    like = profile_of(before[0]) if before else CaProfile()
+    like = configured = authority.profile
+    if authority.generations:
+        before = profile_of(authority.generations[-1])
+        constrained = configured if configured.permitted or configured.excluded else before
+        name = before.name if configured.name == CaProfile().name else configured.name
+        like = CaProfile(name, constrained.permitted, constrained.excluded)
     said = bool(options.permit or options.exclude or options.unconstrained)
     return CaProfile(
         options.name or like.name,

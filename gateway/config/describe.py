@@ -15,7 +15,14 @@ from typing import Any, Literal, get_args, get_origin
 from gateway.config.kind import Kind, quoted
 from gateway.config.kinds import ListenKind, ParentTable, SecretKind, SecretTable, TlsTable
 from gateway.config.reading import Field, fields_of, is_struct, split
-from gateway.config.schema import INHERIT, Config, Rule, Section, TlsException
+from gateway.config.schema import (
+    INHERIT,
+    Config,
+    Rule,
+    Section,
+    TlsClientCertificate,
+    TlsException,
+)
 
 INTRODUCTION = """\
 # Settings
@@ -82,6 +89,10 @@ def settings_page() -> str:
     )
     parts.append(
         "## TLS exceptions\n\nEach element of `tls.exceptions`.\n\n" + _rows(settings(TlsException))
+    )
+    parts.append(
+        "## Client certificates\n\nEach element of `tls.client_certificates`.\n\n"
+        + _rows(settings(TlsClientCertificate))
     )
     parts.append(
         "## Parent proxies\n\nEach element of `forward.parent`.\n\n" + _rows(settings(ParentTable))

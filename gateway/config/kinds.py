@@ -167,8 +167,18 @@ class HostsKind(Kind):
 
     def read(self, raw: object, place: Place) -> hosts.HostSet | Faulty:
         """Read each pattern."""
-        found = read_array(Annotated[str, TextKind("a host pattern", _host_pattern)], raw, place)
+        found = read_array(Annotated[str, TextKind("a host pattern", self.pattern)], raw, place)
         return found if isinstance(found, Faulty) else hosts.HostSet(found)
+
+    @staticmethod
+    def pattern(text: str) -> str:
+        """
+        Check one pattern.
+
+        @raise BadValue: when it is none.
+        """
+        hosts.HostSet([text])
+        return text
 
     def toml(self, value: Any) -> str:
         """Write an array."""
@@ -472,11 +482,6 @@ def log_format(text: str) -> str:
     raise BadValue(
         f'"{text}" is not a format', f'did you mean "{near}"? {advice}' if near else advice
     )
-
-
-def _host_pattern(text: str) -> str:
-    hosts.HostSet([text])
-    return text
 
 
 def _listen_tls(table: TlsTable | None) -> addresses.ListenTls | None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from gateway.config.addresses import Listen, Nameserver, Origin, nameserver, origin
-from gateway.config.hosts import site_host
+from gateway.config.hosts import HostSet, site_host
 from gateway.config.kind import Help, Hidden
 from gateway.config.kinds import (
     Duration,
@@ -39,7 +39,16 @@ from gateway.config.layers import Sources
 from gateway.config.networks import NetworkSet
 from gateway.config.parents import Parent
 from gateway.config.ports import PortSet
-from gateway.config.tls import DayKind, exact_host, fingerprint, verified_host
+from gateway.config.tls import (
+    DayKind,
+    ListedHostsKind,
+    ca_name,
+    exact_host,
+    fingerprint,
+    presented_host,
+    signed_domain,
+    verified_host,
+)
 from gateway.config.units import GIB, KIB, MIB
 
 Xff: TypeAlias = Literal["append", "delete", "keep"]
@@ -176,14 +185,38 @@ class Health(Section, frozen=True, kw_only=True):
     ] = 2
 
 
+class Hsts(Section, frozen=True, kw_only=True):
+    """HTTP Strict Transport Security of a site (RFC 6797): browsers that have been there once come by https alone."""
+
+    shorthand: ClassVar[str] = "max_age"
+
+    max_age: Annotated[
+        float,
+        DurationKind(zero="none is sent"),
+        Help(
+            "Strict-Transport-Security for clients that come by TLS: how long a browser remembers to "
+            "come by https alone. An answer of the origin that has this field keeps its own. "
+            'Browsers cannot be told otherwise before the time is over, but by "1s".',
+            '"365d"',
+        ),
+    ] = 0.0
+    subdomains: Annotated[
+        bool, Help("It holds for all names below the site's, too (includeSubDomains).")
+    ] = False
+    preload: Annotated[
+        bool,
+        Help(
+            "Browsers' makers may put the site into their lists (preload), which is hard to take back."
+        ),
+    ] = False
+
+
 class Site(Section, frozen=True, kw_only=True):
     """
     The reverse proxy: one `[[site]]` for each group of hosts and path.
 
     Sites may share a listener; a request whose host no site has is answered with 421.
     """
-
-    later: ClassVar[tuple[str, ...]] = ("hsts",)
 
     host: Annotated[
         tuple[Annotated[str, TextKind("host", site_host)], ...],
@@ -252,6 +285,13 @@ class Site(Section, frozen=True, kw_only=True):
         Literal["required", "optional"],
         Help('With `client_ca`: "optional" lets clients without a certificate in, too.'),
     ] = "required"
+    hsts: Annotated[
+        Hsts,
+        Help(
+            "Browsers are to come by https alone.",
+            '{ max_age = "365d", subdomains = true }',
+        ),
+    ] = Hsts()
     balance: Annotated[
         Balance,
         Help(
@@ -353,15 +393,123 @@ class TlsException(Section, frozen=True, kw_only=True):
     ] = ""
 
 
+class TlsClientCertificate(Section, frozen=True, kw_only=True):
+    """What the gateway shows to servers that ask for a certificate."""
+
+    host: Annotated[
+        str,
+        TextKind("host", presented_host),
+        Help(
+            'The servers: a name, "*.example.com" for everything below a name, or an address. An exact '
+            "name wins over a wildcard, a longer wildcard over a shorter one.",
+            '"api.example.com"',
+        ),
+    ]
+    certificate: Annotated[
+        str,
+        PathKind(special=()),
+        Help(
+            "PEM file with the certificate, its issuers after it, and the key.",
+            '"/etc/gateway/api-client.pem"',
+        ),
+    ]
+    key: Annotated[
+        FilePath,
+        Help("PEM file with the key. Empty: with the certificate, or beside it as NAME.key."),
+    ] = ""
+
+
 class Tls(Section, frozen=True, kw_only=True):
     """
     TLS with clients and with upstreams.
 
-    Each of `exceptions` has the keys of [TLS exceptions](#tls-exceptions).
+    Each of `exceptions` has the keys of [TLS exceptions](#tls-exceptions), each of `client_certificates` those of
+    [Client certificates](#client-certificates).
     """
 
-    later: ClassVar[tuple[str, ...]] = ("decrypt", "ca", "never_decrypt")
-
+    decrypt: Annotated[
+        Literal["none", "rules", "all"],
+        Help(
+            "Which TLS the forward proxy decrypts in tunnels (CONNECT), with certificates of its own CA, "
+            'which clients have to trust. "none": none; "rules": that of `decrypt_hosts`, and where a '
+            'plugin says so; "all": also what nobody has an opinion on. `never_decrypt` stays unread in any case.'
+        ),
+    ] = "none"
+    never_decrypt: Annotated[
+        HostSet,
+        ListedHostsKind(),
+        Help(
+            "Hosts that are never decrypted, whatever plugins say; the host of the CONNECT counts. If that "
+            "is an address, the name that the client asks for in TLS counts too, and the tunnel then leads "
+            'to that name. Whole labels: "bank.example.com" is that host alone, "*.bank.example.com" '
+            'everything below it, ".bank.example.com" both.',
+            '["bank.example.com", "*.windowsupdate.com"]',
+        ),
+    ] = HostSet()
+    decrypt_hosts: Annotated[
+        HostSet,
+        ListedHostsKind(),
+        Help(
+            'With `decrypt = "rules"`: hosts that are decrypted where no plugin has an opinion; written as '
+            "in `never_decrypt`.",
+            '[".example.com"]',
+        ),
+    ] = HostSet()
+    on_unknown_protocol: Annotated[
+        Literal["tunnel", "block"],
+        Help(
+            "What becomes of a tunnel that the gateway could read and does not know the language of: no "
+            'TLS, or nothing but HTTP/2 within it. "tunnel" passes it on unread, "block" closes it.'
+        ),
+    ] = "tunnel"
+    block_page_over_tls: Annotated[
+        bool,
+        Help(
+            "A CONNECT that is refused is answered with 200 and the page is shown within TLS, over a "
+            "certificate of the CA: browsers show no page with the 403 that it gets otherwise."
+        ),
+    ] = False
+    pinned_bypass: Annotated[
+        bool,
+        Help(
+            "Names whose certificate apps keep refusing are passed on unread by themselves, for 24 hours. "
+            "With false they are only proposed, see `gateway tls pins`."
+        ),
+    ] = False
+    ca: Annotated[
+        FilePath,
+        Help(
+            "Folder of the CA, for the gateway's user alone; made when it is first needed. Empty: `ca` in "
+            "`gateway.state`.",
+            '"/var/lib/gateway/ca"',
+        ),
+    ] = ""
+    ca_name: Annotated[
+        str,
+        TextKind("name", ca_name),
+        Help("What the name of a new CA begins with; a mark of its own follows."),
+    ] = "Gateway CA"
+    ca_permit: Annotated[
+        tuple[Annotated[str, TextKind("domain", signed_domain)], ...],
+        Help(
+            "Domains for which a new CA may sign, with all names below them. Empty: all.",
+            '["example.com"]',
+        ),
+    ] = ()
+    ca_exclude: Annotated[
+        tuple[Annotated[str, TextKind("domain", signed_domain)], ...],
+        Help(
+            "Domains for which a new CA may not sign, with all names below them.",
+            '["bank.example.com"]',
+        ),
+    ] = ()
+    certificates: Annotated[
+        int,
+        WholeKind(1, 200_000),
+        Help(
+            "Certificates of decrypted hosts kept in memory, 6 KiB each; the least used give way."
+        ),
+    ] = 10_000
     min_version: Annotated[
         Literal["1.2", "1.3"], Help("Lowest version of TLS, with clients and with upstreams.")
     ] = "1.2"
@@ -396,6 +544,13 @@ class Tls(Section, frozen=True, kw_only=True):
             "Upstreams for which something else holds, each with a reason and a last day.",
             '[{ host = "old.example.com", min_version = "1.0", reason = "replaced in spring", '
             "until = 2027-04-30 }]",
+        ),
+    ] = ()
+    client_certificates: Annotated[
+        tuple[TlsClientCertificate, ...],
+        Help(
+            "What the gateway shows to upstreams that ask for a certificate, by host; nobody else gets one.",
+            '[{ host = "api.example.com", certificate = "/etc/gateway/api-client.pem" }]',
         ),
     ] = ()
     key_log: Annotated[
@@ -435,6 +590,14 @@ class Limits(Section, frozen=True, kw_only=True):
         WholeKind(zero="no limit"),
         Help("Client connections open at once, over all listeners."),
     ] = 20_000
+    kept_upstreams: Annotated[
+        int,
+        WholeKind(1, 100_000),
+        Help(
+            "Servers (host and port, with TLS also the name) to which unused connections are kept at once; "
+            "for one more the longest unused ones are closed."
+        ),
+    ] = 1000
 
 
 class Timeouts(Section, frozen=True, kw_only=True):

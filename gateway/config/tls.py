@@ -7,14 +7,17 @@ A listener is TLS when its own table or one of its sites names a certificate. Fi
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.config.addresses import Listen, ListenTls
 from gateway.config.faults import BadValue
-from gateway.config.hosts import host_name
+from gateway.config.hosts import host_name, site_host
 from gateway.config.kind import Kind, kind_name
+from gateway.config.kinds import HostsKind
+from gateway.config.networks import is_address
 
 if TYPE_CHECKING:
     from gateway.config.schema import Config, Site
@@ -82,6 +85,9 @@ def uses_tls(config: Config) -> bool:
             or site.client_ca
             or site.staple
             or site.verify_host
+            or site.hsts.max_age
+            or site.hsts.subdomains
+            or site.hsts.preload
             or any(place.tls for place in site.listen)
             or any(origin.scheme == "https" for origin in site.origins)
             for site in config.site
@@ -96,6 +102,24 @@ def uses_tls(config: Config) -> bool:
     )
 
 
+def mints_certificates(config: Config) -> bool:
+    """Tell whether the gateway shows clients certificates of its own CA; without that it needs no CA."""
+    return config.forward is not None and (
+        config.tls.decrypt != "none" or config.tls.block_page_over_tls
+    )
+
+
+def verifies_upstreams(config: Config) -> bool:
+    """Tell whether some upstream is reached by TLS; whom to trust is not read otherwise."""
+    forward = config.forward
+    parents = () if forward is None else forward.parent
+    return (
+        mints_certificates(config)
+        or any(parent.scheme == "https" for parent in parents)
+        or any(origin.scheme == "https" for site in config.site for origin in site.origins)
+    )
+
+
 def exact_host(text: str) -> str:
     """
     Check the host of an exception: a name or an address, no pattern.
@@ -105,6 +129,42 @@ def exact_host(text: str) -> str:
     if "*" in text:
         raise BadValue(f'"{text}" is a pattern', "an exception is for one host")
     return host_name(text)
+
+
+def presented_host(text: str) -> str:
+    """
+    Check the host that a client certificate is for: a name, C{*.name} or an address.
+
+    @raise BadValue: for anything else, "*" too: who shows a certificate tells who it is.
+    """
+    if text == "*":
+        raise BadValue('"*" would show the certificate to everybody who asks', "name the servers")
+    return site_host(text)
+
+
+def signed_domain(text: str) -> str:
+    """
+    Check a domain that the CA is constrained to.
+
+    @raise BadValue: for what is no domain; names below it are included without a star.
+    """
+    if "*" in text or text.startswith("."):
+        raise BadValue(f'"{text}" is a pattern', "a domain holds for all names below it, too")
+    name = host_name(text)
+    if is_address(name):
+        raise BadValue(f'"{text}" is an address', "a CA is constrained to domains")
+    return name
+
+
+def ca_name(text: str) -> str:
+    """
+    Check what the names of the gateway's CAs begin with.
+
+    @raise BadValue: when it is empty, too long, or holds what cannot be shown.
+    """
+    if not re.fullmatch(r"[^\x00-\x1f\x7f]{1,55}", text) or not text.strip():
+        raise BadValue(f"{text!r} cannot be the name of a CA", "1 to 55 printable characters")
+    return text
 
 
 def verified_host(text: str) -> str:
@@ -131,6 +191,25 @@ def fingerprint(text: str) -> str:
         f'"{text}" is no SHA-256 fingerprint',
         "64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` writes them",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedHostsKind(HostsKind):
+    """Host patterns of a list that is to have categories as well."""
+
+    @staticmethod
+    def pattern(text: str) -> str:
+        """
+        Check one pattern.
+
+        @raise BadValue: also for C{@name}: a category needs a plugin that has its list.
+        """
+        if text.startswith("@"):
+            raise BadValue(
+                f'"{text}" is a category, whose list a plugin brings; none does so in this version',
+                'name the hosts: "bank.example.com", "*.bank.example.com"',
+            )
+        return HostsKind.pattern(text)
 
 
 @dataclass(frozen=True, slots=True)

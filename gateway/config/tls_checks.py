@@ -18,16 +18,19 @@ from gateway.config.certificate_files import (
     is_readable_by_all,
     key_file,
     read_certificates,
+    read_pair,
     read_pairs,
     read_revocations,
 )
 from gateway.config.checks import Clash
 from gateway.config.faults import BadValue, Fault, Path
 from gateway.config.schema import Config, Site
-from gateway.config.tls import CertificateFiles
+from gateway.config.tls import CertificateFiles, listener_tls, mints_certificates
 
 #: Days before the end of a certificate from which on it is worth a word.
 _SOON = 30
+#: What the lists of browsers' makers ask for.
+_PRELOAD_SECONDS = 365 * 86400
 
 
 def clashes(config: Config) -> Iterator[Clash]:
@@ -37,6 +40,9 @@ def clashes(config: Config) -> Iterator[Clash]:
         yield from _files(path, files, authorities)
     yield from _halves(config)
     yield from _shared(config)
+    yield from _shown_to_upstreams(config)
+    yield from _decryption(config)
+    yield from _strict_transport(config)
 
 
 def cautions(config: Config, now: float | None = None) -> Iterator[Fault]:
@@ -56,7 +62,7 @@ def cautions(config: Config, now: float | None = None) -> Iterator[Fault]:
                     f'everybody on this machine can read the key in "{key}"',
                     f"chmod o= {key}",
                 )
-            text = _time(pair, moment)
+            text = _time(pair, moment, "clients")
             if text:
                 yield fault(path, text, "have it renewed")
         bare = _uncovered(pairs, files.hosts)
@@ -72,6 +78,16 @@ def cautions(config: Config, now: float | None = None) -> Iterator[Fault]:
         if site.verify_host and not any(origin.scheme == "https" for origin in site.origins):
             yield fault(
                 ("site", index, "verify_host"), "has no effect: no origin is https", "leave it out"
+            )
+    yield from _shown_cautions(config, moment)
+    yield from _decryption_cautions(config)
+    for index, site in enumerate(config.site):
+        hsts = site.hsts
+        if hsts.preload and not (hsts.subdomains and hsts.max_age >= _PRELOAD_SECONDS):
+            yield fault(
+                ("site", index, "hsts", "preload"),
+                "the lists take nothing that is not for subdomains, too, and for a year",
+                'hsts = { max_age = "365d", subdomains = true, preload = true }',
             )
     if config.tls.key_log:
         yield fault(
@@ -206,11 +222,103 @@ def _number(config: Config, site: Site) -> int:
     return next(number for number, one in enumerate(config.site) if one is site)
 
 
-def _time(pair: Pair, now: float) -> str:
+def _shown_to_upstreams(config: Config) -> Iterator[Clash]:
+    seen: dict[str, int] = {}
+    for index, shown in enumerate(config.tls.client_certificates):
+        at = ("tls", "client_certificates", index)
+        if seen.setdefault(shown.host, index) != index:
+            yield Clash((*at, "host"), f"{shown.host} stands here twice", "leave one out")
+        try:
+            read_pair(shown.certificate, shown.key)
+        except BadValue as error:
+            yield Clash((*at, "certificate"), error.message, error.mend)
+
+
+def _decryption(config: Config) -> Iterator[Clash]:
+    if mints_certificates(config) and config.tls.ca:
+        above = os.path.dirname(config.tls.ca.rstrip("/")) or "."
+        if not os.path.isdir(above):
+            yield Clash(("tls", "ca"), f'the folder "{above}" is not there', "make it")
+
+
+def _strict_transport(config: Config) -> Iterator[Clash]:
+    """The field is for answers over TLS alone (RFC 6797 section 7.2)."""
+    for number, site in enumerate(config.site):
+        at = ("site", number, "hsts")
+        hsts = site.hsts
+        if not hsts.max_age:
+            for key in ("subdomains", "preload"):
+                if getattr(hsts, key):
+                    yield Clash((*at, key), "has no effect without max_age", 'max_age = "365d"')
+        elif not any(listener_tls(place, sites) for place, sites in _listeners_of(config, site)):
+            yield Clash(at, "no listener of this site is TLS", "add certificate")
+
+
+def _listeners_of(config: Config, site: Site) -> Iterator[tuple[Listen, tuple[Site, ...]]]:
+    for place, sites in config.reverse_listeners:
+        if any(one is site for one in sites):
+            yield place, sites
+
+
+def _shown_cautions(config: Config, now: float) -> Iterator[Fault]:
+    fault = config.sources.fault
+    for index, shown in enumerate(config.tls.client_certificates):
+        at = ("tls", "client_certificates", index, "certificate")
+        try:
+            pair = read_pair(shown.certificate, shown.key)
+        except BadValue:
+            continue  # changed since the check
+        key = key_file(pair.path, shown.key)
+        if is_readable_by_all(key):
+            yield fault(
+                at, f'everybody on this machine can read the key in "{key}"', f"chmod o= {key}"
+            )
+        text = _time(pair, now, "servers")
+        if text:
+            yield fault(at, text, "have it renewed")
+
+
+def _decryption_cautions(config: Config) -> Iterator[Fault]:
+    fault, tls = config.sources.fault, config.tls
+    decrypts = tls.decrypt != "none"
+    if config.forward is None:
+        for key, said in (
+            ("decrypt", decrypts),
+            ("block_page_over_tls", tls.block_page_over_tls),
+        ):
+            if said:
+                yield fault(
+                    ("tls", key), "has no effect: there is no forward proxy", "add [forward]"
+                )
+        return
+    for key in ("never_decrypt", "pinned_bypass"):
+        if getattr(tls, key) and not decrypts:
+            yield fault(
+                ("tls", key),
+                "has no effect: nothing is decrypted",
+                'decrypt = "rules" or "all", or leave it out',
+            )
+    if tls.decrypt_hosts and tls.decrypt != "rules":
+        what = "everything" if decrypts else "nothing"
+        yield fault(
+            ("tls", "decrypt_hosts"),
+            f"has no effect: {what} is decrypted",
+            'decrypt = "rules", or leave it out',
+        )
+    if mints_certificates(config) and not tls.ca and not config.gateway.state:
+        yield fault(
+            ("tls", "ca"),
+            "the CA is kept in the folder that systemd gives (StateDirectory=); without one the "
+            "gateway does not start",
+            'ca = "/var/lib/gateway/ca"',
+        )
+
+
+def _time(pair: Pair, now: float, who: str) -> str:
     left = pair.days_left(now)
     until = day(pair.leaf.not_valid_after_utc)
     if left < 0:
-        return f'"{pair.path}" expired on {until}: clients will refuse it'
+        return f'"{pair.path}" expired on {until}: {who} will refuse it'
     if pair.leaf.not_valid_before_utc.timestamp() > now:
         return f'"{pair.path}" is not valid before {day(pair.leaf.not_valid_before_utc)}'
     return f'"{pair.path}" expires on {until}' if left <= _SOON else ""

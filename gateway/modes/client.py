@@ -27,22 +27,25 @@ from gateway.config.certificate_files import covers
 from gateway.message.fields import Fields
 from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.target import InvalidTarget
-from gateway.modes.holding import PIPELINE, SCREENING, UNREAD, UPLOAD, HeldReading
+from gateway.modes.bound import BoundMode
+from gateway.modes.handover import Handover
+from gateway.modes.holding import PIPELINE, SCREENING, UNREAD, UPLOAD
 from gateway.modes.listening import Listening
 from gateway.modes.mode import NOWHERE, Mode
+from gateway.modes.onward import Binding
 from gateway.modes.unread import UnreadRequest
 from gateway.modes.writer import ResponseWriter
 from gateway.net.faults import UpstreamTimeout
 from gateway.net.splice import unsent_bytes
-from gateway.net.tunnel import Tunnel, TunnelEnd
+from gateway.net.tunnel import Tunnel
+from gateway.net.upstream import Owner
 from gateway.pipeline.body import BodyPipe, ContentRefused
-from gateway.pipeline.driver import Signal, Task
+from gateway.pipeline.driver import Task
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.refusal import ClientGone, TimedOut
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import End, RequestEvent, RequestHead
 from gateway.wire.http1_request import RequestParser
-from gateway.wire.write import response_head
 
 #: Bytes of pipelined requests that are taken in while a transaction runs.
 PIPELINE_BYTES = 65536
@@ -52,37 +55,39 @@ LINGER_SECONDS = 5.0
 
 
 @implementer(IHalfCloseableProtocol)
-class ClientConnection(HeldReading):
+class ClientConnection(Handover):
     """A client's connection, as the protocol of its transport."""
 
     __slots__ = (
         "_advancing",
-        "_deadline",
-        "_exchange",
+        "_ending",
         "_lingered",
-        "_listening",
         "_screening",
         "_shown",
         "_trusted",
-        "_tunnel",
         "_untaken",
-        "_writer",
         "allowed",
-        "client",
         "forwarding",
         "forwarding_site",
-        "parser",
+        "mode",
         "upload",
     )
 
     _log = Logger()
 
-    def __init__(self, listening: Listening, client: Client) -> None:
+    def __init__(self, listening: Listening, client: Client, mode: Mode | None = None) -> None:
+        """
+        Wait for a transport.
+
+        @param mode: what requests mean here, if it is something of this connection alone.
+        """
         super().__init__()
         self._listening = listening
         self.client = client
+        self.mode: Mode = listening.mode if mode is None else mode
         self.parser = RequestParser(listening.limits)
         self.upload: BodyPipe | None = None
+        self.owner: Owner | None = None
         self._writer = ResponseWriter(self)
         self.allowed: bool | None = None
         self.forwarding: Forwarding | None = None
@@ -93,9 +98,13 @@ class ClientConnection(HeldReading):
         self._untaken = -1
         self._exchange: Exchange | None = None
         self._tunnel: Tunnel | None = None
+        # What is to be done when the running transaction has ended and the transport is somebody else's.
+        self._after: Callable[[], None] | None = None
         self._screening: Task | None = None
         self._deadline = listening.deadlines.watch(self._expired)
         self._advancing = False
+        # The request that comes next is the last one.
+        self._ending = False
         self._lingered = -1
         self._trusted = trusts(listening.trusted, client.address)
 
@@ -166,6 +175,8 @@ class ClientConnection(HeldReading):
         self._writer.forget()
         if exchange is not None:
             self._interrupt(ClientGone("the client closed or reset the connection"))
+        if self.owner is not None:
+            self.owner.leave()
 
     # What the upload's pipe calls (its source is this connection).
 
@@ -184,6 +195,19 @@ class ClientConnection(HeldReading):
     def secured(self, server_name: str, names: tuple[str, ...]) -> None:
         """Learn whom the client meant in TLS (empty: nobody), and which names it was shown."""
         self._shown = server_name, names
+
+    def succeed(self, transport: Any, shown: tuple[str, tuple[str, ...]]) -> None:
+        """
+        Go on where another connection of the same client has shaken hands; it sees to what is read.
+
+        @param shown: as of L{secured}.
+        """
+        self.transport = transport
+        self._writer.transport = transport
+        self._shown = shown
+        # Whoever speaks within TLS is the client itself, whoever has brought it here.
+        self._trusted = False
+        self._deadline.reset(self._listening.client_idle)
 
     def names_another(self, host: str) -> bool:
         """Tell whether the connection was made for a host that this one has nothing to do with (RFC 9110 section 15.5.20)."""
@@ -207,8 +231,17 @@ class ClientConnection(HeldReading):
         listening = self._listening
         self.allowed = None
         self.forwarding = None
-        self._trusted = trusts(listening.trusted, self.client.address)
         self.parser.renew(listening.limits)
+        mode = self.mode.renewed(listening.mode)
+        if mode is None:
+            self._ending = True
+            if self._writer.complete:
+                self.drain()
+            # Else nobody was answered here yet: who just came is not sent away without a word.
+            return
+        self.mode = mode
+        if (mode.mode if type(mode) is BoundMode else mode) is listening.mode:
+            self._trusted = trusts(listening.trusted, self.client.address)
 
     def drain(self) -> None:
         """End soon: at once without a transaction, else after it."""
@@ -299,7 +332,7 @@ class ClientConnection(HeldReading):
         head = events[0]
         assert type(head) is RequestHead
         listening = self._listening
-        mode = listening.mode
+        mode = self.mode
         client = listening.client_of(head, self.client) if self._trusted else self.client
         # A function that is kept in an attribute is quicker called by a name of its own, here and elsewhere.
         next_id = listening.next_id
@@ -313,6 +346,8 @@ class ClientConnection(HeldReading):
         except InvalidTarget as error:
             txn.request = UnreadRequest()
             failure = ClientError(error.detail, status=error.status, page=error.page)
+        except Binding:
+            upstream, failure = self._bind(txn, head)
         except TransactionError as error:
             failure = error
         self._writer.begin(txn, head, self._may_persist(head, mode))
@@ -332,11 +367,29 @@ class ClientConnection(HeldReading):
         if upload is not None:
             upload.flush()
 
+    def _bind(self, txn: Transaction, head: RequestHead) -> tuple[Any, TransactionError | None]:
+        """
+        Go on by upstream connections of our own from here on: the client authenticates its connection.
+
+        @return: where the request goes, or why nowhere.
+        """
+        mode = self.mode
+        if type(mode) is not BoundMode:
+            if self.owner is None:
+                self.owner = Owner()
+            mode = self.mode = BoundMode(mode, self.owner)
+        try:
+            return mode.upstream(txn, head, self), None
+        except TransactionError as error:
+            return NOWHERE, error
+
     def _may_persist(self, head: RequestHead, mode: Mode) -> bool:
         """Tell whether the connection can carry another request behind this one."""
         section = head.section
-        if self._listening.draining or not (
-            section.persistent if head.minor else section.keep_alive and mode.keeps_http10
+        if (
+            self._listening.draining
+            or self._ending
+            or not (section.persistent if head.minor else section.keep_alive and mode.keeps_http10)
         ):
             return False
         # What came with a CONNECT was meant for the tunnel: it must not be read as a request if there is none.
@@ -393,6 +446,9 @@ class ClientConnection(HeldReading):
         self._writer.txn = None
         if self._gone or self._tunnel is not None:
             self._tunnel = None
+            after, self._after = self._after, None
+            if after is not None:
+                after()
             return
         writer = self._writer
         parser = self.parser
@@ -551,50 +607,6 @@ class ClientConnection(HeldReading):
         exchange = self._exchange
         if exchange is not None:
             exchange.interrupt(error)
-
-    # Tunnels.
-
-    def tunnel(
-        self, hop: Any, rest: bytes, fields: bytes | None
-    ) -> Signal[TransactionError | None]:
-        """Become a tunnel; see L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
-        listening = self._listening
-        exchange = self._exchange
-        assert exchange is not None
-        txn = exchange.txn
-        if fields is None:
-            head = b"HTTP/1.1 200 Connection established\r\n\r\n"
-        else:
-            head = response_head(101, b"", fields)
-        ended: Signal[TransactionError | None] = Signal()
-
-        def finished(end: TunnelEnd) -> None:
-            txn.bytes_in += end.up
-            txn.bytes_out += end.down
-            txn.notes["tunnel"] = end.reason
-            self._gone = True
-            self._writer.forget()
-            listening.tunnel_closed(self)
-            listening.closed(self)
-            ended.fire(None)
-
-        early, self.parser.rest = self.parser.rest, b""
-        self._writer.answerable = False
-        self.transport.write(head)
-        txn.bytes_out += len(head)
-        txn.head_out += len(head)
-        self._tunnel = tunnel = Tunnel(
-            self.transport,
-            hop.transport,
-            deadlines=listening.deadlines,
-            inactivity=listening.tunnel_inactivity,
-            finished=finished,
-            deadline=self._deadline,
-        )
-        self._release(self._held)
-        listening.tunnel_opened(self)
-        tunnel.start(early, rest)
-        return ended
 
 
 class _Drained:

@@ -7,7 +7,7 @@ Direct, or through a parent by rule. What the guard thinks of the address is ask
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
 from typing import Any, Protocol
 
@@ -19,14 +19,21 @@ from gateway.message.forwarding import Addresses, Forwarding, Policy, trusts
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
 from gateway.message.via import Via
 from gateway.modes import onward
+from gateway.modes.bound import BoundMode
+from gateway.modes.mode import Mode
+from gateway.modes.own_pages import OWN_HOST, own_response
 from gateway.net.dial import Dialer, Dialling, Trace
 from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import Pool, UpstreamConnection
 from gateway.net.upstream_tls import Side, dial_secured
+from gateway.pipeline.ca_formats import PublishedCa
 from gateway.pipeline.driver import Signal
+from gateway.pipeline.ports import Intercepts
 from gateway.wire.events import RequestHead, ResponseHead
-from gateway.wire.lines import FORWARDING
+from gateway.wire.lines import FORWARDING, is_binding_challenge
 from gateway.wire.write import request_head, section
+
+_WANTS_CREDENTIALS = frozenset((401, 407))
 
 
 class AllowedPorts(Protocol):
@@ -54,11 +61,15 @@ class ForwardMode:
         trusted: Addresses = (),
         connect_seconds: float = 30.0,
         side: Callable[[str], Side] | None = None,
+        interception: Intercepts | None = None,
+        published: Callable[[], Sequence[PublishedCa]] | None = None,
     ) -> None:
         """
         Take what the connections share.
 
         @param side: makes our side of TLS with a parent of this name; needed if some parent is an https one.
+        @param interception: who may look into tunnels.
+        @param published: gives the certificates that clients are offered at L{OWN_HOST}; C{None}: there is no such site.
         """
         self.dialer = dialer
         self.pool = pool
@@ -70,6 +81,8 @@ class ForwardMode:
         self.trusted = trusted
         self.connect_seconds = connect_seconds
         self.side: Any = side
+        self.interception: Any = interception
+        self.published = published
 
     def resolve(self, head: RequestHead) -> None:
         """Resolve the target; origin-form has none here."""
@@ -125,29 +138,42 @@ class ForwardMode:
         answer = onward.check(head, self.via)
         if answer is not None:
             return answer
+        if self.published is not None and request.host == OWN_HOST and request.scheme:
+            return own_response(request.method, request.path, self.published(), txn)
         if self.xff != "delete" and connection.forwarding is None:
             address = connection.client.address
             connection.forwarding = Forwarding(
                 self.xff, address, "http", trusted=trusts(self.trusted, address)
             )
-        parent = None
+        return ForwardUpstream(self, head, self.parent_of(request.host), connection.forwarding)
+
+    def parent_of(self, host: str) -> Parent | None:
+        """Give the parent that requests for a host go to; C{None}: they go to the host itself."""
         for candidate in self.parents:
-            if candidate.takes(request.host):
-                parent = candidate
-                break
-        return ForwardUpstream(self, head, parent, connection.forwarding)
+            if candidate.takes(host):
+                return candidate
+        return None
+
+    def renewed(self, newer: Mode) -> Mode:
+        """Go over to the listener's mode."""
+        return newer
 
 
 class ForwardUpstream:
     """Where one request of the forward proxy goes."""
 
+    #: What an answer says may be told to all who ask alike, if it doesn't say otherwise.
+    shares = True
+
     __slots__ = (
         "_forwarding",
         "_guarded",
         "_head",
+        "_host",
         "_mode",
         "_parent",
         "_route",
+        "_said",
         "route",
         "tunnels",
     )
@@ -161,17 +187,21 @@ class ForwardUpstream:
     ) -> None:
         self._mode = mode
         self._head = head
+        self._host = head.host
         self._parent = parent
         self._forwarding = forwarding
         self._route: tuple[str, int] | None = None
+        # What a plugin has said of it.
+        self._said: Route | None = None
         # A parent of the configuration may be anywhere; whatever else is dialled is judged.
         self._guarded = parent is None
         self.tunnels = head.raw_method == b"CONNECT"
         self.route = "direct" if parent is None else "parent"
 
-    def reroute(self, txn: Transaction, route: Route) -> None:
+    def reroute(self, txn: Transaction | None, route: Route) -> None:
         """Go where a plugin says, past the guard's eyes; a parent that it names gets no credentials of ours."""
         self.route = route.kind
+        self._said = route
         self._parent = None
         self._route = None
         self._guarded = True
@@ -180,21 +210,65 @@ class ForwardUpstream:
         elif route.kind == "origin":
             self._route = (route.host, route.port)
 
+    def lead_to(self, host: str) -> None:
+        """Go to a host by its name, where the request has an address that is only said to be that host's."""
+        self._host = host
+        if self._said is None:
+            self._parent = self._mode.parent_of(host)
+            self._guarded = self._parent is None
+
+    @property
+    def interception(self) -> Intercepts | None:
+        """Who may look into the tunnel."""
+        return self._mode.interception  # type: ignore[no-any-return]
+
+    @property
+    def mode(self) -> ForwardMode:
+        """The mode that it was made by."""
+        return self._mode
+
+    @property
+    def asked(self) -> RequestHead:
+        """The head of the request."""
+        return self._head
+
+    @property
+    def key(self) -> Hashable:
+        """Where to and by which rules, as one value."""
+        return self._key()
+
+    def bound(self, mode: BoundMode, txn: Transaction) -> ForwardUpstream:
+        """Give the same for a client connection that has upstream connections of its own."""
+        if self.tunnels:
+            # That is nobody else's in any case.
+            return self
+        made = BoundForwardUpstream(self._mode, self._head, self._parent, self._forwarding)
+        made.mode_around = mode
+        made.txn = txn
+        return made
+
+    def again(self, mode: ForwardMode) -> ForwardUpstream:
+        """Give the same, as a mode of a newer configuration sees it; what a plugin has said of it goes on to hold."""
+        made = ForwardUpstream(mode, self._head, mode.parent_of(self._head.host), None)
+        if self._said is not None:
+            made.reroute(None, self._said)
+        return made
+
     def take(self, txn: Transaction) -> UpstreamConnection | None:
         """Give a kept connection."""
-        return self._mode.pool.take(self._key(txn))
+        return self._mode.pool.take(self._key())
 
     async def dial(self, txn: Transaction) -> UpstreamConnection | TunnelHop:
         """Connect, to the parent or to the target itself."""
         mode = self._mode
-        key = self._key(txn)
+        key = self._key()
         trace = Trace()
         begun = monotonic()
         clock = mode.dialer.reactor.seconds()
         parent = self._parent
         # A parent is asked for a tunnel in HTTP; the far end of a tunnel hears none.
         bare = self.tunnels and parent is None
-        make: Any = TunnelHop if bare else mode.pool.factory(key)
+        make: Any = TunnelHop if bare else mode.pool.factory(self.key)
         seconds = mode.connect_seconds
         dialling: Dialling | None = None
         hop: Any
@@ -261,6 +335,8 @@ class ForwardUpstream:
                 shared.onward = self._fields(host, chunked)
                 shared.onward_for = circumstances
             return request_head(method, target, shared.onward)
+        if head.fields.lines is not shared.received:
+            onward.taint(head, hop)
         return request_head(method, target, self._fields(host, chunked))
 
     def _fields(self, host: bytes, chunked: bool | None) -> bytes:
@@ -281,18 +357,18 @@ class ForwardUpstream:
 
     def answered(self, txn: Transaction, head: ResponseHead) -> bytes:
         """
-        Nothing to add.
+        Usually nothing is to be added; clients are told that they may authenticate their connection.
 
         @raise UpstreamError: the parent wants credentials that we don't have; the client can't know them.
         """
-        if head.status == 407 and self._parent is not None:
-            raise UpstreamError("the parent proxy refused our credentials", page="parent_refused")
+        if head.status in _WANTS_CREDENTIALS:
+            return self._challenged(head)
         return b""
 
     def over(self, txn: Transaction) -> None:
         """Nothing to give back."""
 
-    def _key(self, txn: Transaction) -> tuple[str, int, str]:
+    def _key(self) -> tuple[str, int, str]:
         """
         Where to, and by which rules: no guard looks at the address of a parent, so a connection to it is not for a
         request that happens to name the same host and port.
@@ -302,7 +378,27 @@ class ForwardUpstream:
             return parent.host, parent.port, "guarded parent" if self._guarded else "parent"
         if self._route is not None:
             return *self._route, "route"
-        return self._head.host, self._head.port, "direct"
+        return self._host, self._head.port, "direct"
+
+    def _challenged(self, head: ResponseHead) -> bytes:
+        """Look at a 401 or 407."""
+        if head.status == 407:
+            if self._parent is not None:
+                raise UpstreamError(
+                    "the parent proxy refused our credentials", page="parent_refused"
+                )
+            return b""
+        # Without this line clients do not begin (RFC 4559 section 6). Whether a parent keeps connections apart, it says
+        # itself; and an HTTP/1.0 client's connection ends here in any case.
+        fields = head.fields
+        if (
+            self._parent is None
+            and self._head.minor
+            and any(map(is_binding_challenge, fields.get_all("www-authenticate")))
+            and "proxy-support" not in fields
+        ):
+            return b"Proxy-Support: Session-Based-Authentication\r\n"
+        return b""
 
     async def _through_parent(self, txn: Transaction, hop: UpstreamConnection) -> None:
         """
@@ -311,7 +407,7 @@ class ForwardUpstream:
         @raise UpstreamError: it refuses.
         """
         assert self._parent is not None
-        target = txn.request.authority.encode("ascii")
+        target = format_authority("", self._host, self._head.port)
         asking = _Asking()
         fields = [
             b"Host: " + target,
@@ -332,6 +428,29 @@ class ForwardUpstream:
                 status=status,
                 page="parent_refused",
             )
+
+
+class BoundForwardUpstream(ForwardUpstream):
+    """
+    The same for a client connection that has upstream connections of its own.
+
+    @ivar mode_around: knows whose they are.
+    """
+
+    __slots__ = ("mode_around", "txn")
+
+    mode_around: BoundMode
+    txn: Transaction
+    shares = False
+
+    @property
+    def key(self) -> Hashable:
+        """Where to, by which rules, and for whom."""
+        return self.mode_around.key(self._key(), self.txn)
+
+    def take(self, txn: Transaction) -> UpstreamConnection | None:
+        """Give the kept connection."""
+        return self._mode.pool.take(self.key)
 
 
 class _Asking:

@@ -52,6 +52,12 @@ class Traffic(Protocol):
     def tunnel_closed(self, mode: str) -> None:
         """One less."""
 
+    def tls_handshake(self, side: str, result: str, seconds: float = 0.0) -> None:
+        """A handshake has ended; see L{TlsCounters<gateway.record.tls_counters.TlsCounters>} for the words."""
+
+    def tls_decided(self, decision: str, why: str) -> None:
+        """A CONNECT was decided on; likewise."""
+
 
 class Room:
     """
@@ -123,6 +129,8 @@ class Listening:
     @ivar draining: no connection outlives its transaction, and no new request is kept waiting.
     @ivar connections: all that are open.
     @ivar refused: connections that were turned away because there were too many.
+    @ivar tls_handshake: counts one that ended, as L{Traffic} says.
+    @ivar tls_decided: counts a CONNECT that was decided on, likewise.
     """
 
     _log = Logger()
@@ -162,6 +170,8 @@ class Listening:
         self.connections: set[Any] = set()
         self.refused = 0
         self._traffic = traffic
+        self.tls_handshake = traffic.tls_handshake
+        self.tls_decided = traffic.tls_decided
         self._connection = connection
         self._room = Room() if room is None else room
         self.secure = secure
@@ -232,6 +242,12 @@ class Listening:
             self._room.open -= 1
             self._traffic.connection_closed(self.mode.name)
 
+    def succeeded(self, connection: Any, successor: Any) -> None:
+        """One of them goes on as another, on the same transport."""
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self.connections.add(successor)
+
     def client_of(self, head: RequestHead, client: Client) -> Client:
         """
         Give who sent a request that came from a trusted peer: whom that names, or itself (L3).
@@ -251,7 +267,9 @@ class Listening:
         address = client_address(xff, forwarded, client.address, self.trusted)
         if address == client.address:
             return client
-        return Client(address, 0, mode=client.mode, listener=client.listener, peer=client.address)
+        made = Client(address, 0, mode=client.mode, listener=client.listener, peer=client.address)
+        made.tls = client.tls
+        return made
 
     def drain(self) -> None:
         """Let every connection end after what it does now."""

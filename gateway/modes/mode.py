@@ -40,6 +40,14 @@ class Mode(Protocol):
         @raise gateway.api.errors.TransactionError: nowhere, with the reason.
         """
 
+    def renewed(self, newer: Any) -> Mode | None:
+        """
+        Give what holds for a connection from now on, when the configuration has changed.
+
+        @param newer: the listener's mode.
+        @return: C{None}: the connection is to end after what runs.
+        """
+
 
 class Nowhere:
     """The upstream of a transaction that is answered here."""

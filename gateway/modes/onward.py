@@ -11,8 +11,9 @@ from gateway.api.errors import ClientError, TransactionError
 from gateway.api.transaction import Response
 from gateway.message.fields import Fields
 from gateway.message.via import Via
-from gateway.wire.events import RequestHead
-from gateway.wire.lines import FORWARDING, MAX_FORWARDS, VIA, FieldLine, name_of
+from gateway.net.upstream import UpstreamConnection
+from gateway.wire.events import UNMET_EXPECTATION, RequestHead
+from gateway.wire.lines import FORWARDING, MAX_FORWARDS, VIA, FieldLine, binds, name_of
 from gateway.wire.write import section
 
 #: Protocols that a connection may be upgraded to. An upgrade to h2c would open a way round everything here.
@@ -26,20 +27,26 @@ _NOT_TRACED = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
 _NO_OPTIONS = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH, CONNECT"
 
 
+class Binding(Exception):
+    """
+    The request has credentials that hold for the connection they come by (RFC 4559 section 6): from now on the client's
+    requests go by upstream connections of its own.
+    """
+
+
 def check(head: RequestHead, via: Via) -> Response | None:
     """
     Judge what both modes refuse, and answer what ends here.
 
     @return: the answer of the final recipient, C{None} if the request goes on.
     @raise TransactionError: it is refused.
+    @raise Binding: it is to be asked about again when the connection was bound.
     """
     method = head.raw_method
     if head.section.harmless and method not in COUNTED:
         return None
-    if head.section.unmet_expectation:
-        raise ClientError(
-            "an expectation other than 100-continue", status=417, page="expectation_failed"
-        )
+    if head.section.demands:
+        _demanding(head)
     upgrade = head.upgrade
     if upgrade is not None and (
         head.framing or head.raw_method != b"GET" or upgrade.lower() not in UPGRADES
@@ -122,6 +129,27 @@ def fields(
         out.append(b"TE: trailers")
         out.append(b"Connection: TE")
     return section(out)
+
+
+def taint(head: RequestHead, hop: UpstreamConnection) -> None:
+    """
+    See that a connection is used for nobody else if a plugin has put credentials that hold for it into the request.
+
+    @param hop: by which it goes now.
+    """
+    if binds(head.fields.lines):
+        hop.taint()
+
+
+def _demanding(head: RequestHead) -> None:
+    """Refuse what can't be met, and have the connection bound; what a CONNECT says of a server reaches none."""
+    if head.section.demands & UNMET_EXPECTATION:
+        raise ClientError(
+            "an expectation other than 100-continue", status=417, page="expectation_failed"
+        )
+    if head.raw_method != b"CONNECT":
+        head.section.demands = 0
+        raise Binding
 
 
 def _last_hop(head: RequestHead) -> Response | None:

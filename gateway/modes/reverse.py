@@ -7,7 +7,8 @@ only while nothing was sent on (RFC 9110 section 9.2.2).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from math import ceil
 from time import monotonic
 from typing import Any
 
@@ -16,13 +17,15 @@ from twisted.internet.defer import Deferred
 from gateway.api.answers import Route
 from gateway.api.errors import ClientError, GatewayError, TransactionError
 from gateway.api.transaction import Failed, Response, Transaction
-from gateway.config.schema import Site
+from gateway.config.schema import Hsts, Site
 from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.location import OriginReferences
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
 from gateway.message.via import Via
 from gateway.modes import onward
 from gateway.modes.balance import Pool as Origins
+from gateway.modes.bound import BoundMode
+from gateway.modes.mode import Mode
 from gateway.modes.origins import OriginState
 from gateway.modes.sites import HostTable
 from gateway.modes.sticky import StickyCookie
@@ -49,9 +52,12 @@ class RunningSite:
     @ivar only: the one origin of a site that has no other and bounds nothing; else C{None}.
     @ivar keeps_fields: an origin is told the same whichever it is.
     @ivar references: what Location rewriting looks for; C{None} without.
+    @ivar strict_transport: the line that answers over TLS get (RFC 6797 section 6.1); empty: none.
+    @ivar amends: some answers get more than an intermediary adds to all.
     """
 
     __slots__ = (
+        "amends",
         "cookie",
         "host",
         "keeps_fields",
@@ -62,6 +68,7 @@ class RunningSite:
         "path",
         "references",
         "site",
+        "strict_transport",
         "upload",
     )
 
@@ -86,6 +93,8 @@ class RunningSite:
         self.references = None
         if site.rewrite_location:
             self.references = OriginReferences((o.scheme, o.host, o.port) for o in site.origins)
+        self.strict_transport = _strict_transport(site.hsts)
+        self.amends = bool(self.references or self.cookie or self.strict_transport)
 
 
 class ReverseMode:
@@ -181,6 +190,10 @@ class ReverseMode:
             connection.forwarding_site = site
         return ReverseUpstream(self, site, head, forwarding)
 
+    def renewed(self, newer: Mode) -> Mode:
+        """Go over to the listener's mode."""
+        return newer
+
 
 class ReverseUpstream:
     """Where one request of a site goes."""
@@ -198,6 +211,9 @@ class ReverseUpstream:
         "route",
         "tunnels",
     )
+
+    interception = None
+    shares = True
 
     def __init__(
         self, mode: ReverseMode, site: RunningSite, head: RequestHead, forwarding: Forwarding
@@ -259,7 +275,7 @@ class ReverseUpstream:
             if self._waiting is not None:
                 waiting, self._waiting = self._waiting, None
                 self._origin = await waiting
-                kept = mode.pool.take(self._origin.address)
+                kept = mode.pool.take(self._key(self._origin))
                 if kept is not None:
                     return kept
         state = self._origin
@@ -269,7 +285,7 @@ class ReverseUpstream:
         begun = monotonic()
         clock = mode.dialer.reactor.seconds()
         txn.upstream = f"{origin.host}:{origin.port}"
-        make: Any = mode.pool.factory(state.address)
+        make: Any = mode.pool.factory(self._key(state))
         seconds = mode.connect_seconds
         hop: Any
         if origin.scheme == "https":
@@ -297,6 +313,17 @@ class ReverseUpstream:
         made: UpstreamConnection = hop
         return made
 
+    def bound(self, mode: BoundMode, txn: Transaction) -> ReverseUpstream:
+        """Give the same for a client connection that has upstream connections of its own."""
+        made = BoundReverseUpstream(self._mode, self._site, self._head, self._forwarding)
+        made.mode_around = mode
+        made.txn = txn
+        return made
+
+    def _key(self, state: OriginState) -> Hashable:
+        """What connections to an origin are kept under; L{take} knows it too."""
+        return state.address
+
     def head(self, txn: Transaction, hop: UpstreamConnection, chunked: bool | None) -> bytes:
         """Write the request head."""
         head = self._head
@@ -315,6 +342,8 @@ class ReverseUpstream:
                 section.onward_for = forwarding
             fields = section.onward
         else:
+            if head.fields.lines is not section.received:
+                onward.taint(head, hop)
             fields = self._fields(chunked)
         return b"%b %b HTTP/1.1\r\n%bX-Request-Id: %b\r\n\r\n" % (
             head.raw_method,
@@ -374,17 +403,13 @@ class ReverseUpstream:
         return len(self._excluded) < len(site.origins.origins)
 
     def answered(self, txn: Transaction, head: ResponseHead) -> bytes:
-        """Note that the origin works; bind the client to it; rewrite what names it, where the site says so."""
+        """Note that the origin works; add and rewrite what the site says."""
         state = self._origin
         assert state is not None
         site = self._site
         if state.failures:
             site.origins.succeeded(state)
-        if site.references is not None:
-            self._rewrite(txn, site.references)
-        if site.cookie is not None and self._sticky != state.id:
-            return site.cookie.set_line(state.address, secure=self._mode.secure) + b"\r\n"
-        return b""
+        return self._amendment(txn, head, site, state) if site.amends else b""
 
     def over(self, txn: Transaction) -> None:
         """Give the origin back, and count a failure of its own."""
@@ -405,6 +430,20 @@ class ReverseUpstream:
             else:
                 self._site.origins.release(state)
 
+    def _amendment(
+        self, txn: Transaction, head: ResponseHead, site: RunningSite, state: OriginState
+    ) -> bytes:
+        """Bind the client to the origin, rewrite what names it, and keep browsers to TLS, where the site says so."""
+        if site.references is not None:
+            self._rewrite(txn, site.references)
+        more = b""
+        # Browsers go by the first of two such fields (RFC 6797 section 8.1), and the origin knows its own.
+        if site.strict_transport and self._mode.secure and not _is_strict(head.fields.lines):
+            more = site.strict_transport
+        if site.cookie is not None and self._sticky != state.id:
+            more += site.cookie.set_line(state.address, secure=self._mode.secure) + b"\r\n"
+        return more
+
     def _rewrite(self, txn: Transaction, references: OriginReferences) -> None:
         assert txn.response is not None
         fields = txn.response.fields
@@ -420,3 +459,65 @@ class ReverseUpstream:
                 )
                 if made is not raw and made != raw:
                     fields.set(name.title(), made.decode("latin-1"))
+
+
+class BoundReverseUpstream(ReverseUpstream):
+    """
+    The same for a client connection that has upstream connections of its own: to one origin, as long as that is up.
+
+    @ivar mode_around: knows which one, and whose they are.
+    """
+
+    __slots__ = ("mode_around", "txn")
+
+    mode_around: BoundMode
+    txn: Transaction
+    shares = False
+
+    def take(self, txn: Transaction) -> UpstreamConnection | None:
+        """Take the origin of the requests before, and give the kept connection to it."""
+        state = self._origin
+        if state is None:
+            if self._waiting is not None:
+                return None
+            site = self._site
+            if site.cookie is not None:
+                self._sticky = site.cookie.read(
+                    [known.value for known in self._head.section.special if known.code == COOKIE]
+                )
+            chosen = site.origins.acquire(
+                txn.client.address,
+                self._excluded or (),
+                self.mode_around.origin((site.name, site.path), txn) or self._sticky,
+            )
+            if isinstance(chosen, Deferred):
+                self._waiting = chosen
+                return None
+            state = self._origin = chosen
+        return self._mode.pool.take(self._key(state))
+
+    def _key(self, state: OriginState) -> Hashable:
+        site = self._site
+        self.mode_around.settle((site.name, site.path), self.txn, state.id)
+        return self.mode_around.key(state.address, self.txn)
+
+
+_STRICT = b"strict-transport-security:"
+
+
+def _strict_transport(hsts: Hsts) -> bytes:
+    if not hsts.max_age:
+        return b""
+    # A part of a second is not nothing, which would take it back.
+    value = b"max-age=%d" % ceil(hsts.max_age)
+    if hsts.subdomains:
+        value += b"; includeSubDomains"
+    if hsts.preload:
+        value += b"; preload"
+    return b"Strict-Transport-Security: " + value + b"\r\n"
+
+
+def _is_strict(lines: list[bytes]) -> bool:
+    """Tell whether there is such a field already."""
+    length = len(_STRICT)
+    return any(line[:length].lower() == _STRICT for line in lines if line[:1] in b"Ss")

@@ -7,6 +7,7 @@ time that a request head has, and counts as a connection meanwhile.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 from twisted.internet.interfaces import IProtocol
@@ -16,13 +17,14 @@ from gateway.api.transaction import Client
 from gateway.modes.client import ClientConnection
 from gateway.modes.listening import Listening
 from gateway.net.client_certificates import ClientCertificateOver
+from gateway.net.client_tls import client_tls, handshake_result
 from gateway.net.tls import TlsFailed, TlsTransport
 
 
 class SecuredConnection:
     """Shakes hands, then hands the transport to a L{ClientConnection}."""
 
-    __slots__ = ("_client", "_deadline", "_listening", "_tls")
+    __slots__ = ("_begun", "_client", "_deadline", "_listening", "_tls")
 
     _log = Logger()
 
@@ -37,9 +39,11 @@ class SecuredConnection:
         assert listening.secure is not None
         self._tls = TlsTransport(listening.secure.accept(), self._handshaken, self._failed)
         self._deadline = listening.deadlines.watch(self._expired)
+        self._begun = 0.0
 
     def makeConnection(self, transport: Any) -> None:
         """Begin the handshake."""
+        self._begun = monotonic()
         self._listening.opened(self)
         self._deadline.reset(self._listening.request_head)
         # Nobody stands between the two from here on.
@@ -68,20 +72,25 @@ class SecuredConnection:
         try:
             self._client.certificate = self._listening.secure.client_certificate(tls.connection)
         except ClientCertificateOver:
+            self._listening.tls_handshake("client", "refused")
             tls.abortConnection()
             return None
+        known = self._client.tls = client_tls(tls.connection, "terminate")
+        result = "resumed" if known.resumed else "new"
+        self._listening.tls_handshake("client", result, monotonic() - self._begun)
         connection: Any = ClientConnection(self._listening, self._client)
         chosen = tls.connection.get_app_data().chosen
-        named = tls.connection.get_servername() or b""
-        connection.secured(
-            named.decode("ascii", "replace").lower(), () if chosen is None else chosen.names
-        )
+        connection.secured(known.server_name, () if chosen is None else chosen.names)
         connection.makeConnection(tls)
         made: IProtocol = connection
         return made
 
     def _failed(self, tls: TlsTransport, failed: TlsFailed) -> None:
+        self._ended(handshake_result(failed), failed)
+
+    def _ended(self, result: str, failed: TlsFailed) -> None:
         self._over()
+        self._listening.tls_handshake("client", result)
         self._log.info(
             "{listener}: no TLS with {client}: {why}",
             listener=self._listening.name,
@@ -90,7 +99,7 @@ class SecuredConnection:
         )
 
     def _expired(self) -> None:
-        self._failed(self._tls, TlsFailed("it took too long"))
+        self._ended("timeout", TlsFailed("it took too long"))
         self._tls.abortConnection()
 
     def _over(self) -> None:

@@ -77,6 +77,11 @@ class ResponseWriter:
         self.persistent = False
         self.framed = True
 
+    @property
+    def connection(self) -> Any:
+        """The connection that the responses go to; C{None} when it is gone or given away."""
+        return self._connection
+
     def begin(self, txn: Transaction, asked: RequestHead, persistent: bool) -> None:
         """Get ready for a transaction's response."""
         self.txn = txn

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateway.config.schema import Tls
 from gateway.net.ca_files import AuthorityError
 from gateway.net.ca_reading import (
     CaKey,
@@ -129,6 +130,11 @@ class Generation:
         if any(_below(name, domain) for domain in self.excluded):
             return False
         return not self.permitted or any(_below(name, domain) for domain in self.permitted)
+
+
+def configured_profile(tls: Tls) -> CaProfile:
+    """Give the profile that the configuration asks for."""
+    return CaProfile(tls.ca_name, tls.ca_permit, tls.ca_exclude)
 
 
 def profile_of(one: Generation) -> CaProfile:

@@ -40,6 +40,7 @@ from gateway.net.faults import (
     UpstreamProtocolError,
 )
 from gateway.net.guard import Guard
+from gateway.net.tls_faults import TlsFault
 from gateway.net.upstream import Pool, UpstreamConnection
 from gateway.wire.events import ResponseHead
 from gateway.wire.limits import DEFAULT_LIMITS
@@ -288,7 +289,7 @@ class Asking:
     def settled(self) -> None:
         """All of one read was given; nothing is passed on here."""
 
-    def lost(self, error: UpstreamClosed | UpstreamProtocolError) -> None:
+    def lost(self, error: UpstreamClosed | UpstreamProtocolError | TlsFault) -> None:
         """It broke off: perhaps a kept connection was dead, and then another one is tried."""
         connection, self._connection = self._connection, None
         assert connection is not None

@@ -24,7 +24,7 @@ from OpenSSL import crypto
 from gateway.net.authority import Authority, Generation
 from gateway.net.ca_generation import CaProfile, generation, make_root
 from gateway.net.certificates import CertificateAndKey
-from gateway.net.mint import Mirrored, Stamp, canonical_name
+from gateway.net.mint import MAX_NAMES, Mirrored, Stamp, canonical_name
 
 SIZE = 10_000
 
@@ -172,7 +172,8 @@ class Mints:
         if stamp is None:
             stamp = self._stamps[issuer.fingerprint] = Stamp(issuer, _leaf_key().public_key())
         leaf = stamp.mint(key[1], mirrored, now)
-        shown = CertificateAndKey((crypto.X509.from_cryptography(leaf),), _shown_key(), (key[1],))
+        names = key[1:] if mirrored is None else (key[1], *mirrored.names[:MAX_NAMES])
+        shown = CertificateAndKey((crypto.X509.from_cryptography(leaf),), _shown_key(), names)
         left = leaf.not_valid_after_utc - now
         entry = _Entry(shown, issuer, now + left - left / _LAST_PART)
         self._entries[key] = entry

@@ -29,8 +29,8 @@ RECORD_BYTES = 16384
 _RECORD_OVERHEAD = 64
 #: Messages that are not content: alerts, tickets, key updates.
 _SPARE = 4096
-#: Decrypted bytes handed over in one piece.
-_PIECE_BYTES = 4 * RECORD_BYTES
+#: Of a record: type, version, length.
+_RECORD_HEAD = 5
 
 _RECEIVED = SSL.RECEIVED_SHUTDOWN
 
@@ -71,8 +71,11 @@ class TlsTransport:
         "_ended",
         "_failed",
         "_handshaken",
+        "_head",
         "_lost",
+        "_missing",
         "_out",
+        "_owed",
         "_paused",
         "at_end",
         "connected",
@@ -111,6 +114,11 @@ class TlsTransport:
         # The peer said that it sends no more, and the protocol was told.
         self._ended = False
         self._lost = False
+        # Where in its records the stream is: bytes missing of the present one, or the beginning of its head.
+        self._missing = 0
+        self._head = b""
+        # Whole records that were given to OpenSSL and not asked for.
+        self._owed = 0
         self.at_end: Callable[[TlsTransport], None] | None = None
 
     # What the transport below calls.
@@ -123,6 +131,16 @@ class TlsTransport:
 
     def dataReceived(self, data: bytes) -> None:
         """Take records."""
+        if (
+            len(data) < _RECORD_HEAD
+            or self._missing
+            or self._head
+            or len(data) != (data[3] << 8 | data[4]) + _RECORD_HEAD
+        ):
+            self._count(data)
+        else:
+            # One record in one read, the usual case.
+            self._owed += 1
         self.connection.bio_write(data)
         if self.established:
             self._deliver()
@@ -284,17 +302,41 @@ class TlsTransport:
         # The first request often comes with the end of the handshake.
         self._deliver()
 
+    def _count(self, data: bytes) -> None:
+        """Count the whole records, whatever the cut."""
+        if self._head:
+            data = self._head + data
+            self._head = b""
+        at, size = self._missing, len(data)
+        if 0 < at <= size:
+            self._owed += 1
+        while size - at >= _RECORD_HEAD:
+            at += (data[at + 3] << 8 | data[at + 4]) + _RECORD_HEAD
+            if at <= size:
+                self._owed += 1
+        if at < size:
+            self._head = data[at:]
+        self._missing = max(0, at - size)
+
     def _deliver(self) -> None:
-        """Hand over what can be decrypted, until there is no more or nobody wants it."""
+        """
+        Hand over what can be decrypted, until there is no more or nobody wants it.
+
+        OpenSSL gives the content of one record at a time, and being asked in vain costs more than the answer. So it is
+        asked as often as there are whole records, unless some of them turn out to be something else.
+        """
         if self._delivering:
             return
         self._delivering = True
         receive = self.connection.recv
         try:
-            while not (self._paused or self._lost or self._ended):
+            while self._owed:
+                if self._paused or self._lost or self._ended:
+                    return
                 try:
-                    data = receive(_PIECE_BYTES)
+                    data = receive(RECORD_BYTES)
                 except SSL.WantReadError:
+                    self._owed = 0
                     break
                 except SSL.ZeroReturnError:
                     self._peer_ended()
@@ -302,7 +344,11 @@ class TlsTransport:
                 except SSL.Error as error:
                     self._broken(error)
                     return
+                self._owed -= 1
                 self.protocol.dataReceived(data)
+            else:
+                # All was content.
+                return
         finally:
             self._delivering = False
         if not self._lost:

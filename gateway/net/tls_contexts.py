@@ -174,6 +174,7 @@ def client_context(
     policy: TlsPolicy,
     trust: Trust,
     *,
+    shown: CertificateAndKey | None = None,
     key_log: KeyLine | None = None,
 ) -> SSL.Context:
     """
@@ -181,10 +182,15 @@ def client_context(
 
     Server name, ALPN and what is expected of the certificate are set per connection. Sessions are kept by
     L{gateway.net.tls_sessions}, one object per context.
+
+    @param shown: our certificate for servers that ask for one. It belongs to the context, for only there does OpenSSL
+        know the issuers to send along.
     """
     context = _context(SSL.TLS_CLIENT_METHOD, policy, key_log)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     trust.install(context)
+    if shown is not None:
+        _show(context, shown)
     return context
 
 
@@ -324,14 +330,19 @@ def _with_certificate(certificate: CertificateAndKey, allowed: _Allowed) -> SSL.
     context = certificate.contexts.get(allowed)
     if context is None:
         context = _server(allowed)
-        leaf, *issuers = certificate.chain
-        context.use_certificate(leaf.to_cryptography())
-        for issuer in issuers:
-            context.add_extra_chain_cert(issuer.to_cryptography())
-        context.use_privatekey(certificate.key.to_cryptography_key())  # type: ignore[arg-type]
-        context.check_privatekey()
+        _show(context, certificate)
         certificate.contexts[allowed] = context
     return context
+
+
+def _show(context: SSL.Context, certificate: CertificateAndKey) -> None:
+    """Show a certificate on all connections of a context."""
+    leaf, *issuers = certificate.chain
+    context.use_certificate(leaf.to_cryptography())
+    for issuer in issuers:
+        context.add_extra_chain_cert(issuer.to_cryptography())
+    context.use_privatekey(certificate.key.to_cryptography_key())  # type: ignore[arg-type]
+    context.check_privatekey()
 
 
 def _select(connection: SSL.Connection, offered: list[bytes]) -> Any:

@@ -75,19 +75,20 @@ def most_telling(faults: Iterable[TlsFault]) -> TlsFault:
     return min(faults, key=lambda fault: _RANKS.get(fault.token, -1))
 
 
-def handshake_fault(host: str, reason: str) -> TlsFault:
+def handshake_fault(host: str, reason: str, *, shown: bool = False) -> TlsFault:
     """
     Say what a handshake that OpenSSL gave up means; also for an alert that came just after it, as TLS 1.3 has them.
 
     @param host: who was asked for.
     @param reason: OpenSSL's reason, such as C{tlsv1 alert protocol version}; empty if the upstream just went.
+    @param shown: the upstream had shown its certificate, so version and cipher were agreed upon.
     """
     text = reason.lower()
     if not text or "unexpected eof" in text:
         return TlsFault("closed", f"{host} closed the connection in the TLS handshake.")
-    alert = _ALERT.fullmatch(text)
+    alert = alert_name(text)
     if alert:
-        return _alert_fault(host, alert.group(1) or alert.group(2))
+        return _alert_fault(host, alert, shown=shown)
     for token, parts, words in _REASONS:
         if any(part in text for part in parts):
             return TlsFault(token, f"{host} {words}.")
@@ -95,14 +96,43 @@ def handshake_fault(host: str, reason: str) -> TlsFault:
     return TlsFault("bad_handshake", f"The TLS handshake with {host} failed{words}.")
 
 
+def alert_name(reason: str) -> str:
+    """
+    Give the name of the alert that the peer sent, such as C{unknown ca}; empty if it sent none.
+
+    @param reason: OpenSSL's reason, such as C{tlsv1 alert unknown ca}.
+    """
+    alert = _ALERT.fullmatch(reason.lower())
+    return "" if alert is None else alert.group(1) or alert.group(2)
+
+
+def late_fault(reason: str) -> TlsFault | None:
+    """
+    Say what an alert means that came when the handshake was done for us, but not for the upstream.
+
+    In TLS 1.3 it judges our certificate, or the lack of one, last of all (RFC 8446 section 4.4.2).
+
+    @param reason: OpenSSL's.
+    @return: C{None}: it is about something else.
+    """
+    alert = alert_name(reason)
+    return _alert_fault("The server", alert, shown=True) if alert in _OUR_CERTIFICATE else None
+
+
 def timeout_fault(host: str) -> TlsFault:
     """Say that the handshake did not come to its end in time."""
     return TlsFault("timeout", f"{host} did not finish the TLS handshake in time.")
 
 
-def _alert_fault(host: str, alert: str) -> TlsFault:
+def _alert_fault(host: str, alert: str, *, shown: bool) -> TlsFault:
     if alert == "protocol version":
         return TlsFault("version", f"{host} takes none of the versions of TLS that we do.")
+    if shown and alert == "handshake failure":
+        # What is said in TLS 1.2 to who has no certificate (RFC 5246 section 7.4.6).
+        return TlsFault(
+            "client_certificate",
+            f"{host} wants a client certificate, or so it seems: it gave up when it had shown its own.",
+        )
     if alert in ("handshake failure", "insufficient security"):
         return TlsFault(
             "no_shared_cipher", f"{host} takes none of the ciphers and groups that we do."

@@ -7,6 +7,7 @@ the pipeline asks of any hop. A server that speaks first, as of mail, may do so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -25,7 +26,7 @@ class TunnelHop:
     @ivar used: how many exchanges it has seen: none, ever.
     """
 
-    __slots__ = ("_lost", "_rest", "address", "transport", "used")
+    __slots__ = ("_lost", "_rest", "_spoke", "address", "transport", "used")
 
     def __init__(self) -> None:
         self.address = ""
@@ -33,6 +34,22 @@ class TunnelHop:
         self.transport: Any = None
         self._rest = b""
         self._lost = False
+        self._spoke: Callable[[], None] | None = None
+
+    @classmethod
+    def over(cls, transport: Any, rest: bytes, address: str) -> TunnelHop:
+        """
+        Make one of a connection that was something else before: a parent's that has granted a tunnel.
+
+        @param rest: what came behind the grant.
+        """
+        made = cls()
+        made.address = address
+        transport.protocol = made
+        made.makeConnection(transport)
+        if rest:
+            made.dataReceived(rest)
+        return made
 
     @property
     def gone(self) -> bool:
@@ -53,6 +70,12 @@ class TunnelHop:
         rest, self._rest = self._rest, b""
         return rest
 
+    def speaks(self, spoke: Callable[[], None] | None) -> None:
+        """Say who wants to know when the server says something; at once if it has, C{None}: nobody any more."""
+        self._spoke = spoke
+        if spoke is not None and self._rest:
+            spoke()
+
     # What the transport calls.
 
     def makeConnection(self, transport: Any) -> None:
@@ -64,6 +87,8 @@ class TunnelHop:
         """Keep what comes early, and let no more come: whether there will be a tunnel is still being decided."""
         self._rest += data
         self.transport.pauseProducing()
+        if self._spoke is not None:
+            self._spoke()
 
     def readConnectionLost(self) -> None:
         """It ended before it began."""

@@ -8,8 +8,9 @@ goes back to its pool before that end is told, so whoever is told may take it ag
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -18,6 +19,7 @@ from zope.interface import implementer
 
 from gateway.net.deadlines import Deadline, Deadlines
 from gateway.net.faults import UpstreamClosed, UpstreamProtocolError
+from gateway.net.tls_faults import TlsFault, late_fault
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import End, ResponseHead
 from gateway.wire.http1_response import ResponseParser
@@ -26,6 +28,9 @@ from gateway.wire.write import LAST_CHUNK, chunk, last_chunk
 
 #: One read from an upstream: at 64 KiB a response of 100 KB costs half as much again.
 READ_BYTES = 262144
+
+#: Keys that are compared to find one that is not needed.
+_SAMPLED = 16
 
 
 class Answering(Protocol):
@@ -48,11 +53,58 @@ class Answering(Protocol):
     def ended(self, trailers: tuple[bytes, ...]) -> None:
         """Take the end of a complete response; nothing follows, and the connection is no longer yours."""
 
-    def lost(self, error: UpstreamClosed | UpstreamProtocolError) -> None:
+    def lost(self, error: UpstreamClosed | UpstreamProtocolError | TlsFault) -> None:
         """Learn that it broke off, before or in the middle of the answer; nothing follows."""
 
     def settled(self) -> None:
         """Learn that all of one read was given, so that what was gathered can be sent."""
+
+
+class Owner:
+    """
+    Somebody whose upstream connections may serve nobody else; they are closed when he is gone.
+
+    @ivar gone: he is.
+    """
+
+    __slots__ = ("_connections", "gone")
+
+    def __init__(self) -> None:
+        self.gone = False
+        self._connections: set[UpstreamConnection] = set()
+
+    def add(self, connection: UpstreamConnection) -> None:
+        """Take one that is made for him."""
+        self._connections.add(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """Let one go that is closing."""
+        self._connections.discard(connection)
+
+    def leave(self) -> None:
+        """Close his connections: idle ones now, those in use when their exchange ends. More than once is harmless."""
+        self.gone = True
+        for connection in list(self._connections):
+            connection.disowned()
+
+
+class OwnKey(NamedTuple):
+    """
+    What an owner's connections are kept under.
+
+    @ivar key: what they would be kept under for everybody.
+    @ivar who: for whom, if he speaks for several.
+    @ivar owner: compared by identity.
+    """
+
+    key: Hashable
+    who: Hashable
+    owner: Owner
+
+
+#: Owns what nobody may use again.
+_NOBODY = Owner()
+_NOBODY.gone = True
 
 
 @implementer(IHalfCloseableProtocol)
@@ -218,6 +270,19 @@ class UpstreamConnection:
         if not self._lost:
             self.transport.loseConnection()
 
+    def taint(self) -> None:
+        """What is sent on it now says who somebody is: unless it is one client's own it is not used again."""
+        if type(self.key) is not OwnKey:
+            self._pool.unlist(self.key)
+            self.key = OwnKey(self.key, "", _NOBODY)
+
+    def disowned(self) -> None:
+        """Its owner is gone: close it, or don't keep it any more."""
+        if self._answering is None:
+            self.close()
+        else:
+            self._pool.unlist(self.key)
+
     # What the pool's clock calls.
 
     def expired(self) -> None:
@@ -313,7 +378,9 @@ class UpstreamConnection:
             if events:
                 answering.ended(())
                 return
-        answering.lost(self._cut_off("the server closed or reset the connection"))
+        answering.lost(
+            self._late_fault(reason) or self._cut_off("the server closed or reset the connection")
+        )
 
     def _head(self, head: ResponseHead, answering: Answering) -> None:
         self.minor = head.minor
@@ -342,6 +409,13 @@ class UpstreamConnection:
         made = UpstreamClosed(detail)
         made.begun = self._parser.started
         return made
+
+    def _late_fault(self, reason: Failure) -> TlsFault | None:
+        """Find out whether the end is the answer to our part of a handshake."""
+        value = reason.value
+        if value is None or not value.args or self._parser.started:
+            return None
+        return late_fault(str(value.args[0]))
 
     def _break(self, error: UpstreamClosed | UpstreamProtocolError) -> None:
         answering, self._answering = self._answering, None
@@ -391,6 +465,7 @@ class Pool:
         *,
         idle_seconds: float = 30.0,
         per_key: int = 64,
+        keys: int = 1000,
         limits: HeadLimits,
     ) -> None:
         """
@@ -398,10 +473,13 @@ class Pool:
 
         @param idle_seconds: how long a connection is kept without use (S05).
         @param per_key: how many are kept for one next hop; more are closed when they fall idle.
+        @param keys: for how many next hops some are kept; for one more those of another are closed, which were not used
+            for long.
         """
         self._deadlines = deadlines
         self._idle_seconds = idle_seconds
         self._per_key = per_key
+        self._keys = keys
         self._limits = limits
         self._kept: dict[Any, list[UpstreamConnection]] = {}
         self._all: set[UpstreamConnection] = set()
@@ -425,9 +503,15 @@ class Pool:
         self.reused += 1
         return kept.pop()
 
+    def keeps(self, key: Any) -> bool:
+        """Tell whether one is there to be taken."""
+        return bool(self._kept.get(key))
+
     def new(self, key: Any) -> UpstreamConnection:
         """Make a connection object for a transport that is being dialled."""
         made = UpstreamConnection(key, self, self._limits)
+        if type(key) is OwnKey:
+            key.owner.add(made)
         self._all.add(made)
         self.made += 1
         return made
@@ -436,6 +520,11 @@ class Pool:
         """Take one back whose exchange ended cleanly."""
         kept = self._kept.get(connection.key)
         if kept is None:
+            if type(connection.key) is OwnKey and connection.key.owner.gone:
+                connection.close()
+                return
+            if len(self._kept) >= self._keys:
+                self._make_room()
             kept = self._kept[connection.key] = []
         if len(kept) >= self._per_key:
             connection.close()
@@ -450,12 +539,40 @@ class Pool:
     def forget(self, connection: UpstreamConnection) -> None:
         """Let one go that is closing or was given away; more than once is harmless."""
         self._all.discard(connection)
+        if type(connection.key) is OwnKey:
+            connection.key.owner.forget(connection)
         kept = self._kept.get(connection.key)
         if kept is not None:
             if connection in kept:
                 kept.remove(connection)
             if not kept:
                 del self._kept[connection.key]
+
+    def _make_room(self) -> None:
+        """
+        Close what is kept for one key: of a few, for that which was not used for longest.
+
+        A true order of use would have to be kept up at each request, for what nearly never happens.
+        """
+        sampled = list(islice(self._kept, _SAMPLED))
+        idlest = min(sampled, key=self._until)
+        for key in sampled:
+            # The next time others have their turn.
+            self._kept[key] = self._kept.pop(key)
+        for connection in list(self._kept[idlest]):
+            connection.close()
+        self._kept.pop(idlest, None)
+
+    def _until(self, key: Any) -> float:
+        """Tell when the last connection of a key is to be closed; those in use count for nothing here."""
+        kept = self._kept[key]
+        deadline = kept[-1].deadline if kept else None
+        return 0.0 if deadline is None else deadline.at
+
+    def unlist(self, key: Any) -> None:
+        """Forget a key that no connection is kept under just now."""
+        if self._kept.get(key) == []:
+            del self._kept[key]
 
     def factory(self, key: Any) -> Callable[[], UpstreamConnection]:
         """Give a maker of connections for a dialler."""

@@ -41,6 +41,16 @@ class UpstreamSides:
         expected = ClientSide(self._store, host)
         return UpstreamSide(expected, self._contexts.for_host(expected.host), self._seconds)
 
+    def has_client_certificate(self, host: str) -> bool:
+        """
+        Tell whether this host is shown a certificate of ours if it asks for one.
+
+        A connection on which it was shown is not for two clients to share.
+
+        @param host: as of L{side}.
+        """
+        return self._contexts.presented.for_host(host) is not None
+
 
 class UpstreamSide:
     """One side; a L{Side<gateway.net.upstream_tls.Side>}."""
@@ -63,8 +73,14 @@ class UpstreamSide:
         made.set_connect_state()
         made.set_alpn_protos([HTTP_1_1])
         self._expected.attach(made)
-        self._on.sessions.offer(made, self._expected.host)
+        if not self._on.presents:
+            self._on.sessions.offer(made, self._expected.host)
         return made
+
+    @property
+    def excused(self) -> bool:
+        """The certificate is believed by an exception, although something is wrong with it."""
+        return self._expected.excepted is not None
 
     def finish(self, connection: SSL.Connection) -> TlsFault | None:
         """Judge the finished handshake."""
@@ -89,6 +105,6 @@ class UpstreamSide:
 
     def ended(self, tls: TlsTransport) -> None:
         """Keep the session of a connection that was good; its ticket came at some time after the handshake."""
-        if self._expected.excepted is None:
+        if self._expected.excepted is None and not self._on.presents:
             self._on.sessions.keep(tls.connection, self._expected.host, self._begun)
             self._on.sessions.over(tls.connection)

@@ -20,6 +20,7 @@ from gateway.api.errors import TransactionError
 from gateway.net.dial import Dialer, Trace
 from gateway.net.tls import TlsFailed, TlsTransport
 from gateway.net.tls_faults import timeout_fault
+from gateway.net.tunnel_hop import TunnelHop
 
 
 class Side(Protocol):
@@ -112,9 +113,11 @@ class UpstreamHandshake:
         self.version = tls.connection.get_protocol_version_name()
         tls.at_end = self._side.ended
         protocol: Any = self._make()
+        tls.protocol = protocol
         protocol.makeConnection(tls)
         made(protocol)
-        return protocol  # type: ignore[no-any-return]
+        # Whoever was told may have put another in its place by now.
+        return tls.protocol  # type: ignore[no-any-return]
 
     def _failed(self, tls: TlsTransport, failed: TlsFailed) -> None:
         self._made = None
@@ -180,4 +183,53 @@ def dial_secured(
     dialling = dialer.dial(host, port, begin, timeout=timeout, guarded=guarded, trace=trace)
     # Connected is only half of it; what fails before that is all.
     dialling.addCallbacks(lambda _: None, result.errback)
+    return result
+
+
+def secure(
+    hop: TunnelHop,
+    host: str,
+    side: Side,
+    make: Callable[[], IProtocol],
+    clock: Any,
+    *,
+    timeout: float,
+) -> Deferred[Any]:
+    """
+    Shake hands on a connection that is there already, and so also with whom a parent has connected us to.
+
+    @param hop: given away with this call.
+    @param host: who is asked for, for what is said when it takes too long.
+    @param timeout: seconds.
+    @return: as of L{dial_secured}.
+    """
+    result: Deferred[Any] = Deferred(lambda _: end())
+    handshake = UpstreamHandshake(
+        side, make, lambda protocol: over(result.callback, protocol), lambda e: over(failed, e)
+    )
+    limit = clock.callLater(timeout, lambda: too_late())
+
+    def over(tell: Callable[[Any], object], what: Any) -> None:
+        if limit.active():
+            limit.cancel()
+        tell(what)
+
+    def failed(error: BaseException) -> None:
+        result.errback(Failure(error))
+
+    def too_late() -> None:
+        handshake.cancel()
+        failed(timeout_fault(host))
+
+    def end() -> None:
+        if limit.active():
+            limit.cancel()
+        handshake.cancel()
+
+    transport, rest = hop.transport, hop.surrender()
+    handshake.makeConnection(transport)
+    if rest:
+        # A server that speaks first speaks no TLS; the handshake finds that out.
+        handshake.dataReceived(rest)
+        transport.resumeProducing()
     return result

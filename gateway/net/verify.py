@@ -215,7 +215,7 @@ class ClientSide:
         self._finished = True
         self._chain.clear()
         if self.fault is None:
-            self.fault = handshake_fault(self.host, reason)
+            self.fault = handshake_fault(self.host, reason, shown=self._judged)
         return self.fault
 
     # What the callbacks call.

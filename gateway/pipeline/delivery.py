@@ -97,9 +97,14 @@ class Delivery:
             down.stream(download)
 
     def _copy(self, x: Exchange, status: int) -> Copy | None:
-        """Ask whether somebody stores this answer; those to HEAD and 304s are none by themselves."""
+        """
+        Ask whether somebody stores this answer.
+
+        Those to HEAD and 304s are none by themselves; and what a server tells a user that it knows by the connection is
+        his, though nothing in the request says so (RFC 9111 section 3.5).
+        """
         assert self._cache_store is not None
-        if x.asked.raw_method == b"HEAD" or status == 304:
+        if x.asked.raw_method == b"HEAD" or status == 304 or not x.upstream.shares:
             return None
         sink = self._cache_store(x.txn)
         return None if sink is None else Copy(sink)

@@ -83,7 +83,8 @@ class Opinions:
         """Ask all that can be asked of a request."""
         txn = x.txn
         plans = self.plans
-        if plans.authenticate is not None:
+        # Within a decrypted tunnel it is known who asked for that.
+        if plans.authenticate is not None and txn.identity is None:
             identity = plans.authenticate(txn)
             if type(identity) is CoroutineType:
                 identity = await identity

@@ -320,6 +320,12 @@ TEXTS: dict[str, PageText] = {
         "{host} and this gateway have no way to encrypt in common.",
         _SITE_MUST_MEND,
     ),
+    # Nobody sees it: there was no TLS to show it in.
+    "tls_client": PageText(
+        "No secure connection",
+        "This client and the gateway did not come to a secure connection.",
+        _TELL,
+    ),
     "tls_client_certificate": PageText(
         "The site wants a certificate",
         "{host} takes only those who show a certificate that it knows, and this gateway has none "

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.api.answers import Route
 from gateway.api.errors import TransactionError
-from gateway.api.transaction import Response, Transaction
+from gateway.api.transaction import Outcome, Response, Transaction
+from gateway.api.verdicts import Block
 from gateway.pipeline.body import BodyPipe, Sink
 from gateway.wire.events import ResponseHead
 
@@ -59,16 +60,43 @@ class Hop(Sink, Protocol):
         """All of the request was handed over."""
 
 
+class Intercepts(Protocol):
+    """Who may look into tunnels."""
+
+    @property
+    def pages(self) -> bool:
+        """A refused CONNECT is granted, and its page shown within."""
+
+    async def show(self, x: Any, block: Block) -> Outcome:
+        """Show the page of a refused CONNECT."""
+
+    def looks(self, txn: Transaction) -> bool:
+        """Tell whether it has to see what the client says first before anything is decided."""
+
+    async def follow(self, x: Any, plans: Any) -> Outcome:
+        """
+        Take a CONNECT to its end.
+
+        @raise TransactionError: why it failed; what the client can still be told of it is done.
+        """
+
+
 class Upstream(Protocol):
     """
     Where a request goes: made by a mode for one transaction.
 
     @ivar route: C{"direct"}, C{"parent"} or C{"origin"}, for the log.
     @ivar tunnels: the request asks for a tunnel to be made (CONNECT), not for an answer.
+    @ivar interception: who may look into the tunnel; C{None}: nobody. There only if C{tunnels}.
+    @ivar shares: an answer may be told to other clients too, as far as it and the request allow it.
     """
 
     route: str
     tunnels: bool
+    shares: bool
+
+    @property
+    def interception(self) -> Intercepts | None: ...  # noqa: D102
 
     def take(self, txn: Transaction) -> Any | None:
         """Give a kept connection, or C{None}."""

@@ -32,7 +32,7 @@ from gateway.api.transaction import (
     Response,
     Tunnelled,
 )
-from gateway.api.verdicts import Respond
+from gateway.api.verdicts import Block, Respond, Verdict
 from gateway.message.via import Via
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import CallPlans
@@ -162,7 +162,7 @@ class Pipeline:
             if refusal is not None:
                 if scans and type(refusal) is Respond:
                     made_here(txn)
-                txn.outcome = await self._refusals.refuse(x, refusal)
+                txn.outcome = await self._refused(x, refusal)
             elif x.stored is not None:
                 txn.outcome = await self._serve(x, x.stored)
             elif x.upstream.tunnels and given is None:
@@ -249,9 +249,20 @@ class Pipeline:
         answer(x, response)
         return _DELIVERED
 
+    async def _refused(self, x: Exchange, refusal: Verdict) -> Outcome:
+        """Refuse a request; the page of a CONNECT may be shown within TLS (S09)."""
+        if type(refusal) is Block and x.upstream.tunnels:
+            interception = x.upstream.interception
+            if interception is not None and interception.pages:
+                return await interception.show(x, refusal)
+        return await self._refusals.refuse(x, refusal)
+
     async def tunnel(self, x: Exchange) -> Outcome:
         """Connect a CONNECT's client with its destination and wait for the end."""
         txn = x.txn
+        interception = x.upstream.interception
+        if interception is not None and interception.looks(txn):
+            return await interception.follow(x, self.plans)
         if self._scans is not None:
             unseen(txn)
         hop = await dial(x, self.plans)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from gateway.api.transaction import Transaction, Tunnelled
+from gateway.api.transaction import Intercepted, Transaction, Tunnelled
 from gateway.record.outcomes import OUTCOME_NAMES, OUTCOMES
+from gateway.record.tls_counters import TlsCounters
 
 #: Upper bounds of the buckets of durations, in seconds.
 DURATION_BOUNDS: Final = (
@@ -80,7 +81,7 @@ class ModeCounters:
 
     @ivar statuses: transactions by the first digit of the status sent.
     @ivar outcomes: transactions by L{outcome<gateway.record.outcomes.OUTCOMES>}.
-    @ivar buckets: transactions but tunnels by duration, one more than there are L{DURATION_BOUNDS}; not cumulated.
+    @ivar buckets: transactions but tunnels and intercepted CONNECTs by duration, one more than there are L{DURATION_BOUNDS}; not cumulated.
     @ivar seconds: sum of those durations.
     @ivar bytes_in: content and tunnel bytes received from clients.
     @ivar bytes_out: bytes sent to clients.
@@ -131,6 +132,7 @@ class Counters:
     @ivar hook_sources: likewise, the L{HookUse} of each plugin and hook.
     @ivar number_sources: likewise, the numbers that plugins tell of themselves, by the plugin's name. Names and
         numbers were checked by whoever gives them.
+    @ivar tls: handshakes, decisions and minted leaves.
     """
 
     def __init__(self) -> None:
@@ -139,6 +141,9 @@ class Counters:
         self.family_sources: list[Callable[[], Iterable[Any]]] = []
         self.hook_sources: list[Callable[[], Iterable[HookUse]]] = []
         self.number_sources: list[Callable[[], Iterable[tuple[str, Mapping[str, float]]]]] = []
+        self.tls = TlsCounters()
+        self.tls_decided = self.tls.decided
+        self.tls_handshake = self.tls.handshake
 
     def ended(self, txn: Transaction) -> None:
         """Count a transaction that has ended."""
@@ -149,7 +154,8 @@ class Counters:
         mode.bytes_out += txn.bytes_out
         outcome = txn.outcome.__class__
         mode.outcomes[OUTCOME_NAMES.get(outcome, "unknown")] += 1
-        if outcome is not Tunnelled:
+        # How long these took says what the client did, not how fast we are.
+        if outcome is not Tunnelled and outcome is not Intercepted:
             timings = txn.timings
             seconds = timings.ended - timings.begun
             mode.buckets[bisect_left(DURATION_BOUNDS, seconds)] += 1

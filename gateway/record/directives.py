@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from gateway.api.transaction import Transaction
+from gateway.api.transaction import ClientTls, Transaction
 from gateway.record.columns import SECRET_FIELDS, Columns, milliseconds, since_begun
+from gateway.record.connection_tls import bump_mode, squid_version
 from gateway.record.escape import quoted, quoted_text, word, word_text
 from gateway.record.outcomes import outcome_name, reason, squid_hierarchy, squid_result
 
@@ -76,6 +77,14 @@ def _request_line(columns: Columns, txn: Transaction, _: str) -> bytes:
     method = columns.methods[request.raw_method]
     line = f"{method} {columns.request_target(txn)} HTTP/1.{request.minor}"
     return line.encode("ascii")
+
+
+_NO_TLS: Final = ClientTls()
+
+
+def _tls(txn: Transaction) -> ClientTls:
+    """Give what is known of the connection's TLS; nothing, if there is none."""
+    return txn.client.tls or _NO_TLS
 
 
 def _directives() -> dict[str, Directive]:
@@ -156,6 +165,38 @@ def _directives() -> dict[str, Directive]:
         ),
         "H": d("the protocol", lambda c, t, _: f"HTTP/1.{t.request.minor}"),
         "v": d("the site, or the URL's host", lambda c, t, _: c.names[t.site or t.request.host]),
+        "ssl::>sni": d(
+            "the host that the client asked for in TLS (SNI)",
+            lambda c, t, _: c.names[_tls(t).server_name],
+        ),
+        "ssl::bump_mode": d(
+            "`bump`: TLS was intercepted, `splice`: it passed unread, `terminate`: it was refused",
+            lambda c, t, _: bump_mode(t.client.tls),
+        ),
+        "ssl::>negotiated_version": d(
+            "TLS with the client, such as `TLS/1.3`",
+            lambda c, t, _: c.names[squid_version(_tls(t).version)],
+        ),
+        "ssl::>negotiated_cipher": d(
+            "the cipher with the client", lambda c, t, _: c.names[_tls(t).cipher]
+        ),
+        "ssl::<negotiated_version": d(
+            "TLS with the server, where it is intercepted",
+            lambda c, t, _: c.names[squid_version(_tls(t).upstream_version)],
+        ),
+        "ssl::<negotiated_cipher": d(
+            "the cipher with the server, likewise", lambda c, t, _: c.names[_tls(t).upstream_cipher]
+        ),
+        "tls_decision": d(
+            "what became of the client's TLS: `terminate`, `intercept`, `tunnel` or `block`",
+            lambda c, t, _: c.names[_tls(t).decision],
+        ),
+        "tls_why": d("what led to that, as a token", lambda c, t, _: c.names[_tls(t).why]),
+        "tls_alpn": d("the protocol agreed within TLS", lambda c, t, _: c.names[_tls(t).alpn]),
+        "tls_resumed": d(
+            "1: an earlier session of TLS was taken up again, else 0; `-` without TLS",
+            lambda c, t, _: None if t.client.tls is None else int(t.client.tls.resumed),
+        ),
     }
     same = {
         "h": ">a", "l": "ui", "u": "un", "m": "rm", "s": ">Hs", ">s": ">Hs", "Hs": ">Hs", "O": "<st",

@@ -77,6 +77,7 @@ class Exposition(Collector):
         yield InfoMetricFamily("gateway", "Version of the gateway.", {"version": __version__})
         yield _G("gateway_start_time_seconds", "When it started, since the epoch.", self._started)
         yield from self._traffic()
+        yield from self._tls()
         yield from self._pools()
         yield from self._plugins()
         yield from self._access_log()
@@ -87,7 +88,7 @@ class Exposition(Collector):
         outcomes = _C("gateway_outcomes", "How transactions ended.", labels=("mode", "outcome"))
         durations = HistogramMetricFamily(
             "gateway_request_duration_seconds",
-            "From the request head to the transaction's end, tunnels left out.",
+            "From the request head to the end, tunnels and intercepted CONNECTs left out.",
             labels=("mode",),
         )
         bytes_in = _C("gateway_client_received_bytes", "Content received.", labels=("mode",))
@@ -108,6 +109,29 @@ class Exposition(Collector):
             accepted.add_metric((mode,), counters.accepted)
             tunnels.add_metric((mode,), counters.tunnels)
         yield from (requests, outcomes, durations, bytes_in, bytes_out, open_now, accepted, tunnels)
+
+    def _tls(self) -> Iterator[Metric]:
+        tls = self._counters.tls
+        handshakes = _C("gateway_tls_handshakes", "TLS handshakes.", labels=("side", "result"))
+        seconds = _C("gateway_tls_handshake_seconds", "Time they took.", labels=("side",))
+        decisions = _C(
+            "gateway_tls_decisions", "CONNECTs decrypted or not.", labels=("decision", "why")
+        )
+        for ended, count in sorted(tls.handshakes.items()):
+            handshakes.add_metric(ended, count)
+        for side, spent in sorted(tls.seconds.items()):
+            seconds.add_metric((side,), spent)
+        for decided, count in sorted(tls.decisions.items()):
+            decisions.add_metric(decided, count)
+        yield from (handshakes, seconds, decisions)
+        leaves = tls.leaves()
+        if leaves is not None:
+            asked = _C("gateway_tls_leaf_requests", "Leaves asked for.", labels=("result",))
+            asked.add_metric(("hit",), leaves.hits)
+            asked.add_metric(("miss",), leaves.misses)
+            yield asked
+            yield _C("gateway_tls_leaves_evicted", "Leaves that gave way.", leaves.evicted)
+            yield _G("gateway_tls_leaves", "Leaves kept.", len(leaves))
 
     def _pools(self) -> Iterator[Metric]:
         connections = _G(

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from gateway.api.transaction import Delivered, Transaction
 from gateway.record.columns import Columns
+from gateway.record.connection_tls import json_texts
 from gateway.record.directives import compile_custom
 from gateway.record.escape import Memo, json_bytes, json_string, quoted
 from gateway.record.outcomes import hierarchy, outcome_name, reason, squid_result
@@ -105,6 +106,7 @@ def _json(columns: Columns) -> Format:
     names = columns.json_names
     methods = columns.methods
     values: Memo[bytes] = Memo(_json_value)
+    tls_text = json_texts(names)
 
     def line(txn: Transaction) -> str:
         timings = txn.timings
@@ -117,6 +119,7 @@ def _json(columns: Columns) -> Format:
         total = f"{spent * 1000.0:.3f}" if spent > 0.0 else "0.000"
         request = txn.request
         client = txn.client
+        tls = client.tls
         user = "null" if txn.identity is None else f'"{columns.user(txn)}"'
         media = columns.media_type(txn)
         agent, referer = columns.agent_and_referer(request.fields)
@@ -143,6 +146,7 @@ def _json(columns: Columns) -> Format:
             f'"upstream":{names[txn.upstream]},"route":{names[txn.route]},{ending},'
             f'"media_type":{_null_or(media)},'
             f'"referer":{values[referer]},"user_agent":{values[agent]},'
+            f'"tls":{"null" if tls is None else tls_text(tls)},'
             f'"notes":{_notes(txn) if txn.has_notes else "{}"}}}\n'
         )
 

@@ -13,6 +13,7 @@ from gateway.api.transaction import (
     Aborted,
     Delivered,
     Failed,
+    Intercepted,
     Refused,
     Transaction,
     Tunnelled,
@@ -20,7 +21,9 @@ from gateway.api.transaction import (
 from gateway.api.verdicts import Allow, Block, Respond
 
 #: What C{outcome} may be, in the log and as a label; C{"unknown"} is a fault of ours.
-OUTCOMES: Final = ("delivered", "refused", "failed", "aborted", "tunnelled", "unknown")
+OUTCOMES: Final = (
+    "delivered", "refused", "failed", "aborted", "tunnelled", "intercepted", "unknown",
+)  # fmt: skip
 
 OUTCOME_NAMES: Final[dict[type, str]] = {
     Delivered: "delivered",
@@ -28,9 +31,12 @@ OUTCOME_NAMES: Final[dict[type, str]] = {
     Failed: "failed",
     Aborted: "aborted",
     Tunnelled: "tunnelled",
+    Intercepted: "intercepted",
 }
 
 _DENIALS = frozenset((401, 403, 407, 413))
+# Decisions of client.tls after which a CONNECT is no tunnel.
+_OPENED = frozenset(("intercept", "block"))
 
 
 def outcome_name(txn: Transaction) -> str:
@@ -65,8 +71,8 @@ def squid_result(txn: Transaction) -> str:
     Give Squid's result code (its C{%Ss}).
 
     C{TCP_MISS} fetched, C{TCP_TUNNEL} tunnelled, C{TCP_DENIED} refused before and C{TCP_DENIED_REPLY} after an
-    upstream was asked, C{TCP_REDIRECT} redirected by a plugin, C{NONE_NONE} neither fetched nor refused by a rule;
-    C{_ABORTED} is added if a side went away.
+    upstream was asked, C{TCP_REDIRECT} redirected by a plugin, C{NONE_NONE} neither fetched nor refused by a rule, and
+    so, as with Squid, a CONNECT whose TLS is decrypted; C{_ABORTED} is added if a side went away.
     """
     outcome = txn.outcome
     if outcome.__class__ is Delivered:
@@ -83,8 +89,12 @@ def squid_result(txn: Transaction) -> str:
         case Failed(UpstreamError()):
             return "TCP_MISS"
         case Aborted():
-            if txn.status == 101 or (not txn.request.scheme and 200 <= txn.status < 300):
+            if txn.status == 101:
                 return "TCP_TUNNEL_ABORTED"
+            if not txn.request.scheme and 200 <= txn.status < 300:
+                tls = txn.client.tls
+                opened = tls is not None and tls.decision in _OPENED
+                return "NONE_NONE_ABORTED" if opened else "TCP_TUNNEL_ABORTED"
             return "NONE_NONE_ABORTED" if txn.route == "none" else "TCP_MISS_ABORTED"
         case _:
             return "NONE_NONE"

@@ -45,6 +45,8 @@ class Recorder:
         self.connection_closed = counters.connection_closed
         self.tunnel_opened = counters.tunnel_opened
         self.tunnel_closed = counters.tunnel_closed
+        self.tls_decided = counters.tls_decided
+        self.tls_handshake = counters.tls_handshake
 
     def transaction(self, txn: Transaction) -> None:
         """

@@ -34,6 +34,33 @@ class Times(Struct, forbid_unknown_fields=True, frozen=True):
     total: Annotated[Milliseconds, Meta(description="The transaction ended.")]
 
 
+class Tls(Struct, forbid_unknown_fields=True, frozen=True):
+    """The TLS of the client's connection; `null` if there is none, or none that was looked at."""
+
+    server_name: Annotated[
+        str | None, Meta(description="The host that the client asked for (SNI): its own claim.")
+    ]
+    version: Annotated[
+        str | None, Meta(description="As agreed with the client, `TLSv1.2` or `TLSv1.3`.")
+    ]
+    cipher: Annotated[str | None, Meta(description="As agreed with the client, by OpenSSL's name.")]
+    alpn: Annotated[
+        str | None, Meta(description="The protocol agreed with the client, such as `http/1.1`.")
+    ]
+    resumed: Annotated[
+        bool, Meta(description="An earlier session of the client was taken up again.")
+    ]
+    decision: Annotated[
+        str | None,
+        Meta(description="What became of it: `terminate`, `intercept`, `tunnel` or `block`."),
+    ]
+    why: Annotated[str | None, Meta(description="What led to that, as a token for programs.")]
+    upstream_version: Annotated[
+        str | None, Meta(description="As agreed with the server, where TLS is intercepted.")
+    ]
+    upstream_cipher: Annotated[str | None, Meta(description="As agreed with the server, likewise.")]
+
+
 class Line(Struct, forbid_unknown_fields=True, frozen=True):
     """One transaction or tunnel."""
 
@@ -72,7 +99,7 @@ class Line(Struct, forbid_unknown_fields=True, frozen=True):
     upstream: Annotated[str | None, Meta(description="Where it went, `address:port`.")]
     route: Annotated[str | None, Meta(description="`direct`, `parent`, `origin` or `none`.")]
     outcome: Annotated[
-        Literal["delivered", "refused", "failed", "aborted", "tunnelled", "unknown"],
+        Literal["delivered", "refused", "failed", "aborted", "tunnelled", "intercepted", "unknown"],
         Meta(description="How it ended."),
     ]
     reason: Annotated[str | None, Meta(description="Why, as a token for programs.")]
@@ -84,6 +111,7 @@ class Line(Struct, forbid_unknown_fields=True, frozen=True):
         str | None, Meta(description="The request's Referer; user and password are left out.")
     ]
     user_agent: Annotated[str | None, Meta(description="The request's User-Agent.")]
+    tls: Tls | None
     notes: Annotated[dict[str, str], Meta(description="What plugins noted, by name.")]
 
 

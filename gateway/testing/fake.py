@@ -22,12 +22,17 @@ import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
+from twisted.internet.defer import Deferred
+
+from gateway.api.answers import ClientHello, Intercept, Tunnel
 from gateway.api.events import Event
 from gateway.api.hooks import Plugin
 from gateway.api.services import Services
+from gateway.api.transaction import Client
+from gateway.api.verdicts import Block
 from gateway.config.load import load_plugin_settings
 from gateway.config.schema import Config
 from gateway.plugin_services import pool_sizes
@@ -190,6 +195,36 @@ class FakeGateway:
         request = request_bytes("CONNECT", authority, authority, fields, b"")
         return self._ask(f"CONNECT {authority}", request, content, address, None)
 
+    def client_hello(
+        self, hello: ClientHello, *, address: str = CLIENT, client: Client | None = None
+    ) -> Deferred[Intercept | Tunnel | Block | None]:
+        """
+        Ask the plugins what becomes of a TLS connection; there is no TLS and no connection then.
+
+        @param address: the client's.
+        @param client: who is asking, for plugins that look at more of it than its address.
+        @return: fires with the first answer, C{None} if nobody has one; fails with
+            L{PluginError<gateway.api.PluginError>} where the gateway would drop the connection.
+        """
+        self._running()
+        listening = self._composed.listenings[0]
+        if client is None:
+            client = Client(
+                address,
+                self._harness.network.ephemeral(),
+                mode=self._mode,
+                listener=listening.name,
+            )
+        plan = listening.pipeline.plans.client_hello
+
+        async def ask() -> Intercept | Tunnel | Block | None:
+            answer = None if plan is None else plan(client, hello)
+            return await answer if isinstance(answer, CoroutineType) else answer
+
+        asking = Deferred.fromCoroutine(ask())
+        self._look()
+        return asking
+
     def client(self, address: str = CLIENT) -> ScriptedClient:
         """Connect a client for what L{request} can't say: several requests on one connection, or bytes by hand."""
         return self._harness.client(address)
@@ -298,13 +333,7 @@ class FakeGateway:
     def _ask(
         self, name: str, request: bytes, then: bytes, address: str, on: ScriptedClient | None
     ) -> Exchange:
-        if self._harness.network.stopped:
-            raise AssertionError("the gateway did not start: some plugin failed to; see the log")
-        if not self._harness.network.ports:
-            raise AssertionError(
-                "the gateway does not run: it was stopped, or some plugin still waits in start(); "
-                "gw.clock.advance() lets time go by"
-            )
+        self._running()
         client = on or self._harness.client(address)
         exchange = Exchange(name, client, request, settle=self._look, where=self._where)
         begun = len(self._probe.ended.get(client.address, ()))
@@ -318,6 +347,20 @@ class FakeGateway:
         client.send(request)
         self._look()
         return exchange
+
+    def _running(self) -> None:
+        """
+        Look whether there is somebody to ask.
+
+        @raise AssertionError: the gateway does not run.
+        """
+        if self._harness.network.stopped:
+            raise AssertionError("the gateway did not start: some plugin failed to; see the log")
+        if not self._harness.network.ports:
+            raise AssertionError(
+                "the gateway does not run: it was stopped, or some plugin still waits in start(); "
+                "gw.clock.advance() lets time go by"
+            )
 
     def _look(self) -> None:
         """Let everything happen, and finish the exchanges that have ended; harmless from within."""

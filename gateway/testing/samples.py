@@ -11,12 +11,15 @@ from gateway.api.content import ScanJob, Side
 from gateway.api.events import Event, Severity
 from gateway.api.transaction import (
     Client,
+    ClientTls,
     Delivered,
+    Intercepted,
     Phase,
     Request,
     Response,
     Timings,
     Transaction,
+    Tunnelled,
 )
 from gateway.message.fields import Fields
 
@@ -50,7 +53,7 @@ def transaction(method: str, phase: Phase = Phase.RECEIVED) -> Transaction:
         )
     if phase == Phase.ENDED:
         made.status = 200
-        made.outcome = Delivered()
+        made.outcome = Tunnelled() if tunnel else Delivered()
     return made
 
 
@@ -84,6 +87,41 @@ def _transactions(hook: str) -> Iterator[tuple[str, tuple[object, ...]]]:
         yield method, (transaction(method, _PHASES.get(hook, Phase.RECEIVED)),)
 
 
+def _ended(hook: str) -> Iterator[tuple[str, tuple[object, ...]]]:
+    yield from _transactions(hook)
+    txn = transaction("CONNECT", Phase.ENDED)
+    txn.client.tls = ClientTls(
+        server_name="www.example.com",
+        version="TLSv1.3",
+        cipher="TLS_AES_128_GCM_SHA256",
+        alpn="http/1.1",
+        decision="intercept",
+        why="decrypt_all",
+        upstream_version="TLSv1.3",
+        upstream_cipher="TLS_AES_128_GCM_SHA256",
+    )
+    txn.outcome = Intercepted()
+    yield "an intercepted CONNECT", (txn,)
+
+
+def _hello(hook: str) -> Iterator[tuple[str, tuple[object, ...]]]:
+    # What a browser, a program for one server and an old program say.
+    browser = ClientHello(
+        "www.example.com",
+        ("h2", "http/1.1"),
+        (0x0304, 0x0303),
+        (0x1301, 0x1302, 0x1303, 0xC02F),
+        (0, 10, 13, 16, 43, 51),
+        (29, 23),
+        (0x0403, 0x0804),
+        has_ech=True,
+    )
+    yield "a browser", (client(), browser)
+    yield "a client that names no host", (client(), ClientHello("", (), (0x0304,), (0x1301,)))
+    old = ClientHello("old.example.com", (), (0x0303,), (0xC02F,), has_ticket=True)
+    yield "a client without ALPN", (client(), old)
+
+
 def _upstream(hook: str) -> Iterator[tuple[str, tuple[object, ...]]]:
     for method, (txn,) in _transactions(hook):
         yield method, (txn, Server("www.example.com", "198.51.100.1", 80))
@@ -106,13 +144,12 @@ def _page(hook: str) -> Iterator[tuple[str, tuple[object, ...]]]:
 
 _ARGUMENTS: Mapping[str, Callable[[str], Iterator[tuple[str, tuple[object, ...]]]]] = {
     "client_connected": lambda hook: iter([("a client", (client(),))]),
-    "client_hello": lambda hook: iter(
-        [("a client", (client(), ClientHello("www.example.com", ("h2", "http/1.1"))))]
-    ),
+    "client_hello": _hello,
     "upstream_connected": _upstream,
     "content_need": _need,
     "scan_content": _scan,
     "page": _page,
+    "transaction_complete": _ended,
     "event": lambda hook: iter(
         [("an event", (Event("sample", Severity.INFO, "A sample of an event."),))]
     ),

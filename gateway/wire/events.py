@@ -20,6 +20,10 @@ CHUNKED = -1
 #: Framing of response content by the end of the connection.
 UNTIL_CLOSE = -2
 
+#: What a header section may demand of the gateway itself; bits.
+UNMET_EXPECTATION = 1
+BINDING_CREDENTIALS = 2
+
 
 class Section:
     """
@@ -35,7 +39,8 @@ class Section:
     @ivar persistent: the client lets the connection be used again.
     @ivar keep_alive: an HTTP/1.0 client asked for that by C{Connection: keep-alive}.
     @ivar expects_continue: C{Expect: 100-continue}.
-    @ivar unmet_expectation: some other expectation.
+    @ivar demands: what is out of the ordinary: L{UNMET_EXPECTATION}, any but that; L{BINDING_CREDENTIALS}, an
+        Authorization that holds for the connection, as long as nobody has seen to it. Usually 0.
     @ivar asked_upgrade: value of Upgrade if the Connection field names it.
     @ivar accepts_trailers: C{TE: trailers}.
     @ivar harmless: nothing in it calls for more than to be sent on; a mode's finding.
@@ -47,6 +52,7 @@ class Section:
         "accepts_trailers",
         "asked_upgrade",
         "declared",
+        "demands",
         "expects_continue",
         "harmless",
         "hop",
@@ -57,7 +63,6 @@ class Section:
         "persistent",
         "received",
         "special",
-        "unmet_expectation",
     )
 
     def __init__(self, received: list[bytes], special: list[FieldLine], persistent: bool) -> None:
@@ -69,7 +74,7 @@ class Section:
         self.persistent = persistent
         self.keep_alive = False
         self.expects_continue = False
-        self.unmet_expectation = False
+        self.demands = 0
         self.asked_upgrade: bytes | None = None
         self.accepts_trailers = False
         self.harmless = False

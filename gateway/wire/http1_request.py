@@ -13,9 +13,17 @@ from collections.abc import Set
 from gateway.message.fields import Fields
 from gateway.wire.body import MessageReader
 from gateway.wire.errors import RemoteProtocolError
-from gateway.wire.events import CHUNKED, END, RequestEvent, RequestHead
+from gateway.wire.events import (
+    BINDING_CREDENTIALS,
+    CHUNKED,
+    END,
+    UNMET_EXPECTATION,
+    RequestEvent,
+    RequestHead,
+)
 from gateway.wire.limits import DEFAULT_LIMITS, HeadLimits
 from gateway.wire.lines import (
+    BINDING,
     CONNECTION,
     CONTENT_LENGTH,
     EXPECT,
@@ -275,14 +283,16 @@ def _read_special(head: RequestHead) -> None:
         elif code == UPGRADE:
             hop.append(known.line)
             upgrade = known.value if upgrade is None else upgrade + b", " + known.value
-        elif code == EXPECT:
-            if not head.minor:
+        elif code in _DEMANDING:
+            if code == BINDING:
+                section.demands |= BINDING_CREDENTIALS
+            elif not head.minor:
                 # Meaningless from a client that knows no interim response (RFC 9110 section 10.1.1).
                 hop.append(known.line)
             elif known.value.lower() == b"100-continue":
                 section.expects_continue = True
             else:
-                section.unmet_expectation = True
+                section.demands |= UNMET_EXPECTATION
     if hosts > 1:
         raise RemoteProtocolError("more than one Host field", "RFC 9112 section 3.2")
     if not hosts and head.minor:
@@ -358,4 +368,6 @@ def _bad_coding(value: bytes) -> RemoteProtocolError:
 
 
 _DROPPED = frozenset((HOP, LOOKALIKE, PROXY_AUTHORIZATION))
+# One look-up for what is rarely there.
+_DEMANDING = frozenset((EXPECT, BINDING))
 _CODINGS = frozenset((b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"))

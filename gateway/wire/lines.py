@@ -33,6 +33,7 @@ DATE: Final = 14
 LOOKALIKE: Final = 15
 COOKIE: Final = 16
 PROXY_AUTHENTICATE: Final = 17
+BINDING: Final = 18
 
 _KNOWN: dict[bytes, int] = {
     b"host": HOST,
@@ -54,6 +55,7 @@ _KNOWN: dict[bytes, int] = {
     b"x-request-id": REQUEST_ID,
     b"date": DATE,
     b"cookie": COOKIE,
+    b"authorization": BINDING,
     **dict.fromkeys(FORWARDING_FIELDS, FORWARDING),
 }
 
@@ -63,7 +65,6 @@ _GUARDED = frozenset(
     re.sub(rb"[^a-z0-9]", b"", name)
     for name in (
         *_KNOWN,
-        b"authorization",
         b"content-type",
         b"content-encoding",
         b"x-remote-user",
@@ -77,7 +78,6 @@ _GUARDED = frozenset(
 NOT_IN_TRAILERS = frozenset(
     (
         *_KNOWN,
-        b"authorization",
         b"www-authenticate",
         b"set-cookie",
         b"content-encoding",
@@ -121,6 +121,13 @@ _SECRET = frozenset(
 
 # Possessive, for both parts take white space: backing out of one into the other is quadratic in a line of blanks.
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[ \t]*+([\t\x20-\x7e\x80-\xff]*+)")
+#: Schemes that authenticate a connection and not a request (RFC 4559 section 6): what comes on it later without any
+#: credentials is taken for the same user's.
+_BINDING_SCHEME = re.compile(
+    rb"(?:ntlm|negotiate|nego2)(?![!#$%&'*+\-.^_`|~0-9a-z])", re.IGNORECASE
+)
+# In joined lines; to begin with what is not part of the case makes it quick to find that there is none.
+_BINDING_LINE = re.compile(rb"\n[Aa](?i:uthorization:[ \t]*+" + _BINDING_SCHEME.pattern + rb")")
 _ODD_NAME = re.compile(rb"[^A-Za-z0-9\-]")
 _NOT_ALNUM = re.compile(rb"[^a-z0-9]")
 
@@ -171,8 +178,11 @@ class KnownLines(dict[bytes, FieldLine | None]):
             raise _explain(line)
         name = match[1].lower()
         code = _KNOWN.get(name, 0)
-        if not code and _ODD_NAME.search(name) and _NOT_ALNUM.sub(b"", name) in _GUARDED:
-            code = LOOKALIKE
+        if not code:
+            if _ODD_NAME.search(name) and _NOT_ALNUM.sub(b"", name) in _GUARDED:
+                code = LOOKALIKE
+        elif code == BINDING and _BINDING_SCHEME.match(match[2]) is None:
+            code = 0
         made = FieldLine(code, name, match[2].rstrip(b" \t"), line) if code else None
         if len(line) > KEPT_LENGTH or name in _SECRET:
             return made
@@ -213,6 +223,19 @@ def joined(options: Set[bytes], more: frozenset[bytes]) -> Set[bytes]:
         options |= more
         return options
     return {*options, *more}
+
+
+def binds(lines: Iterable[bytes]) -> bool:
+    """Tell whether one of some valid lines is an Authorization that holds for the connection it comes by."""
+    return _BINDING_LINE.search(b"\n" + b"\n".join(lines)) is not None
+
+
+def is_binding_challenge(value: str) -> bool:
+    """Tell whether the value of a WWW-Authenticate asks for an Authorization of that kind, as its first challenge or a later one."""
+    return any(
+        _BINDING_SCHEME.match(challenge.strip(" \t").encode("latin-1"))
+        for challenge in value.split(",")
+    )
 
 
 def name_of(line: bytes) -> bytes:

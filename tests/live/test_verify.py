@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
 from pathlib import Path
 
 from cryptography import x509
@@ -23,7 +22,8 @@ from gateway.net.tls_faults import TlsFault, handshake_fault
 from gateway.net.trust import load_trust
 from gateway.net.verify import ClientSide, TrustStore
 from tests.live.peers import Server, Stream
-from tests.live.processes import PATIENCE, free_port, made_folder, program_path, until
+from tests.live.processes import PATIENCE, made_folder
+from tests.live.tls_peers import openssl_server
 from tests.unit.net.certificates import DAY, NOW, Made, authority, issue, signed_anew
 from tests.unit.net.handshakes import client, reason
 
@@ -50,23 +50,7 @@ class ServerTests(SynchronousTestCase):
 
     def serve(self, made: Made, *above: Made, options: tuple[str, ...] = ()) -> int:
         """Start a server and give its port."""
-        port = free_port()
-        pem = self.folder / f"{port}.pem"
-        pem.write_bytes(
-            made.pem + b"".join(one.certificate.public_bytes(Encoding.PEM) for one in above)
-        )
-        command = [program_path("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-www"]
-        command += ["-cert", str(pem), "-key", str(pem), "-cert_chain", str(pem), *options]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        until(lambda: listens(port), what="openssl s_server")
-        return port
+        return openssl_server(self, made, *above, options=options)
 
     def connect(self, port: int) -> tuple[TlsFault | None, bytes]:
         """Shake hands and ask for a page."""
@@ -185,15 +169,6 @@ class ServerTests(SynchronousTestCase):
         path = Path(self.folder) / f"{about.certificate.serial_number:x}-{status.name}.ocsp"
         path.write_bytes(response.public_bytes(Encoding.DER))
         return str(path)
-
-
-def listens(port: int) -> bool:
-    """Tell whether somebody listens there."""
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def exchange(ours: SSL.Connection, stream: socket.socket) -> bool:

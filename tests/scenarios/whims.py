@@ -21,10 +21,12 @@ from gateway.api import (
     Challenge,
     Clean,
     Client,
+    ClientHello,
     ContentRefused,
     Event,
     Identity,
     Infected,
+    Intercept,
     Need,
     Phase,
     Plugin,
@@ -36,6 +38,7 @@ from gateway.api import (
     Side,
     Stored,
     Transaction,
+    Tunnel,
     Unscannable,
     Validator,
     Whole,
@@ -252,6 +255,13 @@ def _hooks() -> dict[str, Any]:
     def client_connected(self: Whimsical, client: Client) -> Any:
         return self._do(
             "client_connected", [Block("no")], lambda _: self._forbidden.clients.add(client.port)
+        )
+
+    def client_hello(self: Whimsical, client: Client, hello: ClientHello) -> Any:
+        return self._do(
+            "client_hello",
+            [Intercept(), Tunnel(), Block("no")],
+            lambda _: self._forbidden.clients.add(client.port),
         )
 
     def authenticate(self: Whimsical, txn: Transaction) -> Any:

@@ -1,17 +1,22 @@
 """Tests of the arithmetic and the files of C{benchmarks}: what it measures with is checked, not what it measures."""
 
+from pathlib import Path
 from xml.etree import ElementTree
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks import report
+from benchmarks.certificates import ORIGIN_FILE, TRUST_FILE, write_certificates
 from benchmarks.load import LoadFailed, parse_wrk
-from benchmarks.peers import HERE, PEERS, Ports, Role, fill
+from benchmarks.peers import AUTHORITY_FILE, HERE, PEERS, Ports, Role, fill, words_for
 from benchmarks.picture import draw
 from benchmarks.plugins import slopes_of
 from benchmarks.results import Cell, Series, judge, ratio
-from benchmarks.scenarios import SCENARIOS, TARGETS, Target
+from benchmarks.scenarios import SCENARIOS, TARGETS, Target, secure_request, way_of
 from benchmarks.soak import fit_slope
+from benchmarks.tls_load import Way
 from benchmarks.usage import Memory, parse_stat
 
 
@@ -104,9 +109,7 @@ class FileTests(SynchronousTestCase):
 
     def test_every_word_is_known(self) -> None:
         """Each peer's file can be filled in for each role it plays."""
-        words = dict.fromkeys(
-            ("DIR", "FORWARD", "REVERSE", "RELAY", "HEALTH", "WEB_ORIGIN", "TUNNEL_ORIGIN"), "1"
-        ) | {"UPLOAD_LIMIT": "2GiB", "CLIENT_IDLE": "30s"}
+        words = words_for(Ports.numbered(25000, 0), HERE)
         for peer in PEERS:
             for role in peer.roles:
                 for template in peer.templates[role]:
@@ -117,7 +120,7 @@ class FileTests(SynchronousTestCase):
         self.assertRaises(KeyError, fill, "@NOBODY@", {})
 
     def test_ports_differ(self) -> None:
-        """No two peers share a port but the web origin's."""
+        """No two peers share a port but those of the web origin."""
         taken = [
             port
             for index in range(len(PEERS))
@@ -127,6 +130,7 @@ class FileTests(SynchronousTestCase):
                 ports.reverse,
                 ports.relay,
                 ports.health,
+                ports.secure,
                 ports.tunnel_origin,
             )
         ]
@@ -143,6 +147,56 @@ class FileTests(SynchronousTestCase):
     def test_gateway_plays_every_role(self) -> None:
         """The gateway takes part in every scenario."""
         self.assertEqual(PEERS[0].roles, frozenset(Role))
+
+
+class SecureTests(SynchronousTestCase):
+    """What the scenarios inside TLS are made of."""
+
+    def setUp(self) -> None:
+        """Have the certificates of a run."""
+        self.state = Path(self.mktemp())
+        self.certificates = self.state / "certificates"
+        write_certificates(self.certificates)
+        self.peers = {peer.name: peer for peer in PEERS}
+        self.ports = Ports.numbered(25000, 1)
+
+    def way(self, name: str, role: Role) -> Way:
+        """Give the way through a peer."""
+        peer = self.peers[name]
+        return way_of(peer, role, self.ports, self.state, self.certificates)
+
+    def test_proxies_do_not_sign_for_the_origin(self) -> None:
+        """The origin's issuer and the CA of proxies are two, or a tunnel would pass for interception."""
+        origin, authority = (
+            x509.load_pem_x509_certificate((self.certificates / name).read_bytes())
+            for name in (ORIGIN_FILE, AUTHORITY_FILE)
+        )
+        trust = x509.load_pem_x509_certificate((self.certificates / TRUST_FILE).read_bytes())
+        self.assertEqual(origin.issuer, trust.subject)
+        self.assertNotEqual(origin.issuer, authority.subject)
+        for certificate in (origin, authority, trust):
+            self.assertIsInstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+
+    def test_terminated(self) -> None:
+        """Clients of a site begin with TLS and trust the issuer of its certificate."""
+        way = self.way("nginx", Role.TERMINATE)
+        self.assertEqual(
+            (way.port, way.destination, way.trust),
+            (self.ports.secure, None, self.certificates / TRUST_FILE),
+        )
+
+    def test_intercepted(self) -> None:
+        """Clients of a proxy ask for a tunnel and trust the CA that the proxy signs with."""
+        made = self.state / "squid-authority.pem"
+        made.write_text("")
+        way = self.way("squid", Role.INTERCEPT)
+        self.assertEqual((way.port, way.destination, way.trust), (self.ports.forward, 25910, made))
+        head, _, rest = secure_request(way).partition(b"\r\n\r\n")
+        self.assertEqual((head.count(b"\r\n"), rest), (14, b""))
+
+    def test_no_authority(self) -> None:
+        """A proxy that has made no CA decrypts nothing, and is left out."""
+        self.assertRaises(LoadFailed, self.way, "gateway", Role.INTERCEPT)
 
 
 class ReportTests(SynchronousTestCase):

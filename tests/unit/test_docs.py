@@ -201,6 +201,15 @@ class PluginPageTests(ExampleTestCase):
         self.assertEqual((result.errors, result.failures), ([], []))
         self.assertEqual(result.testsRun, 2)
 
+    def test_tests_about_tls_pass(self) -> None:
+        """So do those of the plugin that decides what is decrypted."""
+        result = TestResult()
+        shown = importlib.import_module("test_private_hosts")
+        tests = defaultTestLoader.loadTestsFromTestCase(shown.PrivateHostsTests)
+        tests.run(result)
+        self.assertEqual((result.errors, result.failures), ([], []))
+        self.assertEqual(result.testsRun, 3)
+
     def test_hooks_that_are_not_called(self) -> None:
         """The page lists the hooks that are refused at start, all of them and no others."""
         (rule,) = [line for line in prose(self.page).splitlines() if "refused at start" in line]

@@ -2,10 +2,21 @@
 
 import json
 import tomllib
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tools.conformance import COUNT_OF, FLOORS, JUDGES, SMUGGLE, compare, configuration
+from tools.conformance import (
+    COUNT_OF,
+    FLOORS,
+    JUDGES,
+    SMUGGLE,
+    TLS,
+    Names,
+    compare,
+    configuration,
+    told_apart,
+)
 
 
 class ScoreTests(SynchronousTestCase):
@@ -28,9 +39,52 @@ class ScoreTests(SynchronousTestCase):
             found.groupdict(), {"passed": "212", "ambiguous": "1", "flagged": "6", "valid": "28"}
         )
 
+    def test_tls(self) -> None:
+        """The judge of TLS prints how many bad origins were refused, and how many good ones passed."""
+        found = TLS.search(
+            "pass  expired  expect bad  BLOCKED\n"
+            "== intercept: bad refused 18/19, good passed 6/6; passed through: ['revoked']\n"
+        )
+        assert found is not None
+        self.assertEqual(found.groupdict(), {"refused": "18", "passed": "6"})
+
     def test_no_score(self) -> None:
         """A judge that broke off has no score."""
         self.assertIsNone(COUNT_OF.search("pass a/b [200]\nTraceback\n"))
+
+
+class ReasonTests(SynchronousTestCase):
+    """The reasons of bad origins in the access log."""
+
+    def counted(self, *lines: tuple[str, str | None]) -> int:
+        """Count the origins that these lines, URL and reason, are right about, of one that expired and one of a wrong host."""
+        log, ports = Path(self.mktemp()), Path(self.mktemp())
+        log.write_text(
+            "".join(json.dumps({"url": url, "reason": reason}) + "\n" for url, reason in lines)
+        )
+        ports.write_text("good 500 ok\nexpired 501 bad\nwrong-host 502 bad\n")
+        return told_apart(log, ports)
+
+    def test_all_right(self) -> None:
+        """The reason may stand at the tunnel or at a request within, or at both."""
+        right = [
+            ("good.test:500", None),
+            ("good.test:501", "tls_expired"),
+            ("https://good.test:501/x", "tls_expired"),
+            ("https://good.test:502/x", "tls_wrong_host"),
+        ]
+        self.assertEqual(self.counted(*right), 2)
+
+    def test_another(self) -> None:
+        """Another reason beside the right one is wrong."""
+        self.assertEqual(
+            self.counted(
+                ("good.test:501", "tls_expired"),
+                ("https://good.test:501/x", "tls_alert"),
+                ("good.test:502", "tls_wrong_host"),
+            ),
+            1,
+        )
 
 
 class FloorTests(SynchronousTestCase):
@@ -76,6 +130,14 @@ class ConfigurationTests(SynchronousTestCase):
         reverse = tomllib.loads(configuration("reverse", 1, 2, 3, None))
         self.assertEqual(set(reverse), {"site", "log", "admin"})
         self.assertEqual(reverse["site"][0]["origins"], ["http://127.0.0.1:3"])
-        forward = tomllib.loads(configuration("forward", 1, 2, 0, FLOORS))
+        forward = tomllib.loads(configuration("forward", 1, 2, 0, Names(FLOORS, FLOORS)))
         self.assertEqual(set(forward), {"forward", "network", "log", "admin"})
         self.assertEqual(forward["network"]["hosts_file"], str(FLOORS))
+
+    def test_interception(self) -> None:
+        """A proxy that decrypts is told so, and whom to trust."""
+        told = tomllib.loads(
+            configuration("intercept", 1, 2, 0, Names(Path("hosts"), Path("r.pem")))
+        )
+        self.assertEqual(set(told), {"forward", "network", "tls", "log", "admin"})
+        self.assertEqual(told["tls"], {"decrypt": "all", "ca": "ca", "trust": ["r.pem"]})

@@ -27,13 +27,14 @@ from gateway.api import (
     hookimpl,
 )
 from gateway.config.faults import ConfigError
+from gateway.config.folders import state_folder
 from gateway.config.load import load
 from gateway.message.via import Via
 from gateway.net.deadlines import Deadlines
 from gateway.net.dial import Dialer
 from gateway.pipeline.loaded import LoadedPlugins, PluginStartError
 from gateway.pipeline.plugins import load_plugins
-from gateway.plugin_services import PluginServices, state_folder
+from gateway.plugin_services import PluginServices
 from gateway.testing.harness import Names
 from gateway.testing.network import MemoryNetwork
 

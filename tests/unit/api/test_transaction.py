@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api import ClientError, Key, PluginError, UpstreamError
-from gateway.api.transaction import Client, Request, Response, Timings, Transaction
+from gateway.api.transaction import Client, ClientTls, Request, Response, Timings, Transaction
 from gateway.message.fields import Fields
 
 SCORE: Key[int] = Key("reputation.score")
@@ -90,6 +92,24 @@ class TransactionTests(SynchronousTestCase):
         """Without a PROXY protocol header the peer is the client itself."""
         self.assertEqual(Client("192.0.2.1", 1, mode="forward").peer, "192.0.2.1")
         self.assertEqual(Client("192.0.2.1", 1, mode="forward", peer="10.0.0.5").peer, "10.0.0.5")
+
+
+class ClientTlsTests(SynchronousTestCase):
+    """What is known of a connection's TLS."""
+
+    def test_nothing_at_first(self) -> None:
+        """A client has none until somebody has looked, and what was not agreed on is empty."""
+        self.assertIsNone(Client("192.0.2.1", 1, mode="forward").tls)
+        made = ClientTls(decision="tunnel")
+        known = {name: getattr(made, name) for name in ClientTls.__slots__}
+        self.assertEqual(known.pop("decision"), "tunnel")
+        self.assertIs(known.pop("resumed"), False)
+        self.assertEqual(set(known.values()), {""})
+
+    def test_it_does_not_change(self) -> None:
+        """It is shared by all requests of a connection, so no plugin changes it."""
+        made: Any = ClientTls()
+        self.assertRaises(AttributeError, setattr, made, "server_name", "www.example.com")
 
 
 class ErrorTests(SynchronousTestCase):

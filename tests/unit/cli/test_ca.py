@@ -15,9 +15,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.cli.ca import COMMANDS
-from gateway.cli.ca_place import ca_folder
 from gateway.cli.main import main, parser
-from gateway.config.load import load
 from gateway.net.authority import Authority, utc_now
 from tests.unit.config.files import FilesTestCase
 from tests.unit.net.authorities import DAY, foreign
@@ -74,13 +72,6 @@ class CaTestCase(FilesTestCase):
 class PlaceTests(FilesTestCase):
     """Which folder is meant."""
 
-    def test_below_the_state(self) -> None:
-        """Without a setting of its own the CA is in the folder for state, the configured or systemd's."""
-        config = load(self.write('[gateway]\nstate = "/var/lib/gateway"\n'), environ={})
-        self.assertEqual(ca_folder(config, {}), "/var/lib/gateway/ca")
-        self.assertEqual(ca_folder(load(), {"STATE_DIRECTORY": "/a:/b"}), "/a/ca")
-        self.assertEqual(ca_folder(load(), {}), "")
-
     def test_by_the_configuration(self) -> None:
         """The commands find it by C{--config}; a configuration without a folder gets a clear error."""
         state = self.folder / "state"
@@ -90,7 +81,29 @@ class PlaceTests(FilesTestCase):
         self.assertEqual(main(["ca", "rotate", "--config", path], out, err), 0, err.getvalue())
         self.assertEqual(len(list((state / "ca").iterdir())), 1)
         self.assertEqual(main(["ca", "show", "--config", self.write("")], out, err), 1)
-        self.assertIn("set gateway.state, or give --folder DIR", err.getvalue())
+        self.assertIn("set tls.ca or gateway.state, or give --folder DIR", err.getvalue())
+
+    def test_profile_of_the_configuration(self) -> None:
+        """A CA is made as the configuration wants it; what it says nothing of goes on, and the command line counts more."""
+        state = self.folder / "state"
+        state.mkdir()
+        text = f'[gateway]\nstate = "{state}"\n[tls]\n'
+
+        def rotated(more: str, *arguments: str) -> Any:
+            path = self.write(text + more)
+            out, err = StringIO(), StringIO()
+            line = ["ca", "rotate", "--now", "--json", "--config", path, *arguments]
+            self.assertEqual(main(line, out, err), 0, out.getvalue())
+            made = json.loads(out.getvalue())["authority"]
+            # Two of one second would be one after the other.
+            Path(made["file"]).rename(state / "ca" / "ca-20200101T000000Z.pem")
+            return made["name"][:-9], made["permitted"], made["excluded"]
+
+        first = 'ca_name = "Acme"\nca_permit = ["example.com"]\nca_exclude = ["x.example.com"]'
+        self.assertEqual(rotated(first), ("Acme", ["example.com"], ["x.example.com"]))
+        self.assertEqual(rotated(""), ("Acme", ["example.com"], ["x.example.com"]))
+        self.assertEqual(rotated('ca_permit = ["example.net"]'), ("Acme", ["example.net"], []))
+        self.assertEqual(rotated(first, "--unconstrained"), ("Acme", [], []))
 
     def test_faulty_configuration(self) -> None:
         """Faults of the configuration are shown as everywhere."""

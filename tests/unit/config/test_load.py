@@ -280,15 +280,12 @@ class FaultTests(FilesTestCase):
     def test_later_versions(self) -> None:
         """What a later version will know is told apart from a misspelling."""
         found = self.faults(
-            '[tls]\ndecrypt = "rules"\n[scan]\nmax_depth = 3\n[[rule]]\n[forward]\n'
-            'listen = [":8080"]\n'
-            '[[site]]\norigins = ["http://a"]\nhsts = "365d"'
+            '[network]\nshared_networks = ["10.0.0.0/8"]\n[scan]\nmax_depth = 3\n[[rule]]\n'
         )
         expected = [
-            (2, "tls.decrypt"),
+            (2, "network.shared_networks"),
             (4, "scan.max_depth"),
             (5, "rule"),
-            (10, "site[0].hsts"),
         ]
         self.assertEqual(
             found,

@@ -8,7 +8,14 @@ import sys
 from gateway.config.addresses import ListenTls
 from gateway.config.cautions import cautions
 from gateway.config.load import load
-from gateway.config.tls import CertificateFiles, ListenerTls, listener_tls, uses_tls
+from gateway.config.tls import (
+    CertificateFiles,
+    ListenerTls,
+    listener_tls,
+    mints_certificates,
+    uses_tls,
+    verifies_upstreams,
+)
 from tests.unit.config.files import FilesTestCase
 from tests.unit.net.certificates import Made, issue, leaf, revocation_list, root
 
@@ -132,6 +139,157 @@ class SettingTests(TlsCase):
         found = ", ".join(self.faults('[tls]\nexceptions = [{ host = "a" }]'))
         self.assertIn("exceptions[0].reason: is missing", found)
         self.assertIn("exceptions[0].until: is missing", found)
+
+
+class DecryptionTests(TlsCase):
+    """What is said of decryption."""
+
+    def test_defaults(self) -> None:
+        """Nothing is decrypted, nothing minted, and what can't be read passes."""
+        tls = load().tls
+        self.assertEqual((tls.decrypt, tls.on_unknown_protocol), ("none", "tunnel"))
+        self.assertEqual((tls.certificates, tls.ca_name), (10_000, "Gateway CA"))
+        self.assertFalse(tls.block_page_over_tls or tls.pinned_bypass)
+        self.assertFalse(mints_certificates(load()))
+        self.assertFalse(verifies_upstreams(load()))
+
+    def test_needs(self) -> None:
+        """Decryption and pages over TLS need a CA and verified upstreams, where there is a forward proxy."""
+        for text in ('decrypt = "rules"', 'decrypt = "all"', "block_page_over_tls = true"):
+            config = self.load(f"[tls]\n{text}")
+            self.assertTrue(mints_certificates(config))
+            self.assertTrue(verifies_upstreams(config))
+            self.assertTrue(uses_tls(config))
+            self.assertFalse(mints_certificates(self.load(f"[tls]\n{text}\n{SITE}")))
+        self.assertTrue(verifies_upstreams(self.load('[[site]]\norigins = ["https://a"]')))
+        self.assertTrue(verifies_upstreams(self.load('[forward]\nparent = ["https://a:1"]')))
+
+    def test_hosts(self) -> None:
+        """Patterns are on whole labels, as everywhere in the file."""
+        tls = self.load(
+            '[tls]\ndecrypt = "rules"\nnever_decrypt = ["bank.example.com", "*.update.example.com"]\n'
+            'decrypt_hosts = [".example.com", "192.0.2.0/24"]'
+        ).tls
+        never = ("bank.example.com", "x.update.example.com", "a.b.update.example.com")
+        self.assertTrue(all(host in tls.never_decrypt for host in never))
+        for host in ("www.bank.example.com", "update.example.com", "xupdate.example.com"):
+            self.assertNotIn(host, tls.never_decrypt)
+        self.assertTrue(all(h in tls.decrypt_hosts for h in ("example.com", "192.0.2.7")))
+        self.assertNotIn("notexample.com", tls.decrypt_hosts)
+
+    def test_categories(self) -> None:
+        """A category is refused as what it is: no plugin of this version has its list."""
+        for key in ("never_decrypt", "decrypt_hosts"):
+            (found,) = self.faults(
+                f'[tls]\ndecrypt = "rules"\n{key} = ["a.example.com", "@banking"]'
+            )
+            self.assertIn(f'tls.{key}[1]: "@banking" is a category, whose list a plugin', found)
+        (found,) = self.faults('[tls]\ndecrypt = "all"\nnever_decrypt = ["a b"]')
+        self.assertIn("never_decrypt[0]: ", found)
+
+    def test_bounds(self) -> None:
+        """Values that mean nothing are faults."""
+        for text, expected in (
+            ('decrypt = "some"', "is not known here"),
+            ("certificates = 0", "is not in 1..200000"),
+            ("certificates = 200001", "is not in 1..200000"),
+            ('ca_name = ""', "cannot be the name of a CA"),
+            (f'ca_name = "{"x" * 56}"', "1 to 55 printable"),
+            ('ca_permit = ["*.example.com"]', "is a pattern"),
+            ('ca_exclude = [".example.com"]', "is a pattern"),
+            ('ca_permit = ["192.0.2.1"]', "is an address"),
+            ('decrypt = "all"\nca = "no/where"', 'tls.ca: the folder "no" is not there'),
+        ):
+            (found,) = self.faults(f"[tls]\n{text}")
+            self.assertIn(expected, found)
+
+    def test_client_certificates(self) -> None:
+        """A certificate for upstreams is read at once, with the faults of any other; the key is never quoted."""
+        shown = '[tls]\nclient_certificates = [{{ host = "{}", certificate = "{}" }}]'
+        config = self.load(shown.format("*.API.example.com", "www.pem"))
+        (one,) = config.tls.client_certificates
+        self.assertEqual(
+            (one.host, one.certificate), ("*.api.example.com", f"{self.folder}/www.pem")
+        )
+        at = "tls.client_certificates[0]."
+        for host, file, expected in (
+            ("a", "none.pem", f"{at}certificate: cannot read"),
+            ("a", "", f"{at}certificate: this cannot be a path"),
+            ("*", "www.pem", f'{at}host: "*" would show'),
+            ("a.*", "www.pem", f"{at}host: "),
+        ):
+            (found,) = self.faults(shown.format(host, file))
+            self.assertIn(expected, found)
+        (self.folder / "half.pem").write_bytes(leaf(WWW).pem.split(b"-----BEGIN PRIVATE")[0])
+        (found,) = self.faults(shown.format("a", "half.pem"))
+        self.assertIn("holds no private key", found)
+        twice = '{ host = "a", certificate = "www.pem" }'
+        (found,) = self.faults(f"[tls]\nclient_certificates = [{twice}, {twice}]")
+        self.assertIn("client_certificates[1].host: a stands here twice", found)
+
+    def test_without_effect(self) -> None:
+        """What has no effect is told."""
+        folder = '[gateway]\nstate = "."\n'
+        for text, expected in (
+            ('never_decrypt = ["a"]', "tls.never_decrypt: has no effect: nothing is decrypted"),
+            ("pinned_bypass = true", "tls.pinned_bypass: has no effect"),
+            ('decrypt_hosts = ["a"]', "tls.decrypt_hosts: has no effect: nothing"),
+            (
+                'decrypt = "all"\ndecrypt_hosts = ["a"]',
+                "tls.decrypt_hosts: has no effect: everything",
+            ),
+        ):
+            (found,) = self.cautions(f"{folder}[tls]\n{text}")
+            self.assertIn(expected, found)
+        (found,) = self.cautions(f'{folder}[tls]\ndecrypt = "all"\n{SITE}')
+        self.assertIn("tls.decrypt: has no effect: there is no forward proxy", found)
+        whole = 'decrypt = "rules"\ndecrypt_hosts = ["a"]\nnever_decrypt = ["b"]'
+        self.assertEqual(self.cautions(f"{folder}[tls]\n{whole}"), [])
+
+    def test_folder(self) -> None:
+        """Where the CA's folder is left to systemd that is told: started otherwise there is none."""
+        (found,) = self.cautions('[tls]\ndecrypt = "all"')
+        self.assertIn("tls.ca: the CA is kept in the folder that systemd gives", found)
+        self.assertEqual(self.cautions('[tls]\ndecrypt = "all"\nca = "ca"'), [])
+
+    def test_client_certificate_cautions(self) -> None:
+        """One that others can read, or that ends, is told."""
+        text = '[tls]\nclient_certificates = [{ host = "a", certificate = "www.pem" }]'
+        (self.folder / "www.pem").chmod(0o644)
+        (found,) = self.cautions(text)
+        self.assertIn("everybody on this machine can read the key", found)
+        self.put("www.pem", issue("timed", root(), (WWW,), valid=(-3, -1)))
+        (found,) = [str(fault) for fault in cautions(self.load(text))]
+        self.assertIn("servers will refuse it", found)
+
+
+class StrictTransportTests(TlsCase):
+    """HSTS of a site."""
+
+    def test_forms(self) -> None:
+        """A duration is enough; a table says more."""
+        secured = SITE + 'certificate = "www.pem"\n'
+        self.assertEqual(self.load(secured + 'hsts = "365d"').site[0].hsts.max_age, 31_536_000)
+        hsts = self.load(secured + 'hsts = { max_age = "1d", subdomains = true }').site[0].hsts
+        self.assertEqual((hsts.max_age, hsts.subdomains, hsts.preload), (86_400, True, False))
+        self.assertEqual(self.load(secured).site[0].hsts.max_age, 0)
+
+    def test_without_tls(self) -> None:
+        """It is for answers over TLS alone; on a site without it is a fault, and so are halves of it."""
+        (found,) = self.faults(SITE + 'hsts = "1d"')
+        self.assertIn("site[0].hsts: no listener of this site is TLS", found)
+        (found,) = self.faults(SITE + 'certificate = "www.pem"\nhsts = { preload = true }')
+        self.assertIn("site[0].hsts.preload: has no effect without max_age", found)
+        own = 'listen = [{ address = ":1", tls = { certificate = "www.pem" } }]\n'
+        self.load(SITE + own + 'hsts = "1d"')
+
+    def test_preload(self) -> None:
+        """What no list would take is told."""
+        whole = SITE + f'host = ["{WWW}"]\ncertificate = "www.pem"\n'
+        (found,) = self.cautions(whole + 'hsts = { max_age = "30d", preload = true }')
+        self.assertIn("for a year", found)
+        text = 'hsts = { max_age = "365d", subdomains = true, preload = true }'
+        self.assertEqual(self.cautions(whole + text), [])
 
 
 class FaultTests(TlsCase):

@@ -11,7 +11,9 @@ from gateway.net.tls_faults import (
     CERTIFICATE_TOKENS,
     HANDSHAKE_TOKENS,
     TlsFault,
+    alert_name,
     handshake_fault,
+    late_fault,
     most_telling,
     timeout_fault,
 )
@@ -26,6 +28,8 @@ class FaultTests(SynchronousTestCase):
     def test_every_page(self) -> None:
         """Every token has a page of its own, and no page of TLS is without one."""
         pages = {f"tls_{token}" for token in (*CERTIFICATE_TOKENS, *HANDSHAKE_TOKENS)}
+        # With a client there is no page to show.
+        pages.add("tls_client")
         self.assertEqual({name for name in TEXTS if name.startswith("tls_")}, pages)
 
     def test_documented(self) -> None:
@@ -49,6 +53,37 @@ class FaultTests(SynchronousTestCase):
 
 class HandshakeFaultTests(SynchronousTestCase):
     """Handshakes that OpenSSL gave up."""
+
+    def test_alert_name(self) -> None:
+        """An alert of the peer is known in each spelling; what we gave up ourselves is none."""
+        for reason, name in {
+            "tlsv1 alert unknown ca": "unknown ca",
+            "SSL/TLS alert bad certificate": "bad certificate",
+            "tlsv13 alert certificate required": "certificate required",
+            "tlsv1 unrecognized name": "unrecognized name",
+            "certificate verify failed": "",
+            "no shared cipher": "",
+            "": "",
+        }.items():
+            self.assertEqual(alert_name(reason), name, reason)
+
+    def test_shown(self) -> None:
+        """After the upstream's certificate a failure is about ours; before it, about versions and ciphers."""
+        for reason in ("sslv3 alert handshake failure", "ssl/tls alert handshake failure"):
+            self.assertEqual(handshake_fault("a.example", reason).token, "no_shared_cipher")
+            shown = handshake_fault("a.example", reason, shown=True)
+            self.assertEqual(shown.token, "client_certificate")
+        fault = handshake_fault("a.example", "tlsv1 alert internal error", shown=True)
+        self.assertEqual(fault.token, "alert")
+
+    def test_late(self) -> None:
+        """An alert that comes after the handshake counts if it is about our certificate, and only then."""
+        for reason in ("tlsv13 alert certificate required", "tlsv1 alert unknown ca"):
+            fault = late_fault(reason)
+            assert fault is not None
+            self.assertEqual(fault.token, "client_certificate")
+        for reason in ("tlsv1 alert internal error", "unexpected eof while reading", ""):
+            self.assertIsNone(late_fault(reason))
 
     def test_told_apart(self) -> None:
         """Each reason of OpenSSL's, in the spelling of its versions, leads to one token."""

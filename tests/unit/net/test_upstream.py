@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -11,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.net.deadlines import Deadlines
 from gateway.net.faults import UpstreamClosed, UpstreamProtocolError
-from gateway.net.upstream import READ_BYTES, Pool, UpstreamConnection
+from gateway.net.upstream import READ_BYTES, Owner, OwnKey, Pool, UpstreamConnection
 from gateway.wire.events import ResponseHead
 from gateway.wire.limits import HeadLimits
 
@@ -116,7 +117,7 @@ class UpstreamCase(SynchronousTestCase):
         self.pool = Pool(Deadlines(self.clock), idle_seconds=30.0, per_key=2, limits=HeadLimits())
         self.asking = Asking()
 
-    def connection(self, key: str = "a") -> tuple[UpstreamConnection, Wire]:
+    def connection(self, key: Hashable = "a") -> tuple[UpstreamConnection, Wire]:
         """Make one, with its transport."""
         made = self.pool.new(key)
         wire = Wire()
@@ -129,7 +130,7 @@ class UpstreamCase(SynchronousTestCase):
         made.ask(method, GET, self.asking)
         return made, wire
 
-    def kept(self, key: str = "a") -> tuple[UpstreamConnection, Wire]:
+    def kept(self, key: Hashable = "a") -> tuple[UpstreamConnection, Wire]:
         """Make one that has had its first answer."""
         made, wire = self.connection(key)
         made.ask(b"GET", GET, Asking())
@@ -350,6 +351,17 @@ class BreakTests(UpstreamCase):
                 self.assertNotIn("end", self.asking.told)
                 self.assertEqual(len(self.pool), 0)
 
+    def test_certificate_wanted(self) -> None:
+        """An alert of TLS about our certificate is the answer to all that was asked, unless one had begun."""
+        alert = Failure(ConnectionLost("tlsv13 alert certificate required"))
+        for sent, told in ((b"", "TlsFault"), (OK, "UpstreamClosed")):
+            self.asking = Asking()
+            connection, _ = self.asked()
+            if sent:
+                connection.dataReceived(sent)
+            connection.connectionLost(alert)
+            self.assertEqual(self.asking.told[-1], told)
+
     def test_nonsense(self) -> None:
         """What is no HTTP is a fault of the protocol, told once, and the connection is given up."""
         connection, wire = self.asked()
@@ -385,6 +397,35 @@ class BreakTests(UpstreamCase):
 
 class PoolTests(UpstreamCase):
     """L{Pool}."""
+
+    def test_bound_of_keys(self) -> None:
+        """For one server too many the connections of another are closed, which nobody has used for longest."""
+        self.pool = Pool(Deadlines(self.clock), idle_seconds=30.0, keys=3, limits=HeadLimits())
+        wires = {}
+        for key in "abc":
+            _, wires[key] = self.kept(key)
+            self.clock.advance(1)
+        used = self.pool.take("a")
+        assert used is not None
+        used.ask(b"GET", GET, Asking())
+        used.dataReceived(HELLO)
+        _, wires["d"] = self.kept("d")
+        self.assertEqual([key for key in "abcd" if self.pool.keeps(key)], ["a", "c", "d"])
+        self.assertEqual([key for key, wire in wires.items() if wire.done], ["b"])
+        self.assertEqual(self.pool.idle, 3)
+
+    def test_bound_of_keys_and_those_in_use(self) -> None:
+        """A server whose connections are all in use gives its place away and takes another when it gets one back."""
+        self.pool = Pool(Deadlines(self.clock), idle_seconds=30.0, keys=1, limits=HeadLimits())
+        self.kept("a")
+        used = self.pool.take("a")
+        assert used is not None
+        used.ask(b"GET", GET, Asking())
+        _, wire = self.kept("b")
+        self.assertEqual(wire.done, [])
+        used.dataReceived(HELLO)
+        self.assertEqual(wire.done, ["close"])
+        self.assertTrue(self.pool.keeps("a"))
 
     def test_last_used_first(self) -> None:
         """The one used last is given first, and only to whoever goes to the same next hop."""
@@ -448,3 +489,68 @@ class PoolTests(UpstreamCase):
         self.assertEqual(
             (UpstreamClosed("x").status, UpstreamProtocolError("x").status), (502, 502)
         )
+
+
+class OwnerTests(UpstreamCase):
+    """Connections that serve one client alone."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.owner = Owner()
+        self.key = OwnKey("a", "192.0.2.7", self.owner)
+
+    def test_nobody_else(self) -> None:
+        """They are found by their owner, for the same client, and by nobody else."""
+        kept, _ = self.kept(self.key)
+        for other in ("a", OwnKey("a", "192.0.2.7", Owner()), OwnKey("a", "", self.owner)):
+            self.assertIsNone(self.pool.take(other))
+        self.assertIs(self.pool.take(OwnKey("a", "192.0.2.7", self.owner)), kept)
+
+    def test_leaves(self) -> None:
+        """When the owner is gone idle ones are closed at once, twice is once, and nothing of them is left."""
+        _, wire = self.kept(self.key)
+        _, other = self.kept()
+        self.owner.leave()
+        self.owner.leave()
+        self.assertEqual((wire.done, other.done), (["close"], []))
+        self.assertFalse(self.pool.keeps(self.key))
+        self.assertEqual((self.pool.idle, len(self.pool)), (1, 1))
+        # The two know one another: a cycle that must not be left to the collector.
+        self.assertEqual(self.owner._connections, set())
+
+    def test_leaves_while_in_use(self) -> None:
+        """One in use is closed when its exchange ends, the first as well as a later one."""
+        for first in (True, False):
+            connection, wire = self.connection(self.key) if first else self.kept(self.key)
+            if not first:
+                self.assertIs(self.pool.take(self.key), connection)
+            asking = Asking()
+            connection.ask(b"GET", GET, asking)
+            owner, self.owner = self.owner, Owner()
+            owner.leave()
+            self.key = OwnKey("a", "", self.owner)
+            self.assertEqual(wire.done, [])
+            connection.dataReceived(HELLO)
+            self.assertEqual((asking.told, wire.done), ([200, b"hello", "end"], ["close"]))
+        self.assertEqual((self.pool.idle, len(self.pool)), (0, 0))
+
+    def test_closed_before(self) -> None:
+        """One that is gone already is no business of its owner's."""
+        connection, wire = self.kept(self.key)
+        connection.connectionLost(Failure(ConnectionDone()))
+        self.owner.leave()
+        self.assertEqual(wire.done, [])
+
+    def test_tainted(self) -> None:
+        """A shared one that was authenticated serves its exchange and nobody after that; an owned one stays its owner's."""
+        first, wire = self.kept()
+        self.assertIs(self.pool.take("a"), first)
+        first.taint()
+        self.assertFalse(self.pool.keeps("a"))
+        first.ask(b"GET", GET, self.asking)
+        first.dataReceived(HELLO)
+        self.assertEqual((self.asking.told[0], wire.done), (200, ["close"]))
+        self.assertEqual((self.pool.take("a"), len(self.pool)), (None, 0))
+        own, _ = self.connection(self.key)
+        own.taint()
+        self.assertEqual(own.key, self.key)

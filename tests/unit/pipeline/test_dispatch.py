@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.api.answers import Challenge
+from gateway.api.answers import Challenge, ClientHello, Intercept, Tunnel
 from gateway.api.content import (
     NONE,
     BodyFilter,
@@ -23,10 +23,10 @@ from gateway.api.content import (
 )
 from gateway.api.errors import PluginError
 from gateway.api.hooks import HOOKS, Plugin
-from gateway.api.transaction import Identity
+from gateway.api.transaction import Client, Identity
 from gateway.api.verdicts import Allow, Block
 from gateway.pipeline.dispatch import CallPlans
-from gateway.pipeline.ledger import MOST_NUMBERS
+from gateway.pipeline.ledger import MOST_NUMBERS, ledger_of
 from tests.unit.pipeline.builders import transaction
 from tests.unit.pipeline.stepping import StepBench
 
@@ -191,6 +191,92 @@ class FirstTests(PlanTestCase):
         answer.cancel()
         self.failureResultOf(answer, CancelledError)
         self.assertEqual((self.asked, self.bench.clock.getDelayedCalls()), (["a"], []))
+
+
+class ClientHelloTests(PlanTestCase):
+    """What becomes of a TLS connection: the first answer, given the client and its first message."""
+
+    CLIENT = Client("192.0.2.7", 40000, mode="forward")
+    HELLO = ClientHello("www.example.com", ("http/1.1",))
+
+    def test_arguments_and_order(self) -> None:
+        """Plugins are asked in order, with client and message, until one has an opinion; it is the answer itself."""
+        given: list[tuple[object, ...]] = []
+
+        def first(*args: object) -> None:
+            given.append(args)
+
+        tunnel = Tunnel("private")
+        plan = self.bench.plan(
+            "client_hello", first, self.says("b", tunnel), self.says("c", Intercept())
+        )
+        self.assertIs(plan(self.CLIENT, self.HELLO), tunnel)
+        self.assertEqual((given, self.asked), ([(self.CLIENT, self.HELLO)], ["b"]))
+
+    def test_no_opinion(self) -> None:
+        """If nobody has one, that is the answer, in hand at once."""
+        plan = self.bench.plan("client_hello", self.says("a", None), self.says("b", None))
+        self.assertIsNone(plan(self.CLIENT, self.HELLO))
+        self.assertEqual(self.asked, ["a", "b"])
+
+    def test_waits(self) -> None:
+        """Whoever has to be waited for keeps its place, and the plan gives a coroutine."""
+        waiting: Deferred[Any] = Deferred()
+        plan = self.bench.plan("client_hello", self.says("a", waiting), self.says("b", BLOCK))
+        answer = self.awaited(plan(self.CLIENT, self.HELLO))
+        self.assertEqual(self.asked, ["a"])
+        waiting.callback(None)
+        self.assertIs(self.successResultOf(answer), BLOCK)
+
+    def test_fails_closed(self) -> None:
+        """A plugin that raises, or answers what is no answer here, refuses the connection; nobody else is asked."""
+        for wrong in (KeyError(), ALLOW, True):
+            self.asked.clear()
+            plan = self.bench.plan("client_hello", self.says("a", wrong), self.says("b", None))
+            error = self.assertRaises(PluginError, plan, self.CLIENT, self.HELLO)
+            self.assertEqual((error.plugin, error.hook), ("p0", "client_hello"))
+            self.assertEqual(self.asked, ["a"])
+        self.flushLoggedErrors(KeyError, TypeError)
+
+    def test_fails_open(self) -> None:
+        """One that is told to fail open has no opinion then."""
+        plan = self.bench.plan(
+            "client_hello", self.says("a", KeyError()), self.says("b", BLOCK), fail="open"
+        )
+        self.assertIs(plan(self.CLIENT, self.HELLO), BLOCK)
+        self.flushLoggedErrors(KeyError)
+
+    def test_budget(self) -> None:
+        """An answer may take five seconds, then the connection is refused."""
+        plan = self.bench.plan("client_hello", self.says("a", Deferred()))
+        answer = self.awaited(plan(self.CLIENT, self.HELLO))
+        self.bench.clock.advance(4.9)
+        self.assertNoResult(answer)
+        self.bench.clock.advance(0.1)
+        self.assertIsInstance(self.failureResultOf(answer, PluginError).value.cause, TimeoutError)
+        self.flushLoggedErrors(TimeoutError)
+
+    def test_cancelled(self) -> None:
+        """A client that goes away meanwhile is nobody's error."""
+        plan = self.bench.plan("client_hello", self.says("a", Deferred()), self.says("b", BLOCK))
+        answer = self.awaited(plan(self.CLIENT, self.HELLO))
+        answer.cancel()
+        self.failureResultOf(answer, CancelledError)
+        (first, _) = self.bench.steps
+        self.assertEqual((self.asked, first.errors), (["a"], 0))
+
+    def test_ledger(self) -> None:
+        """Calls, answers by kind and errors stand in the ledger."""
+        answers = iter((Intercept(), Tunnel(), Tunnel(), BLOCK, None))
+        plan = self.bench.plan("client_hello", lambda *args: next(answers))
+        for _ in range(5):
+            plan(self.CLIENT, self.HELLO)
+        # The iterator's end is the plugin's error.
+        self.assertRaises(PluginError, plan, self.CLIENT, self.HELLO)
+        self.flushLoggedErrors(StopIteration)
+        found = ledger_of(self.bench.steps[0])
+        self.assertEqual((found.calls, found.errors), (6, 1))
+        self.assertEqual(found.verdicts, {"intercept": 1, "tunnel": 2, "block": 1})
 
 
 class IdentityTests(PlanTestCase):

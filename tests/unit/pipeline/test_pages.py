@@ -79,6 +79,7 @@ NAMES = [
     "tls_revocation_unknown",
     "tls_version",
     "tls_no_shared_cipher",
+    "tls_client",
     "tls_client_certificate",
     "tls_alert",
     "tls_not_tls",

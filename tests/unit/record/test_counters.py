@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 import gateway
-from gateway.api.transaction import Aborted, Refused, Tunnelled
+from gateway.api.transaction import Aborted, Intercepted, Refused, Tunnelled
 from gateway.api.verdicts import Block
 from gateway.config.schema import Config
 from gateway.message.via import Via
@@ -75,6 +75,14 @@ class CountersTests(SynchronousTestCase):
         forward = self.counters.modes["forward"]
         self.assertEqual(
             (sum(forward.buckets), forward.seconds, sum(forward.statuses)), (0, 0.0, 1)
+        )
+
+    def test_intercepted(self) -> None:
+        """So does a CONNECT that is decrypted: it took as long as the client took for its handshake."""
+        self.counters.ended(ended(outcome=Intercepted(), seconds=30))
+        forward = self.counters.modes["forward"]
+        self.assertEqual(
+            (sum(forward.buckets), forward.seconds, forward.outcomes["intercepted"]), (0, 0.0, 1)
         )
 
     def test_an_end_that_was_not_told(self) -> None:
@@ -177,6 +185,15 @@ class LagTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+class Leaves:
+    """A cache of three leaves."""
+
+    hits, misses, evicted = 7, 5, 2
+
+    def __len__(self) -> int:
+        return 3
+
+
 class ExpositionTests(SynchronousTestCase):
     """The text for Prometheus."""
 
@@ -186,6 +203,10 @@ class ExpositionTests(SynchronousTestCase):
         self.counters.connection_opened("forward")
         self.counters.ended(ended(seconds=0.2))
         self.counters.ended(ended(status=502, seconds=200.0))
+        self.counters.tls_handshake("client", "new", 0.25)
+        self.counters.tls_handshake("upstream", "refused")
+        self.counters.tls_decided("intercept", "decrypt_all")
+        self.counters.tls.leaves = Leaves
         self.counters.pool_sources.append(lambda: [PoolUse("www.example.com", 4, 2, 1)])
         self.counters.hook_sources.append(lambda: [USE])
         clock = Clock()
@@ -221,6 +242,18 @@ class ExpositionTests(SynchronousTestCase):
             ("gateway_upstream_connections", ("pool", "www.example.com"), ("state", "idle")): 4,
             ("gateway_upstream_connections", ("pool", "www.example.com"), ("state", "busy")): 2,
             ("gateway_upstream_waiting", ("pool", "www.example.com")): 1,
+            ("gateway_tls_handshakes_total", ("result", "new"), ("side", "client")): 1,
+            ("gateway_tls_handshakes_total", ("result", "refused"), ("side", "upstream")): 1,
+            ("gateway_tls_handshake_seconds_total", ("side", "client")): 0.25,
+            (
+                "gateway_tls_decisions_total",
+                ("decision", "intercept"),
+                ("why", "decrypt_all"),
+            ): 1,
+            ("gateway_tls_leaf_requests_total", ("result", "hit")): 7,
+            ("gateway_tls_leaf_requests_total", ("result", "miss")): 5,
+            ("gateway_tls_leaves_evicted_total",): 2,
+            ("gateway_tls_leaves",): 3,
             ("gateway_start_time_seconds",): 1795299264.5,
             ("gateway_info", ("version", gateway.__version__)): 1,
         }
@@ -259,6 +292,11 @@ class ExpositionTests(SynchronousTestCase):
         for name in (b"listen", b"steal", b"resident", b"open_fds"):
             self.assertNotIn(name, text)
         self.assertIn(b"gateway_reactor_lag_seconds 0.0", text)
+
+    def test_nothing_minted(self) -> None:
+        """While no certificate can be minted there are no numbers of it."""
+        text = Exposition(Counters(), None, ReactorLag(Clock()), 0.0).text()
+        self.assertNotIn(b"gateway_tls_leaves", text)
 
     def test_without_a_log(self) -> None:
         """A gateway that writes no access log has no numbers of it."""

@@ -12,7 +12,7 @@ import gateway
 from gateway.record.directives import DIRECTIVES
 from gateway.record.formats import compile_format
 from gateway.record.outcomes import OUTCOMES
-from gateway.record.schema import Line, Times, json_schema
+from gateway.record.schema import Line, Times, Tls, json_schema
 
 DOCS = Path(gateway.__file__).parent.parent / "docs"
 COMMAND = (
@@ -53,7 +53,9 @@ class AccessLogDocumentTests(SynchronousTestCase):
     def test_every_key(self) -> None:
         """Every key of a JSON line has a row with the schema's own words."""
         rows = self.rows()
-        for name, meaning in {**described(Line), **described(Times, "timings.")}.items():
+        keys = {**described(Line), **described(Times, "timings."), **described(Tls)}
+        self.assertEqual(len(keys), len(described(Line)) + 4 + 9)
+        for name, meaning in keys.items():
             self.assertEqual(rows.get(name), meaning, name)
 
     def test_every_directive(self) -> None:

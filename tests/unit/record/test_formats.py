@@ -14,8 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.api.errors import ClientError, GatewayError, TransactionError, UpstreamError
 from gateway.api.transaction import (
     Aborted,
+    ClientTls,
     Delivered,
     Failed,
+    Intercepted,
     Refused,
     Response,
     Transaction,
@@ -30,7 +32,10 @@ from tests.unit.record.builders import ended
 SQUID = "custom %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt"
 COMBINED = 'custom %h %l %u %t "%r" %03>s %b "%{Referer}i" "%{User-Agent}i"'
 EVERYTHING = (
-    "custom %id %peer %listener %mode %site %>p %tg %dt %ct %<pt %>st %rd %rP %rp %rv %upstream %route "
+    "custom %ssl::>sni %ssl::bump_mode %ssl::>negotiated_version %ssl::>negotiated_cipher "
+    "%ssl::<negotiated_version %ssl::<negotiated_cipher %tls_decision %tls_why %tls_alpn %tls_resumed "
+    '"%ssl::>sni" %id '
+    "%peer %listener %mode %site %>p %tg %dt %ct %<pt %>st %rd %rP %rp %rv %upstream %route "
     '%outcome %reason %detail "%detail" %{Content-Type}<h %{score}note %B %D %T %U %q %H %v %%'
 )
 FORMATS = ("squid", "combined", "json", SQUID, COMBINED, EVERYTHING)
@@ -54,9 +59,22 @@ outcomes = st.one_of(
     st.none(),
     st.just(Delivered()),
     st.just(Tunnelled()),
+    st.just(Intercepted()),
     st.builds(Refused, verdicts),
     st.builds(Failed, errors),
     st.builds(Aborted, text, text),
+)
+tls = st.none() | st.builds(
+    ClientTls,
+    server_name=text,
+    version=st.sampled_from(("", "TLSv1.2", "TLSv1.3")) | text,
+    cipher=text,
+    alpn=text,
+    resumed=st.booleans(),
+    decision=st.sampled_from(("", "terminate", "intercept", "tunnel", "block")) | text,
+    why=text,
+    upstream_version=text,
+    upstream_cipher=text,
 )
 
 
@@ -83,6 +101,7 @@ def transactions(draw: st.DrawFn) -> Transaction:
         seconds=draw(st.floats(-5, 1e6)),
     )
     txn.id = draw(text)
+    txn.client.tls = draw(tls)
     txn.site = draw(text)
     txn.bytes_out = draw(st.integers(0, 2**40))
     txn.notes.update(draw(st.dictionaries(text | st.just("score"), text, max_size=3)))
@@ -179,6 +198,35 @@ class SquidTests(SynchronousTestCase):
         """A tunnel that a side broke off is still told as a tunnel."""
         txn = ended(method=b"CONNECT", scheme="", port=443, outcome=Aborted("client"))
         self.assertEqual(self.columns(txn)[0], "TCP_TUNNEL_ABORTED/200")
+
+    def test_intercepted(self) -> None:
+        """A CONNECT that is decrypted is neither a hit nor a miss, as in Squid; where it went is told."""
+        txn = ended(
+            method=b"CONNECT", scheme="", port=443, target=b"", response=None, outcome=Intercepted()
+        )
+        self.assertEqual(
+            self.columns(txn),
+            ("NONE_NONE/200", "www.example.com:443", "HIER_DIRECT/203.0.113.5", "-"),
+        )
+
+    def test_broken_off_before_it_was_decrypted(self) -> None:
+        """A CONNECT that ends in the handshake was no tunnel; one that was to pass unread was."""
+        for decision, result in (
+            ("intercept", "NONE_NONE_ABORTED/200"),
+            ("block", "NONE_NONE_ABORTED/200"),
+            ("tunnel", "TCP_TUNNEL_ABORTED/200"),
+            # A proxy that is reached by TLS: the tunnel is another one.
+            ("terminate", "TCP_TUNNEL_ABORTED/200"),
+        ):
+            txn = ended(method=b"CONNECT", scheme="", port=443, outcome=Aborted("client"))
+            txn.client.tls = ClientTls(decision=decision)
+            self.assertEqual(self.columns(txn)[0], result, decision)
+
+    def test_upgraded_within_tls(self) -> None:
+        """A connection that was upgraded on a decrypted one is a tunnel when it breaks."""
+        txn = ended(scheme="https", port=443, status=101, outcome=Aborted("client"))
+        txn.client.tls = ClientTls(decision="intercept")
+        self.assertEqual(self.columns(txn)[0], "TCP_TUNNEL_ABORTED/101")
 
     def test_refused_before_and_after(self) -> None:
         """A refusal names whether an upstream had been asked."""
@@ -347,11 +395,26 @@ class JsonTests(SynchronousTestCase):
             (Failed(UpstreamError("Refused.", page="connect_refused")), "failed", "connect_refused", "Refused."),
             (Aborted("client", "reset"), "aborted", "client", "reset"),
             (Tunnelled(), "tunnelled", None, None),
+            (Intercepted(), "intercepted", None, None),
             (None, "unknown", None, None),
         )  # fmt: skip
         for outcome, name, token, sentence in cases:
             line = self.read(ended(outcome=outcome))
             self.assertEqual((line.outcome, line.reason, line.detail), (name, token, sentence))
+
+    def test_tls(self) -> None:
+        """The TLS of the connection is an object of its own, null without."""
+        txn = ended(scheme="https", port=443)
+        self.assertIsNone(self.read(txn).tls)
+        txn.client.tls = ClientTls(
+            server_name="www.example.com", version="TLSv1.3", decision="terminate"
+        )
+        tls = self.read(txn).tls
+        assert tls is not None
+        self.assertEqual(
+            (tls.server_name, tls.version, tls.cipher, tls.resumed, tls.decision, tls.why),
+            ("www.example.com", "TLSv1.3", None, False, "terminate", None),
+        )
 
     def test_no_character_goes_raw(self) -> None:
         """Bytes of a field come back as the characters of their numbers."""
@@ -359,6 +422,46 @@ class JsonTests(SynchronousTestCase):
         self.assertEqual(
             line.user_agent, HOSTILE.replace(b"\n", b"").decode("latin-1").strip(" \t")
         )
+
+
+class TlsDirectiveTests(SynchronousTestCase):
+    """What a format string may say of TLS."""
+
+    FORMAT = (
+        "custom %ssl::>sni %ssl::bump_mode %ssl::>negotiated_version %ssl::>negotiated_cipher "
+        "%ssl::<negotiated_version %ssl::<negotiated_cipher %tls_decision %tls_why %tls_alpn %tls_resumed"
+    )
+
+    def test_without(self) -> None:
+        """Without TLS there is nothing to say."""
+        self.assertEqual(compile_format(self.FORMAT)(ended()), " ".join("-" * 10) + "\n")
+
+    def test_intercepted(self) -> None:
+        """Each says its part, Squid's in Squid's words."""
+        txn = ended()
+        txn.client.tls = ClientTls(
+            server_name="www.example.com",
+            version="TLSv1.3",
+            cipher="TLS_AES_128_GCM_SHA256",
+            alpn="http/1.1",
+            resumed=True,
+            decision="intercept",
+            why="decrypt_all",
+            upstream_version="TLSv1.2",
+            upstream_cipher="AES128-SHA",
+        )
+        self.assertEqual(
+            compile_format(self.FORMAT)(txn),
+            "www.example.com bump TLS/1.3 TLS_AES_128_GCM_SHA256 TLS/1.2 AES128-SHA "
+            "intercept decrypt_all http/1.1 1\n",
+        )
+
+    def test_claims_are_escaped(self) -> None:
+        """A name that a client made up forges no column and no line."""
+        txn = ended()
+        txn.client.tls = ClientTls(server_name='a b"\n.example', alpn="h\xff 2")
+        line = compile_format('custom %ssl::>sni "%ssl::>sni" %tls_alpn|')(txn)
+        self.assertEqual(line, 'a%20b%22%0A.example "a%20b%22%0A.example" h%C3%BF%202|\n')
 
 
 class MaskTests(SynchronousTestCase):

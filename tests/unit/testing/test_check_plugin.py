@@ -439,6 +439,38 @@ class HookTests(CheckTestCase):
         """)
         self.assertIn("request_headers: asked with CONNECT it raises IndexError", found)
 
+    def test_client_hello(self) -> None:
+        """A hook for TLS is asked about clients that say much and clients that say little."""
+        found = self.finding(
+            """
+            class Checked(Plugin):
+                name = "checked"
+
+                @hookimpl()
+                def client_hello(self, client: Client, hello: ClientHello) -> Tunnel | None:
+                    return Tunnel() if hello.server_name[0] == "p" else None
+            """
+        )
+        self.assertIn(
+            ".client_hello: asked with a client that names no host it raises IndexError", found
+        )
+
+    def test_intercepted_connect(self) -> None:
+        """A plugin that counts ends is told of a CONNECT that was decrypted, too."""
+        found = self.finding(
+            """
+            class Checked(Plugin):
+                name = "checked"
+
+                @hookimpl()
+                def transaction_complete(self, txn: Transaction) -> None:
+                    {Delivered: 0, Tunnelled: 1}[type(txn.outcome)]
+            """
+        )
+        self.assertIn(
+            ".transaction_complete: asked with an intercepted CONNECT it raises KeyError", found
+        )
+
     def test_swallowed_cancel(self) -> None:
         """A hook that goes on when it is cancelled is told what to write."""
         found = self.finding("""

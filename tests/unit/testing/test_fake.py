@@ -17,6 +17,7 @@ from gateway.api import (
     BodyFilter,
     Clean,
     Client,
+    ClientHello,
     ContentRefused,
     Delivered,
     Event,
@@ -39,6 +40,7 @@ from gateway.api import (
     Side,
     StoreFailed,
     Transaction,
+    Tunnel,
     Tunnelled,
     Verdict,
     Whole,
@@ -248,6 +250,50 @@ class ModeTests(SynchronousTestCase):
         self.assertTrue(seen.reached_origin)
         self.assertEqual(gw.origin.tunnels, [b"hello"])
         gw.stop()
+
+    def test_client_hello(self) -> None:
+        """The plugins are asked in their order what becomes of a TLS connection, by whoever the test says."""
+
+        class Private(Plugin):
+            name = "private"
+
+            @hookimpl()
+            def client_hello(self, client: Client, hello: ClientHello) -> Tunnel | Block | None:
+                if hello.server_name == "broken.example":
+                    raise KeyError("broken")
+                if client.address == "192.0.2.66":
+                    return Block("not from there")
+                return Tunnel("private") if hello.server_name == "private.example" else None
+
+        class Later(Plugin):
+            name = "later"
+
+            @hookimpl()
+            async def client_hello(
+                self, client: Client, hello: ClientHello
+            ) -> Tunnel | Block | None:
+                answer = await self.services.http.request("GET", "https://lists.example/")
+                return Block(answer.content.decode()) if answer.content else None
+
+        gw = FakeGateway(Private, plugins=[Later], http={"https://lists.example/": b"listed"})
+        private = self.successResultOf(gw.client_hello(ClientHello("private.example")))
+        self.assertEqual(private, Tunnel("private"))
+        other = ClientHello("www.example")
+        self.assertEqual(self.successResultOf(gw.client_hello(other)), Block("listed"))
+        asked = gw.client_hello(other, address="192.0.2.66")
+        self.assertEqual(self.successResultOf(asked), Block("not from there"))
+        asked = gw.client_hello(other, client=Client("192.0.2.66", 1, mode="forward"))
+        self.assertEqual(self.successResultOf(asked), Block("not from there"))
+        self.failureResultOf(gw.client_hello(ClientHello("broken.example")), PluginError)
+        self.flushLoggedErrors(KeyError)
+        gw.stop()
+
+    def test_client_hello_of_nobody(self) -> None:
+        """Without such a hook there is no opinion, and a gateway that was stopped is not asked."""
+        gw = FakeGateway(BlockHosts, {"hosts": ["bad.example"]})
+        self.assertIsNone(self.successResultOf(gw.client_hello(ClientHello("www.example"))))
+        gw.stop()
+        self.assertRaises(AssertionError, gw.client_hello, ClientHello("www.example"))
 
     def test_refused_tunnel(self) -> None:
         """A tunnel that a plugin refuses never gets to its far end."""

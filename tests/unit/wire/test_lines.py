@@ -11,6 +11,7 @@ from gateway.message.forwarding import FORWARDING_FIELDS
 from gateway.wire import lines
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.lines import (
+    BINDING,
     CONTENT_LENGTH,
     COOKIE,
     FORWARDING,
@@ -21,7 +22,9 @@ from gateway.wire.lines import (
     NOT_IN_TRAILERS,
     KnownLines,
     bad_line_end,
+    binds,
     content_length,
+    is_binding_challenge,
     joined,
     name_of,
     without_nominated,
@@ -98,6 +101,38 @@ class KnownLinesTests(SynchronousTestCase):
         forwarded = self.known[b"X-Forwarded-For: x"]
         assert forwarded is not None
         self.assertEqual(forwarded.code, FORWARDING)
+
+    def test_credentials_of_a_connection(self) -> None:
+        """An Authorization by which a connection is authenticated is told apart, in any case, and never kept."""
+        for line in (
+            b"Authorization: NTLM TlRMTVNTUAAB",
+            b"authorization:negotiate\tYII=",
+            b"AUTHORIZATION: \t Negotiate",
+            b"Authorization: nTLM,",
+            b"Authorization: Nego2 YII=",
+        ):
+            found = self.known[line]
+            assert found is not None, line
+            self.assertEqual((found.code, found.name), (BINDING, b"authorization"), line)
+            self.assertTrue(binds([b"Accept: */*", line]), line)
+        for line in (
+            b"Authorization: Basic TlRMTQ==",
+            b"Authorization: Bearer Negotiate",
+            b"Authorization: NTLMv3 x",
+            b"Authorization: Negotiate-2 x",
+            b"Authorization:",
+            b"X-Authorization: NTLM x",
+        ):
+            self.assertIsNone(self.known[line], line)
+            self.assertFalse(binds([line]), line)
+        self.assertEqual(list(self.known), [b"X-Authorization: NTLM x"])
+
+    def test_challenge_of_a_connection(self) -> None:
+        """Such schemes are found among the challenges of a WWW-Authenticate."""
+        for value in ("NTLM", "negotiate YII=", 'Basic realm="x", NTLM', "Basic, Negotiate"):
+            self.assertTrue(is_binding_challenge(value), value)
+        for value in ('Basic realm="x"', "Bearer", "", "NTLMv3"):
+            self.assertFalse(is_binding_challenge(value), value)
 
     def test_secrets_are_not_kept(self) -> None:
         """Lines with credentials leave nothing behind, in any case and as lookalikes too."""

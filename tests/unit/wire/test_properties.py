@@ -302,7 +302,7 @@ class MemoryOfOthersTests(SynchronousTestCase):
                     of.declared,
                     of.expects_continue,
                 ),
-                *(of.unmet_expectation, of.accepts_trailers, tuple(event.fields.lines)),
+                *(of.demands, of.accepts_trailers, tuple(event.fields.lines)),
             )
         return event
 

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.testing.playbook import Playbook
 from gateway.wire.errors import RemoteProtocolError
-from gateway.wire.events import CHUNKED, End, RequestHead
+from gateway.wire.events import BINDING_CREDENTIALS, CHUNKED, UNMET_EXPECTATION, End, RequestHead
 from gateway.wire.http1_request import RequestParser
 from gateway.wire.limits import HeadLimits
 from gateway.wire.lines import MAX_FORWARDS, VIA
@@ -32,7 +32,7 @@ OF_SECTION = (
         "keep_alive",
         "host_field",
         "expects_continue",
-        "unmet_expectation",
+        "demands",
     ),
     *("asked_upgrade", "accepts_trailers", "hop", "received"),
 )
@@ -264,7 +264,7 @@ class ExpectTests(SynchronousTestCase):
         """100-continue in any case is understood, and travels on."""
         head = head_of(b"Content-Length: 5", b"Expect: 100-Continue")
         self.assertTrue(head.section.expects_continue)
-        self.assertFalse(head.section.unmet_expectation)
+        self.assertEqual(head.section.demands, 0)
         self.assertEqual(head.section.hop, {b"Content-Length: 5"})
 
     def test_other(self) -> None:
@@ -275,15 +275,31 @@ class ExpectTests(SynchronousTestCase):
             (b"Expect: 100-continue, x",),
             (b"Expect: 100-continue", b"Expect: x"),
         ):
-            self.assertTrue(head_of(*lines).section.unmet_expectation, lines)
+            self.assertEqual(head_of(*lines).section.demands, UNMET_EXPECTATION, lines)
 
     def test_http_1_0(self) -> None:
         """From HTTP/1.0, which knows no interim response, an expectation means nothing and ends here."""
         head = head_of(b"Expect: 100-continue", start=b"POST / HTTP/1.0")
-        self.assertEqual(
-            (head.section.expects_continue, head.section.unmet_expectation), (False, False)
-        )
+        self.assertEqual((head.section.expects_continue, head.section.demands), (False, 0))
         self.assertEqual(head.section.hop, {b"Expect: 100-continue"})
+
+
+class CredentialsTests(SynchronousTestCase):
+    """Credentials that hold for the connection (RFC 4559 section 6)."""
+
+    def test_binding(self) -> None:
+        """They are noted, and travel on."""
+        for line in (b"Authorization: NTLM x", b"authorization: negotiate x"):
+            head = head_of(line)
+            self.assertEqual(head.section.demands, BINDING_CREDENTIALS)
+            self.assertEqual(head.section.hop, None)
+            self.assertIn(line, head.fields.lines)
+        both = head_of(b"Expect: x", b"Authorization: NTLM x").section
+        self.assertEqual(both.demands, BINDING_CREDENTIALS | UNMET_EXPECTATION)
+
+    def test_others(self) -> None:
+        """Those of a request are nobody's business."""
+        self.assertEqual(head_of(b"Authorization: Basic x").section.demands, 0)
 
 
 class TrailersTests(SynchronousTestCase):
