@@ -1,5 +1,5 @@
 """
-The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | plugins | setup}.
+The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | plugins | snis | setup}.
 """
 
 from __future__ import annotations
@@ -64,6 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
                 return plugins(
                     state, cores, options.port_base, options.rounds, options.seconds, OUT, say
                 )
+            case "snis":
+                from benchmarks.snis import snis
+
+                return snis(state, cores, options.port_base, options.names, say)
             case _:
                 return _compare(options, state, cores)
     finally:
@@ -152,10 +156,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     empty = commands.add_parser("plugins", help="what one plugin costs that has nothing to say")
     empty.add_argument("--rounds", type=int, default=5)
     empty.add_argument("--seconds", type=float, default=3, help="of one window")
+    many = commands.add_parser(
+        "snis", help="interception of very many names: memory is bounded, handshakes get no dearer"
+    )
+    many.add_argument(
+        "--names", type=_numbers, default=[1000, 100_000], help="comma-separated: 1000,100000"
+    )
     made = commands.add_parser(
         "setup", help="install mitmproxy and proxy.py into environments of their own"
     )
-    for command in (compared, soaked, held, big, empty, made):
+    for command in (compared, soaked, held, big, empty, many, made):
         command.add_argument(
             "--port-base", type=int, default=25000, help="1000 ports from here are used"
         )
@@ -172,6 +182,10 @@ def _names(known: list[str]) -> Callable[[str], list[str]]:
         return chosen
 
     return parse
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
 if __name__ == "__main__":

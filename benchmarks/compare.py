@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from benchmarks import load, usage
+from benchmarks import load, tls_load, usage
+from benchmarks.certificates import write_certificates
 from benchmarks.load import LoadFailed
 from benchmarks.origins import start_tunnel_origin, start_web_origin
 from benchmarks.peers import Peer, Ports, Role
 from benchmarks.programs import Cores, DidNotStart, Program
 from benchmarks.results import Cell, Series
-from benchmarks.scenarios import ORIGIN_REQUEST, Scenario
+from benchmarks.scenarios import ORIGIN_REQUEST, Job, Scenario, secure_request, way_of
+from benchmarks.tls_load import Way
 
 WARM_SECONDS = 0.5
 WARM_CONNECTIONS = 100
 # Time for a proxy to finish with the connections of the last window before the next begins.
 SETTLE_SECONDS = 0.3
+# Idle connections inside TLS are fewer: each costs the peers up to 10 ms to open, and is large enough to be measured.
+SECURE_SHARE = 4
+#: In the state folder of the run.
+CERTIFICATES = "certificates"
 
 Say = Callable[[str], None]
 
@@ -54,6 +61,7 @@ class _Contestant:
     ports: Ports
     role: Role
     program: Program
+    state: Path
 
 
 def compare(plan: Plan, say: Say) -> dict[str, dict[str, Series]]:
@@ -69,15 +77,26 @@ def compare(plan: Plan, say: Say) -> dict[str, dict[str, Series]]:
     }
     results: dict[str, dict[str, Series]] = {}
     with ExitStack() as stack:
-        web_port = next(iter(ports.values())).web_origin
-        stack.enter_context(start_web_origin(web_port, plan.cores.load, plan.state / "web-origin"))
+        certificates = None
+        if any(scenario.secure for scenario in plan.scenarios):
+            certificates = plan.state / CERTIFICATES
+            write_certificates(certificates)
+        first = next(iter(ports.values()))
+        origin = start_web_origin(
+            first.web_origin,
+            plan.cores.load,
+            plan.state / "web-origin",
+            tls_port=first.tls_origin,
+            certificates=certificates,
+        )
+        stack.enter_context(origin)
         tunnel_ports = [entry.tunnel_origin for entry in ports.values()]
         stack.enter_context(start_tunnel_origin(tunnel_ports, plan.cores.load, plan.state))
         for scenario in plan.scenarios:
             say(f"{scenario.name}: {scenario.title}")
             row = {peer.name: Series() for peer in plan.peers if scenario.role_of(peer)}
             results[scenario.name] = row
-            if scenario.run is None:
+            if scenario.idle:
                 _measure_idle(plan, scenario, ports, row, say)
             else:
                 _measure_work(plan, scenario, ports, row, say)
@@ -97,12 +116,17 @@ def _start_all(
     for peer in plan.peers:
         role = scenario.role_of(peer)
         if role is not None:
+            state = plan.state / scenario.name / peer.name
             program = peer.start(
-                role, ports[peer.name], plan.cores, plan.state / scenario.name / peer.name
+                role,
+                ports[peer.name],
+                plan.cores,
+                state,
+                {"CERTIFICATES": str(plan.state / CERTIFICATES)},
             )
             # Nothing that a peer would still write is needed, and some take seconds to end in order.
             stack.callback(program.kill)
-            started.append(_Contestant(peer, ports[peer.name], role, program))
+            started.append(_Contestant(peer, ports[peer.name], role, program, state))
     ready = []
     for contestant in started:
         try:
@@ -119,12 +143,13 @@ def _start_all(
 def _measure_work(
     plan: Plan, scenario: Scenario, ports: dict[str, Ports], row: dict[str, Series], say: Say
 ) -> None:
-    assert scenario.run is not None
     with ExitStack() as stack:
         contestants = []
         for contestant in _start_all(plan, scenario, ports, row, stack, say):
             try:
-                scenario.run(contestant.peer, contestant.ports, WARM_SECONDS)
+                _see_certificate(plan, scenario, contestant)
+                with _begun(plan, scenario, contestant) as job:
+                    job(WARM_SECONDS)
             except (LoadFailed, OSError) as error:
                 _fail(row, contestant.peer, error, say)
             else:
@@ -151,11 +176,39 @@ def _measure_work(
 
 
 def _window(plan: Plan, scenario: Scenario, contestant: _Contestant, turn: int) -> Cell:
+    with _begun(plan, scenario, contestant) as job:
+        return _measured(plan, scenario, contestant, turn, job)
+
+
+def _begun(plan: Plan, scenario: Scenario, contestant: _Contestant) -> AbstractContextManager[Job]:
+    """Prepare what is not measured; what comes out works for so many seconds."""
+    if scenario.begin is not None:
+        return scenario.begin(_way(plan, contestant))
     assert scenario.run is not None
+    return nullcontext(partial(scenario.run, contestant.peer, contestant.ports))
+
+
+def _way(plan: Plan, contestant: _Contestant) -> Way:
+    peer, role = contestant.peer, contestant.role
+    return way_of(peer, role, contestant.ports, contestant.state, plan.state / CERTIFICATES)
+
+
+def _see_certificate(plan: Plan, scenario: Scenario, contestant: _Contestant) -> None:
+    """
+    See that TLS is really the peer's own, with the certificate that it should have.
+
+    @raise LoadFailed: it is not.
+    """
+    if scenario.secure:
+        way = _way(plan, contestant)
+        tls_load.prove(way, secure_request(way))
+
+
+def _measured(plan: Plan, scenario: Scenario, contestant: _Contestant, turn: int, job: Job) -> Cell:
     core_before = usage.core_busy_seconds(plan.cores.proxy)
     cpu_before = usage.cpu_seconds(contestant.program.tree)
     begun = time.monotonic()
-    work = scenario.run(contestant.peer, contestant.ports, plan.seconds)
+    work = job(plan.seconds)
     elapsed = time.monotonic() - begun
     cpu = usage.cpu_seconds(contestant.program.tree) - cpu_before
     core = usage.core_busy_seconds(plan.cores.proxy) - core_before
@@ -181,6 +234,7 @@ def _measure_idle(
         for contestant in _start_all(plan, scenario, ports, row, stack, say):
             series = row[contestant.peer.name]
             try:
+                _see_certificate(plan, scenario, contestant)
                 series.cells.append(_idle_cell(plan, scenario, contestant))
             except (LoadFailed, OSError) as error:
                 _fail(row, contestant.peer, error, say)
@@ -190,19 +244,29 @@ def _measure_idle(
 
 
 def _idle_cell(plan: Plan, scenario: Scenario, contestant: _Contestant) -> Cell:
+    with _held(plan, scenario, contestant, WARM_CONNECTIONS):
+        time.sleep(SETTLE_SECONDS)
+    time.sleep(1)
+    before = usage.memory(contestant.program.tree)
+    held = plan.connections // SECURE_SHARE if scenario.secure else plan.connections
+    with _held(plan, scenario, contestant, held):
+        time.sleep(1)
+        during = usage.memory(contestant.program.tree)
+    return Cell(round=0, cost=(during.pss - before.pss) / held * scenario.unit.scale, rate=held)
+
+
+def _held(
+    plan: Plan, scenario: Scenario, contestant: _Contestant, count: int
+) -> AbstractContextManager[object]:
+    """Hold so many connections, after a first request if the scenario wants one."""
+    if scenario.secure:
+        way = _way(plan, contestant)
+        return tls_load.held(way, count, secure_request(way) if scenario.asks_first else None)
     entrance = contestant.peer.entrance(contestant.role, contestant.ports)
     asked = (
         first_request(contestant.role, contestant.ports.web_origin) if scenario.asks_first else None
     )
-    with load.held(entrance, WARM_CONNECTIONS, asked):
-        time.sleep(SETTLE_SECONDS)
-    time.sleep(1)
-    before = usage.memory(contestant.program.tree)
-    with load.held(entrance, plan.connections, asked) as clients:
-        time.sleep(1)
-        during = usage.memory(contestant.program.tree)
-        held = len(clients)
-    return Cell(round=0, cost=(during.pss - before.pss) / held * scenario.unit.scale, rate=held)
+    return load.held(entrance, count, asked)
 
 
 def first_request(role: Role, web_origin: int) -> bytes:

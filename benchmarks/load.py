@@ -51,7 +51,13 @@ class Work:
 
 
 def requests(
-    port: int, script: str, arguments: Sequence[str], seconds: float, min_bytes: int
+    port: int,
+    script: str,
+    arguments: Sequence[str],
+    seconds: float,
+    min_bytes: int,
+    *,
+    scheme: str = "http",
 ) -> Work:
     """
     Run wrk with one of our scripts on kept-alive connections.
@@ -74,7 +80,8 @@ def requests(
     command += [
         "-s",
         str(WRK_SCRIPTS / f"{script}.lua"),
-        f"http://127.0.0.1:{port}/",
+        # A server name in TLS is never an address.
+        f"{scheme}://{'localhost' if scheme == 'https' else '127.0.0.1'}:{port}/",
         "--",
         *arguments,
     ]
@@ -108,8 +115,8 @@ def open_tunnel(port: int, destination: int | None, timeout: float = 15) -> sock
     client = socket.create_connection(("127.0.0.1", port), timeout)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if destination is not None:
-        _send_connect(client, destination)
-        _read_connect_answer(client)
+        send_connect(client, destination)
+        read_connect_answer(client)
     return client
 
 
@@ -171,7 +178,7 @@ def new_tunnels(port: int, destination: int | None, seconds: float) -> Work:
                 batch.append(client)
             if destination is not None:
                 for client in batch:
-                    _send_connect(client, destination)
+                    send_connect(client, destination)
                 batch = [client for client in batch if _connect_succeeds(client)]
             for client in batch:
                 client.sendall(message)
@@ -239,13 +246,18 @@ def reset(client: socket.socket) -> None:
     client.close()
 
 
-def _send_connect(client: socket.socket, destination: int) -> None:
-    client.sendall(
-        b"CONNECT 127.0.0.1:%d HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % (destination, destination)
-    )
+def send_connect(client: socket.socket, destination: int, host: str = "127.0.0.1") -> None:
+    """Ask for a tunnel to a port of a host."""
+    authority = f"{host}:{destination}"
+    client.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
 
 
-def _read_connect_answer(client: socket.socket) -> None:
+def read_connect_answer(client: socket.socket) -> None:
+    """
+    Read the whole answer to that.
+
+    @raise LoadFailed: it is not 200.
+    """
     received = b""
     # Nothing follows the head before we have sent something, so reading past it cannot happen.
     while not received.endswith(b"\r\n\r\n"):
@@ -259,7 +271,7 @@ def _read_connect_answer(client: socket.socket) -> None:
 
 def _connect_succeeds(client: socket.socket) -> bool:
     try:
-        _read_connect_answer(client)
+        read_connect_answer(client)
     except (LoadFailed, ConnectionError):
         return False
     return True

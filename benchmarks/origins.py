@@ -8,6 +8,7 @@ it sends back. It runs as a program of its own, C{python -m benchmarks.origins P
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
 import shutil
 import socket
@@ -21,13 +22,22 @@ from benchmarks.programs import Program, find
 
 SMALL_BYTES = 1024
 LARGE_BYTES = 100 * 1024
+BULK_BYTES = 64 << 20
 _ZEROS = memoryview(bytes(1 << 20))
 
 
-def start_web_origin(port: int, cores: frozenset[int], state: Path) -> Program:
+def start_web_origin(
+    port: int,
+    cores: frozenset[int],
+    state: Path,
+    *,
+    tls_port: int = 0,
+    certificates: Path | None = None,
+) -> Program:
     """
     Start nginx with a 1 KB and a 100 KB answer.
 
+    @param certificates: the folder from L{benchmarks.certificates}: then there is TLS on C{tls_port}, with a large answer as well.
     @raise LookupError: nginx is not installed.
     """
     nginx = find("nginx")
@@ -40,11 +50,19 @@ def start_web_origin(port: int, cores: frozenset[int], state: Path) -> Program:
         "DIR": str(state),
         "WEB_ORIGIN": str(port),
         "BODY_1K": "0123456789abcdef" * (SMALL_BYTES // 16),
+        "TLS_ORIGIN": str(tls_port),
+        "CERTIFICATES": str(certificates),
     }
+    if certificates is not None:
+        (state / "bulk.bin").write_bytes(_ZEROS)
+        os.truncate(state / "bulk.bin", BULK_BYTES)
+        (state / "tls-origin.conf").write_text(
+            fill((TEMPLATES / "tls-origin.conf").read_text(), words)
+        )
     (state / "nginx.conf").write_text(fill((TEMPLATES / "web-origin.conf").read_text(), words))
     command = [nginx, "-e", str(state / "error.log"), "-c", str(state / "nginx.conf")]
     program = Program.start("origin", command, cores=cores, output=state / "output.log")
-    program.wait_ready(port)
+    program.wait_ready(port, *([tls_port] if certificates else []))
     return program
 
 

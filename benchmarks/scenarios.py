@@ -7,12 +7,19 @@ A scenario says what the load does and in which unit its cost is told; it knows 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from benchmarks import load
+from benchmarks import load, tls_load
+from benchmarks.certificates import ORIGIN_HOST, SITE_HOST, TRUST_FILE
 from benchmarks.load import Work
 from benchmarks.origins import LARGE_BYTES, SMALL_BYTES
 from benchmarks.peers import Peer, Ports, Role
+from benchmarks.tls_load import Way
+
+Job = Callable[[float], Work]
 
 ORIGIN_REQUEST = b"GET /1k HTTP/1.1\r\nHost: www.example.com\r\n\r\n"
 
@@ -28,6 +35,7 @@ class Unit:
 
 PER_REQUEST = Unit("us/request", "requests/s", 1e6)
 PER_TUNNEL = Unit("us/tunnel", "tunnels/s", 1e6)
+PER_NEW = Unit("us/connection", "connections/s", 1e6)
 PER_MIB = Unit("ms/MiB", "MiB/s", 1e3)
 PER_CONNECTION = Unit("KiB/connection", "connections", 1 / 1024)
 
@@ -38,7 +46,9 @@ class Scenario:
     One kind of work.
 
     @ivar roles: the role a peer plays in it, the first of these that it has.
-    @ivar run: does the work once for so many seconds; None in the scenarios that hold idle connections.
+    @ivar run: does the work once for so many seconds.
+    @ivar begin: instead, inside TLS: opens connections, which is not measured, and gives what does the work. With neither the
+        scenario holds idle connections.
     @ivar asks_first: in an idle scenario, whether each connection makes one request before it falls silent.
     """
 
@@ -47,7 +57,18 @@ class Scenario:
     roles: tuple[Role, ...]
     unit: Unit
     run: Callable[[Peer, Ports, float], Work] | None = None
+    begin: Callable[[Way], AbstractContextManager[Job]] | None = None
     asks_first: bool = False
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether clients speak TLS with the proxy; then the certificate is judged before anything is measured."""
+        return Role.TERMINATE in self.roles or Role.INTERCEPT in self.roles
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether connections are held and nothing is done."""
+        return self.run is None and self.begin is None
 
     def role_of(self, peer: Peer) -> Role | None:
         """Give the role the peer plays here, None if it cannot take part."""
@@ -83,6 +104,72 @@ def _bulk(peer: Peer, ports: Ports, seconds: float) -> Work:
 
 def _new_tunnels(peer: Peer, ports: Ports, seconds: float) -> Work:
     return load.new_tunnels(peer.entrance(Role.CONNECT, ports), _destination(peer, ports), seconds)
+
+
+def _terminated(path: str, min_bytes: int) -> Callable[[Peer, Ports, float], Work]:
+    def run(peer: Peer, ports: Ports, seconds: float) -> Work:
+        entrance = peer.entrance(Role.TERMINATE, ports)
+        return load.requests(entrance, "plain", [path], seconds, min_bytes, scheme="https")
+
+    return run
+
+
+def way_of(peer: Peer, role: Role, ports: Ports, state: Path, certificates: Path) -> Way:
+    """
+    Give how clients of TLS reach the origin through a peer.
+
+    @param state: the folder of the peer, with the CA that it signs with if it intercepts.
+    @raise LoadFailed: there is no CA.
+    """
+    entrance = peer.entrance(role, ports)
+    if role is Role.TERMINATE:
+        return Way(entrance, SITE_HOST, None, certificates / TRUST_FILE)
+    authority = next(iter(sorted(state.glob(peer.authority))), None)
+    if authority is None:
+        raise load.LoadFailed(f"{peer.name} has made no CA")
+    return Way(entrance, ORIGIN_HOST, ports.tls_origin, authority)
+
+
+def secure_request(way: Way, path: str = "/1k") -> bytes:
+    """Give what a client asks for inside TLS: with the fields of a browser from a forward proxy, short otherwise."""
+    if way.destination is None:
+        return f"GET {path} HTTP/1.1\r\nHost: {way.host}\r\n\r\n".encode()
+    host = f"{way.host}:{way.destination}"
+    fields = "".join(f"{name}: {value}\r\n" for name, value in _BROWSER)
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode()
+
+
+# As in wrk/browser.lua.
+_BROWSER = (
+    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
+    (
+        "Accept",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    ),
+    ("Accept-Language", "en-US,en;q=0.5"),
+    ("Accept-Encoding", "gzip, deflate, br"),
+    ("Referer", "https://localhost/some/page.html"),
+    ("Cookie", "session=0123456789abcdef0123456789abcdef; theme=dark"),
+    ("Connection", "keep-alive"),
+    ("Upgrade-Insecure-Requests", "1"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Site", "same-origin"),
+    ("Pragma", "no-cache"),
+    ("Cache-Control", "no-cache"),
+)
+
+
+def _new_secure(way: Way) -> AbstractContextManager[Job]:
+    return nullcontext(partial(tls_load.new, way, secure_request(way)))
+
+
+def _kept_secure(way: Way) -> AbstractContextManager[Job]:
+    return tls_load.kept_alive(way, secure_request(way), SMALL_BYTES)
+
+
+def _bulk_secure(way: Way) -> AbstractContextManager[Job]:
+    return tls_load.bulk(way, secure_request(way, "/bulk"))
 
 
 _ANY = (Role.FORWARD, Role.REVERSE)
@@ -126,6 +213,48 @@ SCENARIOS: tuple[Scenario, ...] = (
         PER_CONNECTION,
         asks_first=True,
     ),
+    Scenario(
+        "terminate-1k",
+        "Reverse proxy that terminates TLS, 1 KB answers",
+        (Role.TERMINATE,),
+        PER_REQUEST,
+        _terminated("/1k", SMALL_BYTES),
+    ),
+    Scenario(
+        "terminate-new",
+        "The same, new connections, one request each",
+        (Role.TERMINATE,),
+        PER_NEW,
+        begin=_new_secure,
+    ),
+    Scenario(
+        "intercept-1k",
+        "Interception of TLS, 1 KB answers, 14 request fields",
+        (Role.INTERCEPT,),
+        PER_REQUEST,
+        begin=_kept_secure,
+    ),
+    Scenario(
+        "intercept-new",
+        "Interception, new connections, one request each",
+        (Role.INTERCEPT,),
+        PER_NEW,
+        begin=_new_secure,
+    ),
+    Scenario(
+        "intercept-bulk",
+        "Interception, bulk download",
+        (Role.INTERCEPT,),
+        PER_MIB,
+        begin=_bulk_secure,
+    ),
+    Scenario(
+        "intercept-idle",
+        "Intercepted connections, idle after one request",
+        (Role.INTERCEPT,),
+        PER_CONNECTION,
+        asks_first=True,
+    ),
 )
 
 
@@ -154,4 +283,11 @@ TARGETS: tuple[Target, ...] = (
     Target("connect-new", "squid", 1.0),
     Target("idle", None, 4.0),
     Target("idle-kept", None, 4.0),
+    Target("terminate-1k", "nginx", 1.8),
+    Target("terminate-new", "nginx", 1.3),
+    Target("intercept-1k", "squid", 0.8),
+    Target("intercept-1k", "mitmproxy", 0.05),
+    Target("intercept-new", "squid", 0.4),
+    Target("intercept-bulk", "squid", 0.4),
+    Target("intercept-idle", None, 30.0),
 )

@@ -21,6 +21,8 @@ from benchmarks.programs import Cores, Program, find
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
 VENVS = HERE.parent / "venvs"
+#: In the folder of certificates: certificate and key of a CA for peers that decrypt and don't make their own.
+AUTHORITY_FILE = "authority.pem"
 
 
 class Role(Enum):
@@ -29,6 +31,8 @@ class Role(Enum):
     REVERSE = "reverse"
     FORWARD = "forward"
     CONNECT = "connect"
+    TERMINATE = "terminate"
+    INTERCEPT = "intercept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,10 @@ class Ports:
     reverse: int
     relay: int
     health: int
+    secure: int
     tunnel_origin: int
     web_origin: int
+    tls_origin: int
 
     @classmethod
     def numbered(cls, base: int, index: int) -> Ports:
@@ -51,7 +57,14 @@ class Ports:
         """
         first = base + 10 * index
         return cls(
-            first, first + 1, first + 2, first + 3, tunnel_origin=first + 4, web_origin=base + 900
+            forward=first,
+            reverse=first + 1,
+            relay=first + 2,
+            health=first + 3,
+            secure=first + 5,
+            tunnel_origin=first + 4,
+            web_origin=base + 900,
+            tls_origin=base + 910,
         )
 
 
@@ -64,6 +77,8 @@ class Peer:
     @ivar templates: files of this folder to fill in, by role.
     @ivar bare_relay: it has no CONNECT; in that role it is a plain TCP relay and clients speak to it directly.
     @ivar install: what a user does to get it.
+    @ivar authority: the file with the CA that it signs with when it decrypts, in the folder of its state. A pattern: it makes one of
+        its own; otherwise that of the run is put there.
     """
 
     name: str
@@ -76,6 +91,7 @@ class Peer:
     venv: str = ""
     bare_relay: bool = False
     environment: Mapping[str, str] | None = None
+    authority: str = ""
 
     def path(self) -> str | None:
         """Give the program's path, None if it is not installed."""
@@ -104,18 +120,9 @@ class Peer:
             raise LookupError(f"{self.name} is not installed: {self.install}")
         state.mkdir(parents=True)
         state.chmod(0o777)
-        words = {
-            "DIR": str(state),
-            "FORWARD": str(ports.forward),
-            "REVERSE": str(ports.reverse),
-            "RELAY": str(ports.relay),
-            "HEALTH": str(ports.health),
-            "WEB_ORIGIN": str(ports.web_origin),
-            "TUNNEL_ORIGIN": str(ports.tunnel_origin),
-            "UPLOAD_LIMIT": "2GiB",
-            "CLIENT_IDLE": "300s",
-            **(settings or {}),
-        }
+        words = {**words_for(ports, state), **(settings or {})}
+        if role is Role.INTERCEPT and "*" not in self.authority:
+            shutil.copyfile(Path(words["CERTIFICATES"]) / AUTHORITY_FILE, state / self.authority)
         for template in self.templates[role]:
             (state / template).write_text(fill((HERE / template).read_text(), words))
         return Program.start(
@@ -131,6 +138,8 @@ class Peer:
         """Give the port that clients of a role connect to."""
         if role is Role.REVERSE:
             return ports.reverse
+        if role is Role.TERMINATE:
+            return ports.secure
         return ports.relay if self.bare_relay else ports.forward
 
     def describe_version(self) -> str:
@@ -153,6 +162,25 @@ class Peer:
         return next((line.strip() for line in lines if re.search(r"\d", line)), "")
 
 
+def words_for(ports: Ports, state: Path) -> dict[str, str]:
+    """Give the words of the files here that are not settings of their own; C{CERTIFICATES} is filled in by whoever has made some."""
+    return {
+        "DIR": str(state),
+        "FORWARD": str(ports.forward),
+        "REVERSE": str(ports.reverse),
+        "RELAY": str(ports.relay),
+        "HEALTH": str(ports.health),
+        "SECURE": str(ports.secure),
+        "WEB_ORIGIN": str(ports.web_origin),
+        "TLS_ORIGIN": str(ports.tls_origin),
+        "TUNNEL_ORIGIN": str(ports.tunnel_origin),
+        "UPLOAD_LIMIT": "2GiB",
+        "CLIENT_IDLE": "300s",
+        "UPSTREAM_IDLE": "30s",
+        "CERTIFICATES": "",
+    }
+
+
 def fill(text: str, words: Mapping[str, str]) -> str:
     """Replace each C{@WORD@}; an unknown word is a fault in the file and raises KeyError."""
     return re.sub(r"@([A-Z0-9_]+)@", lambda match: words[match[1]], text)
@@ -172,30 +200,61 @@ def _mitmproxy(path: str, state: Path, role: Role) -> list[str]:
     return [path, "--set", f"confdir={state}"]
 
 
+def _gateway(path: str, state: Path, role: Role) -> list[str]:
+    more = state / f"gateway-{role.value}.toml"
+    if more.exists():
+        # Read after the main file (and its keys win), as what is true of one machine only.
+        more.rename(state / "node.toml")
+    return [path, "-n", "--pidfile=", "gateway", "--config", str(state / "gateway.toml")]
+
+
+def _haproxy(path: str, state: Path, role: Role) -> list[str]:
+    command = [path, "-db", "-f", str(state / "haproxy.cfg")]
+    return [*command, "-f", str(state / "haproxy-tls.cfg")] if role is Role.TERMINATE else command
+
+
+def _squid(path: str, state: Path, role: Role) -> list[str]:
+    if role is Role.INTERCEPT:
+        _make_leaf_store(state / "leaves")
+    name = {Role.REVERSE: "reverse", Role.INTERCEPT: "intercept"}.get(role, "forward")
+    return [path, "-N", "-f", str(state / f"squid-{name}.conf")]
+
+
+def _make_leaf_store(folder: Path) -> None:
+    """Make the folder in which Squid's own program keeps the certificates it has made; Squid becomes another user."""
+    maker = find("security_file_certgen", Path("/usr/lib/squid"))
+    if maker is None:
+        # Squid without OpenSSL: it will say so itself.
+        return
+    subprocess.run([maker, "-c", "-s", str(folder), "-M", "16MB"], check=True, capture_output=True)
+    for member in (folder, *folder.rglob("*")):
+        member.chmod(0o777 if member.is_dir() else 0o666)
+
+
 GATEWAY = Peer(
     name="gateway",
     program="twistd",
     roles=frozenset(Role),
-    command=lambda path, state, _: [
-        path,
-        "-n",
-        "--pidfile=",
-        "gateway",
-        "--config",
-        str(state / "gateway.toml"),
-    ],
-    templates=_every_role("gateway.toml"),
+    command=_gateway,
+    templates=_every_role("gateway.toml")
+    | {
+        Role.TERMINATE: ("gateway.toml", "gateway-terminate.toml"),
+        Role.INTERCEPT: ("gateway.toml", "gateway-intercept.toml"),
+    },
     version=("--version",),
     install="make install, or the environment this repository's `make run` creates",
     environment={"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}"},
+    authority="ca/ca-*.pem",
 )
+
+_ALL_BUT_TERMINATE = frozenset(Role) - {Role.TERMINATE}
 
 PEERS: tuple[Peer, ...] = (
     GATEWAY,
     Peer(
         name="nginx",
         program="nginx",
-        roles=frozenset({Role.REVERSE}),
+        roles=frozenset({Role.REVERSE, Role.TERMINATE}),
         command=lambda path, state, _: [
             path,
             "-e",
@@ -203,16 +262,19 @@ PEERS: tuple[Peer, ...] = (
             "-c",
             str(state / "nginx.conf"),
         ],
-        templates=_every_role("nginx.conf"),
+        templates={
+            Role.REVERSE: ("nginx.conf", "nginx-listen-plain.conf"),
+            Role.TERMINATE: ("nginx.conf", "nginx-listen-tls.conf"),
+        },
         version=("-v",),
         install="apt-get install nginx",
     ),
     Peer(
         name="haproxy",
         program="haproxy",
-        roles=frozenset({Role.REVERSE, Role.CONNECT}),
-        command=lambda path, state, _: [path, "-db", "-f", str(state / "haproxy.cfg")],
-        templates=_every_role("haproxy.cfg"),
+        roles=frozenset({Role.REVERSE, Role.CONNECT, Role.TERMINATE}),
+        command=_haproxy,
+        templates=_every_role("haproxy.cfg") | {Role.TERMINATE: ("haproxy.cfg", "haproxy-tls.cfg")},
         version=("-v",),
         install="apt-get install haproxy",
         bare_relay=True,
@@ -220,19 +282,16 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         name="squid",
         program="squid",
-        roles=frozenset(Role),
-        command=lambda path, state, role: [
-            path,
-            "-N",
-            "-f",
-            str(state / ("squid-reverse.conf" if role is Role.REVERSE else "squid-forward.conf")),
-        ],
+        roles=_ALL_BUT_TERMINATE,
+        command=_squid,
         templates={
             Role.REVERSE: ("squid-common.conf", "squid-reverse.conf"),
             Role.FORWARD: ("squid-common.conf", "squid-forward.conf"),
             Role.CONNECT: ("squid-common.conf", "squid-forward.conf"),
+            Role.INTERCEPT: ("squid-common.conf", "squid-intercept.conf"),
         },
         version=("-v",),
+        authority="squid-authority.pem",
         install="apt-get install squid-openssl",
     ),
     Peer(
@@ -248,9 +307,10 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         name="mitmproxy",
         program="mitmdump",
-        roles=frozenset(Role),
+        roles=_ALL_BUT_TERMINATE,
         command=_mitmproxy,
-        templates={role: (f"mitmproxy-{role.value}.yaml",) for role in Role},
+        templates={role: (f"mitmproxy-{role.value}.yaml",) for role in _ALL_BUT_TERMINATE},
+        authority="mitmproxy-ca.pem",
         version=("--version",),
         install="python -m benchmarks setup (an environment of its own, from PyPI)",
         venv="mitmproxy",

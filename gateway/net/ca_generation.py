@@ -92,6 +92,8 @@ class Generation:
     excluded: tuple[str, ...]
     addresses: bool
     """Whether it may sign for IP addresses."""
+    shown: tuple[x509.Certificate, ...]
+    """What a server sends behind the leaf: nothing for a root, which clients have (RFC 8446 section 4.4.2)."""
 
     @property
     def name(self) -> str:
@@ -107,11 +109,6 @@ class Generation:
     def anchor(self) -> x509.Certificate:
         """What clients have to trust: itself, or the highest that is known above it."""
         return self.chain[-1] if self.chain else self.certificate
-
-    @property
-    def shown(self) -> tuple[x509.Certificate, ...]:
-        """What a server sends behind the leaf: nothing for a root, which clients have (RFC 8446 section 4.4.2)."""
-        return tuple(one for one in (self.certificate, *self.chain) if not self_signed(one))
 
     def permits(self, name: str) -> bool:
         """
@@ -233,6 +230,7 @@ def generation(when: datetime.datetime, material: Material, path: Path) -> Gener
         permitted=tuple(dict.fromkeys(permitted)),
         excluded=tuple(dict.fromkeys(excluded)),
         addresses=addresses,
+        shown=tuple(one for one in (material.certificate, *material.chain) if not self_signed(one)),
     )
 
 

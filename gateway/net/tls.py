@@ -23,14 +23,7 @@ from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-#: Most bytes of content in one record (RFC 8446 section 5.1).
-RECORD_BYTES = 16384
-#: What a record is longer than its content, at most; TLS 1.2 with its explicit nonce is the longest of ours.
-_RECORD_OVERHEAD = 64
-#: Messages that are not content: alerts, tickets, key updates.
-_SPARE = 4096
-#: Of a record: type, version, length.
-_RECORD_HEAD = 5
+from gateway.net.tls_records import records
 
 _RECEIVED = SSL.RECEIVED_SHUTDOWN
 
@@ -66,16 +59,14 @@ class TlsTransport:
     __slots__ = (
         "__weakref__",
         "_below",
+        "_records",
         "_close_sent",
         "_delivering",
         "_ended",
         "_failed",
         "_handshaken",
-        "_head",
         "_lost",
-        "_missing",
         "_out",
-        "_owed",
         "_paused",
         "at_end",
         "connected",
@@ -99,6 +90,7 @@ class TlsTransport:
         @param failed: called once instead, when the connection below is closed or about to be.
         """
         self.connection = connection
+        self._records = records(connection)
         self.protocol: Any = None
         self.connected = 0
         self.disconnecting = False
@@ -114,11 +106,6 @@ class TlsTransport:
         # The peer said that it sends no more, and the protocol was told.
         self._ended = False
         self._lost = False
-        # Where in its records the stream is: bytes missing of the present one, or the beginning of its head.
-        self._missing = 0
-        self._head = b""
-        # Whole records that were given to OpenSSL and not asked for.
-        self._owed = 0
         self.at_end: Callable[[TlsTransport], None] | None = None
 
     # What the transport below calls.
@@ -131,17 +118,7 @@ class TlsTransport:
 
     def dataReceived(self, data: bytes) -> None:
         """Take records."""
-        if (
-            len(data) < _RECORD_HEAD
-            or self._missing
-            or self._head
-            or len(data) != (data[3] << 8 | data[4]) + _RECORD_HEAD
-        ):
-            self._count(data)
-        else:
-            # One record in one read, the usual case.
-            self._owed += 1
-        self.connection.bio_write(data)
+        self._records.feed(data)
         if self.established:
             self._deliver()
         elif self.connected:
@@ -278,14 +255,13 @@ class TlsTransport:
     def _shake(self) -> None:
         """Go on with the handshake as far as it goes."""
         try:
-            self.connection.do_handshake()
-        except SSL.WantReadError:
-            self._flush(_SPARE)
-            return
+            done = self._records.shake()
         except SSL.Error as error:
             self._broken(error)
             return
-        self._flush(_SPARE)
+        self._flush()
+        if not done:
+            return
         handshaken, self._handshaken = self._handshaken, None
         if handshaken is None or self._lost:
             return
@@ -302,58 +278,30 @@ class TlsTransport:
         # The first request often comes with the end of the handshake.
         self._deliver()
 
-    def _count(self, data: bytes) -> None:
-        """Count the whole records, whatever the cut."""
-        if self._head:
-            data = self._head + data
-            self._head = b""
-        at, size = self._missing, len(data)
-        if 0 < at <= size:
-            self._owed += 1
-        while size - at >= _RECORD_HEAD:
-            at += (data[at + 3] << 8 | data[at + 4]) + _RECORD_HEAD
-            if at <= size:
-                self._owed += 1
-        if at < size:
-            self._head = data[at:]
-        self._missing = max(0, at - size)
-
     def _deliver(self) -> None:
-        """
-        Hand over what can be decrypted, until there is no more or nobody wants it.
-
-        OpenSSL gives the content of one record at a time, and being asked in vain costs more than the answer. So it is
-        asked as often as there are whole records, unless some of them turn out to be something else.
-        """
+        """Hand over what can be decrypted, until there is no more or nobody wants it."""
         if self._delivering:
             return
         self._delivering = True
-        receive = self.connection.recv
+        content = self._records.content
         try:
-            while self._owed:
-                if self._paused or self._lost or self._ended:
-                    return
+            while not (self._paused or self._lost or self._ended):
                 try:
-                    data = receive(RECORD_BYTES)
-                except SSL.WantReadError:
-                    self._owed = 0
-                    break
+                    data = content()
                 except SSL.ZeroReturnError:
                     self._peer_ended()
                     break
                 except SSL.Error as error:
                     self._broken(error)
                     return
-                self._owed -= 1
+                if not data:
+                    break
                 self.protocol.dataReceived(data)
-            else:
-                # All was content.
-                return
         finally:
             self._delivering = False
         if not self._lost:
             # Key updates and the like want an answer.
-            self._flush(_SPARE)
+            self._flush()
 
     def _peer_ended(self) -> None:
         """Tell the protocol above that the peer sends no more."""
@@ -372,37 +320,21 @@ class TlsTransport:
 
     def _encrypt(self, data: bytes) -> None:
         """Make records of content and send them in one write."""
-        connection = self.connection
-        size = len(data)
+        if not data:
+            return
+        made = self._records
         try:
-            done = connection.send(data) if data else 0
-            while done < size:
-                done += connection.send(memoryview(data)[done:])
+            made.encrypt(data)
         except SSL.Error as error:
             self._broken(error)
             return
-        self._flush(size + (size // RECORD_BYTES + 1) * _RECORD_OVERHEAD)
+        self._below.write(made.sendable())
 
-    def _flush(self, expected: int) -> None:
-        """
-        Send what OpenSSL has made.
-
-        @param expected: bytes it is at most, usually: asked for at once, for the question that finds nothing is an
-            exception each time.
-        """
-        read = self.connection.bio_read
-        try:
-            made = read(expected)
-        except SSL.Error:
-            return
-        if len(made) == expected:
-            parts = [made]
-            try:
-                while True:
-                    parts.append(read(RECORD_BYTES))
-            except SSL.Error:
-                made = b"".join(parts)
-        self._below.write(made)
+    def _flush(self) -> None:
+        """Send what OpenSSL has made."""
+        made = self._records.sendable()
+        if made:
+            self._below.write(made)
 
     def _say_close(self) -> None:
         if self._close_sent:
@@ -413,12 +345,12 @@ class TlsTransport:
         except SSL.Error:
             # In the middle of a handshake, or after an error: the end below says it.
             return
-        self._flush(_SPARE)
+        self._flush()
 
     def _broken(self, error: SSL.Error) -> None:
         """End after an error of TLS: the peer gets the alert that says why."""
         reason = _reason(error)
-        self._flush(_SPARE)
+        self._flush()
         if not self.established:
             self._fail(reason)
             self._below.loseConnection()

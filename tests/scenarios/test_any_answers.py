@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from gateway.service import GatewayService
 from gateway.testing.harness import ORIGIN, Harness
 from gateway.testing.messages import Message
 from gateway.testing.peers import ScriptedClient, chunked, request
+from tests.effort import examples
 from tests.scenarios.plugins import Watcher
 from tests.scenarios.whims import KINDS, MISSING, First, Forbidden, Second, Whim
 
@@ -244,7 +244,7 @@ class AnyAnswersTests(SynchronousTestCase):
         self.assertEqual(MISSING, set())
 
     @settings(
-        max_examples=int(os.environ.get("GATEWAY_EXAMPLES", "80")),
+        max_examples=examples(80),
         deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),

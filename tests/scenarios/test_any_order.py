@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from gateway.message.fields import Fields
 from gateway.service import GatewayService
 from gateway.testing.harness import CLIENT, ORIGIN, Harness
 from gateway.testing.peers import OriginConnection, ScriptedClient, chunked, request, response
+from tests.effort import examples
 from tests.scenarios.plugins import Watcher
 from tests.scenarios.support import URL
 
@@ -261,7 +261,7 @@ ACTIONS = st.tuples(
     st.integers(0, 1023),
 )
 HOOKS = ("client_connected", "request_headers", "upstream_connected", "response_headers", "page")
-EXAMPLES = int(os.environ.get("GATEWAY_EXAMPLES", "100"))
+EXAMPLES = examples(100)
 #: How random plays are made: the same ones in each run.
 PLAYS = settings(
     max_examples=EXAMPLES,

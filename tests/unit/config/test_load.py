@@ -24,6 +24,7 @@ from gateway.config.ports import PortSet
 from gateway.config.reading import fields_of
 from gateway.config.schema import Config, Rule
 from gateway.config.secrets import Secret
+from tests.effort import examples
 from tests.unit.config.files import FilesTestCase
 
 EVERYTHING = """
@@ -554,7 +555,7 @@ TREES = st.recursive(
 class AnythingTests(FilesTestCase):
     """Whatever a file holds."""
 
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=examples(300))
     @given(
         st.dictionaries(
             st.sampled_from([field.key for field in fields_of(Config)]), TREES, max_size=3

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.config.faults import BadValue
 from gateway.config.networks import Network, NetworkSet, is_address, network
+from tests.effort import examples
 
 # Few leading bits vary, so that addresses fall into the networks often enough.
 ADDRESS4 = st.one_of(
@@ -42,7 +43,7 @@ def expected(address: IPv4Address | IPv6Address, networks: list[Network]) -> boo
 class NetworkSetTests(SynchronousTestCase):
     """An address is in the set when it is in one of the networks."""
 
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=examples(300))
     @given(st.one_of(ADDRESS4, ADDRESS6), NETWORKS)
     def test_agrees_with_the_standard_library(
         self, address: IPv4Address | IPv6Address, networks: list[Network]
@@ -51,7 +52,7 @@ class NetworkSetTests(SynchronousTestCase):
         read = as_read(networks)
         self.assertEqual(str(address) in NetworkSet(read), expected(address, read))
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(NETWORKS)
     def test_edges(self, networks: list[Network]) -> None:
         """The first and last address of each network are in, their neighbours as the standard library says."""

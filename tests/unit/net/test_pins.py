@@ -28,6 +28,7 @@ from gateway.net.pins import (
     Pins,
 )
 from gateway.net.tls import TlsFailed, TlsTransport
+from tests.effort import examples
 from tests.unit.net.certificates import root, server_context
 
 APP = ClientHello("", ciphers=(0x1301, 0xC02B))
@@ -449,7 +450,7 @@ class AnyOrderTests(SynchronousTestCase):
     """Whatever happens in whatever order."""
 
     @given(STEPS)
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     def test_rules(self, steps: list[tuple[Any, ...]]) -> None:
         """
         No proposal without three refusals within ten minutes; no bypass of a name that nobody ordered, while the setting

@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gateway.net.tls import RECORD_BYTES, TlsFailed, TlsTransport
+from gateway.net.tls import TlsFailed, TlsTransport
+from gateway.net.tls_records import RECORD_BYTES
 from tests.unit.net.certificates import client_context, server_context
 
 

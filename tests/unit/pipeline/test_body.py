@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api import Block, BodyFilter, ContentRefused
 from gateway.pipeline.body import HIGH_WATER, BodyPipe
+from tests.effort import examples
 
 
 class Ends:
@@ -373,7 +374,7 @@ class FilterTests(PipeTestCase):
 class AnyOrderTests(SynchronousTestCase):
     """Whatever is called in whatever order."""
 
-    @settings(max_examples=200, deadline=None, derandomize=True)
+    @settings(max_examples=examples(200), deadline=None, derandomize=True)
     @given(
         calls=st.lists(
             st.one_of(

@@ -18,6 +18,7 @@ from gateway.record.escape import (
     word,
     word_text,
 )
+from tests.effort import examples
 
 EVERY_BYTE = bytes(range(256))
 
@@ -47,7 +48,7 @@ class EscapeTests(SynchronousTestCase):
         """Nothing is a dash, so that columns stay where they are."""
         self.assertEqual((word(b""), word_text(""), quoted(b""), quoted_text("")), ("-",) * 4)
 
-    @settings(derandomize=True, deadline=None, max_examples=100)
+    @settings(derandomize=True, deadline=None, max_examples=examples(100))
     @given(st.text(st.characters(exclude_categories=["Cs"])))
     def test_json_round_trip(self, text: str) -> None:
         """A JSON string is printable ASCII and says what it was made of."""

@@ -27,6 +27,7 @@ from gateway.api.verdicts import Allow, Block, Respond
 from gateway.record.formats import compile_format
 from gateway.record.outcomes import OUTCOMES
 from gateway.record.schema import Line
+from tests.effort import examples
 from tests.unit.record.builders import ended
 
 SQUID = "custom %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt"
@@ -111,7 +112,7 @@ def transactions(draw: st.DrawFn) -> Transaction:
 class AnyTransactionTests(SynchronousTestCase):
     """Whatever a transaction holds, its line can be read."""
 
-    @settings(derandomize=True, deadline=None, max_examples=100)
+    @settings(derandomize=True, deadline=None, max_examples=examples(100))
     @given(transactions(), st.sampled_from(((), ("query",), ("query", "user"))))
     @example(ended(target=HOSTILE, user="a b%", method=b""), ())
     def test_one_line_of_printable_ascii(self, txn: Transaction, mask: tuple[str, ...]) -> None:
@@ -120,7 +121,7 @@ class AnyTransactionTests(SynchronousTestCase):
             line = compiled(text, mask)(txn)
             self.assertRegex(line, re.compile(r"\A[\x20-\x7e]+\n\Z"), text)
 
-    @settings(derandomize=True, deadline=None, max_examples=100)
+    @settings(derandomize=True, deadline=None, max_examples=examples(100))
     @given(transactions())
     def test_squid_has_ten_columns(self, txn: Transaction) -> None:
         """The squid format has ten columns, of the shapes that its readers expect."""
@@ -131,7 +132,7 @@ class AnyTransactionTests(SynchronousTestCase):
         self.assertRegex(moment, r"\A-?\d+\.\d{3}\Z")
         self.assertRegex(rest, r"\A *\d+ \S+ [A-Z_]+/\d{3} \d+ \S+ \S+ \S+ [A-Z_]+/\S+ \S+\Z")
 
-    @settings(derandomize=True, deadline=None, max_examples=100)
+    @settings(derandomize=True, deadline=None, max_examples=examples(100))
     @given(transactions())
     def test_combined_can_be_taken_apart(self, txn: Transaction) -> None:
         """The combined format has nine parts, and no quote ends one early."""
@@ -141,7 +142,7 @@ class AnyTransactionTests(SynchronousTestCase):
             rf"\A\S+ - \S+ \[[^]]+\] {quoted} \d{{3}} (?:\d+|-) {quoted} {quoted}\n\Z",
         )
 
-    @settings(derandomize=True, deadline=None, max_examples=100)
+    @settings(derandomize=True, deadline=None, max_examples=examples(100))
     @given(transactions())
     def test_json_is_as_documented(self, txn: Transaction) -> None:
         """Each JSON line has every documented key, no other, and the documented types."""
@@ -153,7 +154,7 @@ class AnyTransactionTests(SynchronousTestCase):
         self.assertEqual((record.status, record.bytes_out), (txn.status, txn.bytes_out))
         self.assertIn(record.outcome, OUTCOMES)
 
-    @settings(derandomize=True, deadline=None, max_examples=100)
+    @settings(derandomize=True, deadline=None, max_examples=examples(100))
     @given(transactions(), st.sampled_from(((), ("query", "user"))))
     def test_fixed_formats_are_their_format_strings(
         self, txn: Transaction, mask: tuple[str, ...]

@@ -23,6 +23,7 @@ from gateway.wire.client_hello import (
     NotTls,
     read_client_hello,
 )
+from tests.effort import examples
 from tests.unit.wire import hellos
 from tests.unit.wire.hellos import (
     alpn,
@@ -41,7 +42,7 @@ from tests.unit.wire.hellos import (
     versions,
 )
 
-often = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+often = settings(deadline=None, max_examples=examples(150), suppress_health_check=list(HealthCheck))
 
 NAMED = server_name(b"www.example.com")
 NOTHING = ClientHello("", versions=(0x0303,), ciphers=(0x1301, 0xC02B))

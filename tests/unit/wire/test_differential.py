@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.effort import examples
 from tests.unit.wire import vectors
 from tests.unit.wire.agreement import disagreement, verdict
 from tests.unit.wire.messages import requests, responses
@@ -102,13 +103,13 @@ class DifferentialTests(SynchronousTestCase):
                     self.assertIn((kind, vector.section), STRICTER, vector.name)
         self.assertEqual(rules, set(STRICTER))
 
-    @settings(deadline=None, max_examples=250, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=examples(250), suppress_health_check=list(HealthCheck))
     @given(requests())
     def test_requests(self, data: bytes) -> None:
         """Requests made at random, most of them nearly valid, are read alike or refused."""
         self.agree(data, ours(data), {"llhttp": llhttp(data), "h11": by_h11(data)})
 
-    @settings(deadline=None, max_examples=250, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=examples(250), suppress_health_check=list(HealthCheck))
     @given(responses(), st.booleans())
     def test_responses(self, data: bytes, closes: bool) -> None:
         """Responses made at random are read alike or refused, cut off by the close or not."""

@@ -14,6 +14,7 @@ from gateway.wire.http1_request import RequestParser
 from gateway.wire.http1_response import ResponseParser
 from gateway.wire.limits import HeadLimits
 from gateway.wire.write import chunk, last_chunk, request_head, response_head, section
+from tests.effort import examples
 from tests.unit.wire.messages import (
     CONTENTS,
     CUTS,
@@ -27,7 +28,7 @@ from tests.unit.wire.messages import (
 from tests.unit.wire.reading import Reading, our_responses, ours, pieces
 from tests.unit.wire.test_costs import retained
 
-often = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+often = settings(deadline=None, max_examples=examples(150), suppress_health_check=list(HealthCheck))
 
 SMALL = HeadLimits(head=120, target=20, fields=4, trailers=20, interim=1)
 

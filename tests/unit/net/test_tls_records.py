@@ -1,0 +1,147 @@
+"""Tests of L{gateway.net.tls_records}: both kinds do the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.trial.unittest import SynchronousTestCase
+
+from gateway.net.tls_quick_records import QuickRecords
+from gateway.net.tls_records import PIECE_BYTES, RECORD_BYTES, CarefulRecords, Records, records
+from tests.unit.net.certificates import client_context, server_context
+
+
+class KindTests(SynchronousTestCase):
+    """Which one is taken."""
+
+    def test_quick(self) -> None:
+        """With the pyOpenSSL that is installed it is the quick one; if not, a version has changed beneath us."""
+        self.assertIs(type(records(SSL.Connection(server_context(), None))), QuickRecords)
+
+
+class RecordsTests(SynchronousTestCase):
+    """L{Records}, of each kind on both ends."""
+
+    def ends(self, kind: Any, *, shaken: bool = True) -> tuple[Records, Records, SSL.Connection]:
+        """Make a client's end and a server's, and the server's connection."""
+        mine = SSL.Connection(client_context(), None)
+        mine.set_connect_state()
+        theirs = SSL.Connection(server_context(), None)
+        theirs.set_accept_state()
+        client, server = kind(mine), kind(theirs)
+        if shaken:
+            done = [False, False]
+            for _ in range(4):
+                done[0] = done[0] or client.shake()
+                server.feed(client.sendable())
+                done[1] = done[1] or server.shake()
+                client.feed(server.sendable())
+            self.assertEqual(done, [True, True])
+            self.assertEqual(client.content(), b"")
+        return client, server, theirs
+
+    def each(self) -> list[Any]:
+        """Give both kinds."""
+        return [QuickRecords, CarefulRecords]
+
+    def all_of(self, one: Records) -> bytes:
+        """Take content until there is no more."""
+        found = b""
+        while data := one.content():
+            self.assertLessEqual(len(data), PIECE_BYTES)
+            found += data
+        return found
+
+    def test_content(self) -> None:
+        """What one end encrypts the other decrypts, whatever the size."""
+        for kind in self.each():
+            client, server, _ = self.ends(kind)
+            for size in (1, 1000, RECORD_BYTES, RECORD_BYTES + 1, PIECE_BYTES, 5 * PIECE_BYTES + 7):
+                data = bytes(range(256)) * (size // 256 + 1)
+                client.encrypt(data[:size])
+                server.feed(client.sendable())
+                self.assertEqual(self.all_of(server), data[:size], size)
+                self.assertEqual(client.sendable(), b"")
+
+    def test_cut_anywhere(self) -> None:
+        """A record that comes in pieces is content when it is whole."""
+        for kind in self.each():
+            client, server, _ = self.ends(kind)
+            client.encrypt(b"first")
+            client.encrypt(b"second")
+            stream = client.sendable()
+            found = [b""]
+            for at in range(len(stream)):
+                server.feed(stream[at : at + 1])
+                found.append(server.content())
+            self.assertEqual([one for one in found if one], [b"first", b"second"])
+
+    def test_several_at_once(self) -> None:
+        """Records that came together are all given."""
+        for kind in self.each():
+            client, server, _ = self.ends(kind)
+            for one in (b"a", b"b", b"c"):
+                client.encrypt(one)
+            server.feed(client.sendable())
+            self.assertEqual(self.all_of(server), b"abc")
+
+    def test_nothing(self) -> None:
+        """To encrypt nothing sends nothing."""
+        for kind in self.each():
+            client, _, _ = self.ends(kind)
+            client.encrypt(b"x")
+            client.sendable()
+            self.assertEqual(client.sendable(), b"")
+
+    def test_end(self) -> None:
+        """The peer's end is told once all before it was given."""
+        for kind in self.each():
+            client, server, theirs = self.ends(kind)
+            server.encrypt(b"last words")
+            theirs.shutdown()
+            client.feed(server.sendable())
+            self.assertEqual(client.content(), b"last words")
+            self.assertRaises(SSL.ZeroReturnError, client.content)
+
+    def test_broken(self) -> None:
+        """What is no TLS is an error, once content before it was given, and leaves an alert to be sent."""
+        for kind in self.each():
+            client, server, _ = self.ends(kind)
+            server.encrypt(b"good")
+            good = server.sendable()
+            client.feed(good + b"\x17\x03\x03\x00\x20" + bytes(32))
+            self.assertEqual(client.content(), b"good")
+            self.assertRaises(SSL.Error, client.content)
+            self.assertNotEqual(client.sendable(), b"")
+            # And nobody else's: the queue of errors is the process's.
+            other, another, _ = self.ends(kind)
+            other.encrypt(b"well")
+            another.feed(other.sendable())
+            self.assertEqual(another.content(), b"well")
+
+    def test_handshake_fails(self) -> None:
+        """A handshake that fails is an error, with an alert to be sent."""
+        for kind in self.each():
+            _, server, _ = self.ends(kind, shaken=False)
+            server.feed(b"GET / HTTP/1.1\r\n\r\n")
+            self.assertRaises(SSL.Error, server.shake)
+
+    def test_error_in_a_callback(self) -> None:
+        """What a callback raises comes out of the handshake."""
+        for kind in self.each():
+
+            def choose(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+                raise ZeroDivisionError
+
+            context = server_context()
+            context.set_alpn_select_callback(choose)
+            mine = SSL.Connection(client_context(), None)
+            mine.set_alpn_protos([b"http/1.1"])
+            mine.set_connect_state()
+            theirs = SSL.Connection(context, None)
+            theirs.set_accept_state()
+            client, server = kind(mine), kind(theirs)
+            self.assertFalse(client.shake())
+            server.feed(client.sendable())
+            self.assertRaises(ZeroDivisionError, server.shake)
