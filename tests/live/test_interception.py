@@ -82,7 +82,9 @@ class DownloadTests(InterceptionCase):
             name: value
             for name, value in os.environ.items()
             if not name.lower().endswith("_proxy")
-            and not name.upper().startswith(("PIP_", "NPM_", "SSL_", "REQUESTS_", "NODE_", "APT_"))
+            and not name.upper().startswith(
+                ("PIP_", "NPM_", "SSL_", "REQUESTS_", "CURL_", "NODE_", "APT_")
+            )
         }
         environment = {
             **kept,
