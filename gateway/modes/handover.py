@@ -155,7 +155,7 @@ class Handover(HeldReading):
             failed(tls, TlsFailed("it took too long"))
             tls.abortConnection()
 
-        tls = TlsTransport(side, handshaken, failed)
+        tls = TlsTransport(side, handshaken, failed, accepts=True)
         deadline.expired = expired
         deadline.reset(self._listening.request_head)
         transport = self.transport

@@ -37,7 +37,9 @@ class SecuredConnection:
         self._listening = listening
         self._client = client
         assert listening.secure is not None
-        self._tls = TlsTransport(listening.secure.accept(), self._handshaken, self._failed)
+        self._tls = TlsTransport(
+            listening.secure.accept(), self._handshaken, self._failed, accepts=True
+        )
         self._deadline = listening.deadlines.watch(self._expired)
         self._begun = 0.0
 

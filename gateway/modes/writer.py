@@ -118,7 +118,13 @@ class ResponseWriter:
             txn.head_out += size
             txn.bytes_out += size + len(content)
         if len(content) < JOIN_BYTES:
-            self.transport.write(b"".join((head, content)))
+            whole = b"".join((head, content))
+            if self.persistent:
+                self.transport.write(whole)
+            else:
+                # Over TLS the end can go with it.
+                last = getattr(self.transport, "write_last", self.transport.write)
+                last(whole)
         else:
             if not getattr(self.transport, "takes_views", False):
                 content = bytes(content)

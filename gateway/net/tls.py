@@ -58,6 +58,7 @@ class TlsTransport:
 
     __slots__ = (
         "__weakref__",
+        "_accepts",
         "_below",
         "_records",
         "_close_sent",
@@ -81,6 +82,8 @@ class TlsTransport:
         connection: SSL.Connection,
         handshaken: Callable[[TlsTransport], IProtocol | None],
         failed: Callable[[TlsTransport, TlsFailed], None],
+        *,
+        accepts: bool = False,
     ) -> None:
         """
         Take OpenSSL's side, made without a socket, and set to accept or to connect.
@@ -88,6 +91,7 @@ class TlsTransport:
         @param handshaken: called once when the handshake is done; gives the protocol above, which it has given this
             transport already, or C{None} if it has aborted the connection instead.
         @param failed: called once instead, when the connection below is closed or about to be.
+        @param accepts: it is set to accept.
         """
         self.connection = connection
         self._records = records(connection)
@@ -100,6 +104,7 @@ class TlsTransport:
         self._failed: Callable[[TlsTransport, TlsFailed], None] | None = failed
         # Written before the handshake was done.
         self._out: list[bytes] = []
+        self._accepts = accepts
         self._paused = False
         self._delivering = False
         self._close_sent = False
@@ -162,6 +167,20 @@ class TlsTransport:
             self._out.append(data)
         elif self.connected and not self._close_sent:
             self._encrypt(data)
+
+    def write_last(self, data: bytes) -> None:
+        """Encrypt and send, and say with it that nothing more comes."""
+        if not self.established or not self.connected or self._close_sent:
+            self.write(data)
+            return
+        self._close_sent = True
+        try:
+            self._records.encrypt(data)
+            self.connection.shutdown()
+        except SSL.Error as error:
+            self._broken(error)
+            return
+        self._flush()
 
     def writeSequence(self, parts: Any) -> None:
         """Encrypt and send the parts as one."""
@@ -259,11 +278,12 @@ class TlsTransport:
         except SSL.Error as error:
             self._broken(error)
             return
-        self._flush()
         if not done:
+            self._flush()
             return
         handshaken, self._handshaken = self._handshaken, None
         if handshaken is None or self._lost:
+            self._flush()
             return
         self.established = True
         protocol = handshaken(self)
@@ -275,6 +295,10 @@ class TlsTransport:
         out, self._out = self._out, []
         if out:
             self.write(b"".join(out))
+        if not (self._accepts and self.connection.get_protocol_version() == SSL.TLS1_3_VERSION):
+            # If nothing was said in the same breath. A server of TLS 1.3 has only tickets to send now, which nobody
+            # waits for: they go with the first answer.
+            self._flush()
         # The first request often comes with the end of the handshake.
         self._deliver()
 

@@ -123,7 +123,10 @@ class End:
         self.failures: list[TlsFailed] = []
         self.accepts = True
         self.tls = TlsTransport(
-            connection, self._handshaken, lambda tls, failed: self.failures.append(failed)
+            connection,
+            self._handshaken,
+            lambda tls, failed: self.failures.append(failed),
+            accepts=server,
         )
 
     def _handshaken(self, tls: TlsTransport) -> Any:
@@ -188,6 +191,38 @@ class HandshakeTests(TlsCase):
         self.client.tls.write(b"early ")
         self.connect()
         self.assertEqual(self.server.above.got, b"early ")
+
+    def test_said_in_the_same_breath(self) -> None:
+        """What is said as soon as it is done leaves with its last message, and a server's tickets with its first answer."""
+        self.server.above.answer = b"answer"
+        made = self.client.above.makeConnection
+
+        def asks(transport: Any) -> None:
+            made(transport)
+            transport.write(b"request")
+
+        self.client.above.makeConnection = asks  # type: ignore[method-assign]
+        self.server.tls.makeConnection(self.server.pipe)
+        self.client.tls.makeConnection(self.client.pipe)
+        self.server.tls.dataReceived(b"".join(self.client.pipe.out))
+        self.client.pipe.out.clear()
+        self.client.tls.dataReceived(b"".join(self.server.pipe.out))
+        self.server.pipe.out.clear()
+        self.assertEqual(len(self.client.pipe.out), 1)
+        self.server.tls.dataReceived(self.client.pipe.out.pop())
+        self.assertEqual(self.server.above.got, b"request")
+        self.assertEqual(len(self.server.pipe.out), 1)
+        self.client.tls.dataReceived(self.server.pipe.out.pop())
+        self.assertEqual(self.client.above.got, b"answer")
+        self.assertIsNotNone(self.client.tls.connection.get_session())
+
+    def test_server_of_tls_1_2(self) -> None:
+        """There the client waits for the server's last message, whether anything is said or not."""
+        context = server_context()
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        self.server = End(context, server=True)
+        self.connect()
+        self.assertEqual(self.client.above.told, ["made"])
 
     def test_not_trusted(self) -> None:
         """A certificate that the client does not trust ends it, and the server is told by which alert."""
@@ -327,6 +362,21 @@ class EndTests(TlsCase):
     def setUp(self) -> None:
         super().setUp()
         self.connect()
+
+    def test_last_words(self) -> None:
+        """Content that is the last is sent with the end in one write, and the close sends nothing more."""
+        self.connect()
+        self.server.tls.write_last(b"last words")
+        self.assertEqual(len(self.server.pipe.out), 1)
+        self.server.tls.loseConnection()
+        self.assertEqual((len(self.server.pipe.out), self.server.pipe.state), (1, "closed"))
+        self.server.pipe.state = "open"
+        self.settle()
+        self.assertEqual(self.client.above.got, b"last words")
+        self.assertEqual(self.client.above.told, ["made", "ended"])
+        self.server.tls.write_last(b"too late")
+        self.settle()
+        self.assertEqual(self.client.above.got, b"last words")
 
     def test_orderly(self) -> None:
         """A close is said in TLS before the connection goes, and told as an orderly end."""
