@@ -14,6 +14,7 @@ import ssl
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -131,21 +132,28 @@ def load_trust(
     return Trust(tuple(roots), tuple(lists))
 
 
-def _system_roots(path: Path) -> list[x509.Certificate]:
-    found, bad = [], 0
-    with warnings.catch_warnings():
-        # Old roots have serial numbers that are forbidden now; that is their authorities' affair.
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        for block in _blocks(_content(path), b"CERTIFICATE"):
-            try:
-                found.append(x509.load_pem_x509_certificate(block))
-            except ValueError:
-                bad += 1
+def _system_roots(path: Path) -> tuple[x509.Certificate, ...]:
+    found, bad = _parsed(_content(path))
     if bad:
         _log.warn("{count} certificates of {path} can't be read", count=bad, path=str(path))
     if not found:
         raise TrustError(f"{path}: no certificate in the system's file of trusted certificates")
     return found
+
+
+@lru_cache(maxsize=1)
+def _parsed(content: bytes) -> tuple[tuple[x509.Certificate, ...], int]:
+    """Read the system's certificates, and count what can't be read; at a reload they are nearly always the same."""
+    found, bad = [], 0
+    with warnings.catch_warnings():
+        # Old roots have serial numbers that are forbidden now; that is their authorities' affair.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        for block in _blocks(content, b"CERTIFICATE"):
+            try:
+                found.append(x509.load_pem_x509_certificate(block))
+            except ValueError:
+                bad += 1
+    return tuple(found), bad
 
 
 def _read(path: Path, what: str, parse: Callable[[bytes], list[_T]]) -> Iterable[_T]:

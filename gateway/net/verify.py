@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -48,6 +49,12 @@ class _Good:
     wants_staple: bool
 
 
+@lru_cache(maxsize=512)
+def _for_openssl(certificate: x509.Certificate) -> crypto.X509:
+    """Give it as OpenSSL has it; a reload nearly always has the same roots."""
+    return crypto.X509.from_cryptography(certificate)
+
+
 class TrustStore:
     """
     Whom a snapshot trusts; immutable but for what it remembers of good certificates.
@@ -71,7 +78,7 @@ class TrustStore:
         """
         self.now = now
         self._bound = remembered
-        self._roots = [crypto.X509.from_cryptography(root) for root in trust.roots]
+        self._roots = list(map(_for_openssl, trust.roots))
         self._lists = trust.revocations
         self._listed = frozenset(one.issuer.public_bytes() for one in trust.revocations)
         self._exceptions: dict[str, list[CertificateException]] = {}
