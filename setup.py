@@ -32,6 +32,9 @@ DEPENDENCIES = [
     "prometheus-client>=0.22",
     # The canonical form of hosts for the plugin allow_deny: the URL parser of browsers.
     "can-ada>=3.0",
+    # Local users of the plugin auth.
+    "argon2-cffi>=23.1",
+    "bcrypt>=4.1",
 ]
 
 EXTRAS = {
@@ -48,6 +51,8 @@ EXTRAS = {
         "setuptools>=80,<100",
         "towncrier>=25.8",
     ],
+    # The scheme Negotiate of the plugin auth. A source distribution: it is built against libkrb5-dev, by gcc.
+    "kerberos": ["gssapi>=1.9"],
     "fuzz": ["atheris>=3.0"],
     "docs": ["pydoctor>=25.10"],
 }

@@ -1,5 +1,5 @@
 """
-The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | plugins | snis | setup}.
+The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | plugins | snis | auth | setup}.
 """
 
 from __future__ import annotations
@@ -68,6 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
                 from benchmarks.snis import snis
 
                 return snis(state, cores, options.port_base, options.names, say)
+            case "auth":
+                from benchmarks.auth import auth
+
+                return auth(state, cores, options.port_base, options.users, say)
             case _:
                 return _compare(options, state, cores)
     finally:
@@ -162,10 +166,15 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     many.add_argument(
         "--names", type=_numbers, default=[1000, 100_000], help="comma-separated: 1000,100000"
     )
+    logins = commands.add_parser(
+        "auth",
+        help="first logins against a real directory, and whether the reactor waits meanwhile",
+    )
+    logins.add_argument("--users", type=int, default=500)
     made = commands.add_parser(
         "setup", help="install mitmproxy and proxy.py into environments of their own"
     )
-    for command in (compared, soaked, held, big, empty, many, made):
+    for command in (compared, soaked, held, big, empty, many, logins, made):
         command.add_argument(
             "--port-base", type=int, default=25000, help="1000 ports from here are used"
         )

@@ -8,11 +8,13 @@ plugins and the log go. Twisted's C{MultiService} neither waits for starts nor b
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
 from math import inf
+from types import CoroutineType
 from typing import Any
 
 from twisted.application.service import Service
@@ -85,7 +87,12 @@ class GatewayService(Service):
         self.pins = Pins(reactor, self.tell)
         self.pins.follow(automatic=config.tls.pinned_bypass)
         self._control = Control(
-            reactor, {"reload": self._ordered_to_reload, "tls_pins": pins_order(self.pins)}
+            reactor,
+            {
+                "plugin": self._ordered_of_plugins,
+                "reload": self._ordered_to_reload,
+                "tls_pins": pins_order(self.pins),
+            },
         )
         self.counters = Counters()
         self.recorder = Recorder(config.log, self.counters, reactor)
@@ -297,6 +304,26 @@ class GatewayService(Service):
             self.reload().addErrback(lambda _: None).addBoth(
                 lambda _: self._notifier.tell("READY=1")
             )
+
+    async def _ordered_of_plugins(self, said: Mapping[str, Any]) -> Answer:
+        """Let the plugin that knows an order carry it out."""
+        name, details = said.get("name"), said.get("said")
+        if not isinstance(name, str) or not isinstance(details, dict):
+            return {"ok": False, "why": "the order has no name"}
+        plan = self.plugins.plans.order
+        answer = None if plan is None else plan(name, details)
+        if isinstance(answer, CoroutineType):
+            answer = await answer
+        if answer is None:
+            return {"ok": False, "why": "no plugin that is enabled knows this order"}
+        given = dict(answer)
+        try:
+            json.dumps(given)
+        except (TypeError, ValueError):
+            self._log.error("the answer to the order {name} can't be sent", name=name)
+            return {"ok": False, "why": "the plugin's answer can't be sent"}
+        why = given.pop("why", "")
+        return {"ok": not why, "why": str(why or ""), "answer": given}
 
     async def _ordered_to_reload(self, said: Mapping[str, Any]) -> Answer:
         dry_run = bool(said.get("dry_run"))

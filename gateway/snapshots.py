@@ -205,6 +205,9 @@ class Composer:
             ),
             upload_limit=config.limits.upload,
             trusted=config.network.trusted_proxies,
+            shared=config.network.shared_networks
+            if config.network.shared_networks.networks
+            else (),
             traffic=self._recorder,
             connection=_entry(listen, secure),
             secure=secure,

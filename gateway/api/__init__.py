@@ -61,6 +61,7 @@ from gateway.api.services import (
     Threads,
 )
 from gateway.api.transaction import (
+    DECRYPTED_ONLY,
     Aborted,
     Client,
     ClientTls,
@@ -78,11 +79,12 @@ from gateway.api.transaction import (
     Transaction,
     Tunnelled,
 )
-from gateway.api.verdicts import Allow, Block, Respond, Verdict
+from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 from gateway.message.fields import Fields
 
 __all__ = [
     "API_VERSION",
+    "DECRYPTED_ONLY",
     "NONE",
     "Aborted",
     "AdminPage",
@@ -132,6 +134,7 @@ __all__ = [
     "PluginError",
     "Refused",
     "Request",
+    "ReadContent",
     "Respond",
     "Response",
     "Route",

@@ -39,7 +39,7 @@ from gateway.api.content import (
 )
 from gateway.api.marks import SPEC_MARK, HookSpec, hookspec
 from gateway.api.transaction import Client, Identity, Response, Transaction
-from gateway.api.verdicts import Allow, Block, Respond, Verdict
+from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 
 if TYPE_CHECKING:
     from gateway.api.events import Event
@@ -140,13 +140,15 @@ class Plugin:
         HookSpec(
             "identity",
             "closed",
-            (Identity, Challenge, _NO_OPINION),
+            (Identity, Challenge, Block, Respond, _NO_OPINION),
             "the plugin_error page, 503",
             True,
             10.0,
         )
     )
-    def authenticate(self, txn: Transaction) -> Maybe[Identity | Challenge | None]:
+    def authenticate(
+        self, txn: Transaction
+    ) -> Maybe[Identity | Challenge | Block | Respond | None]:
         """
         Find out who is asking.
 
@@ -158,6 +160,8 @@ class Plugin:
           - L{Identity}: this is who; later plugins are not asked.
           - L{Challenge}: the client should prove who it is. The next plugins are asked all the same; if none of them
             knows the identity, all challenges are sent in one 407 (one 401 in reverse mode).
+          - L{Block}: nobody passes, as when a directory can't be asked; later plugins are not asked.
+          - L{Respond}: this response is sent, such as a redirect to a login page; later plugins are not asked.
           - C{None}: no opinion; if nobody has one, the transaction goes on without an identity.
 
         Reactor thread; budget 10 s. Since 1.0.
@@ -166,10 +170,13 @@ class Plugin:
 
     @hookspec(
         HookSpec(
-            "first", "closed", (Allow, Block, Respond, _NO_OPINION), "the plugin_error page, 503"
+            "first",
+            "closed",
+            (Allow, Block, Respond, ReadContent, _NO_OPINION),
+            "the plugin_error page, 503",
         )
     )
-    def request_headers(self, txn: Transaction) -> Maybe[Verdict | None]:
+    def request_headers(self, txn: Transaction) -> Maybe[Verdict | ReadContent | None]:
         """
         Judge a request by its head; C{txn.request.fields} may be changed.
 
@@ -180,6 +187,8 @@ class Plugin:
           - L{Allow}: later plugins are not asked; the later phases, such as scanning, still run.
           - L{Block}: the request is refused with the named page and never sent on.
           - L{Respond}: this response is sent in the origin's place.
+          - L{ReadContent}: the content is read first and then judged by the plugin; later plugins are not asked. Nothing
+            goes upstream before, and content filters get the content afterwards.
           - C{None}: no opinion, the next plugin is asked; if nobody has one, the request goes on.
 
         Reactor thread; budget 5 s. Since 1.0.
@@ -519,6 +528,32 @@ class Plugin:
         Reactor thread; the answer can't wait. Since 1.0.
         """
         return {}
+
+    @hookspec(
+        HookSpec(
+            "first",
+            "open",
+            (Mapping, _NO_OPINION),
+            "the order is refused",
+            budget_seconds=30.0,
+            closes=False,
+        )
+    )
+    def order(self, name: str, said: Mapping[str, object]) -> Maybe[Mapping[str, object] | None]:
+        """
+        Carry out an order of an operator's, such as C{gateway user evict}.
+
+        When: the command has sent it over the control socket, where only root and the gateway's own user are heard.
+        Once per plugin and order, until one knows it.
+
+        Answers:
+          - C{Mapping}: what the command gets; numbers, texts, C{None}, lists and mappings of those, as for JSON. An entry
+            C{why} that is no empty text says that the order could not be carried out.
+          - C{None}: another plugin's order.
+
+        Reactor thread; budget 30 s. Since 1.0.
+        """
+        return None
 
 
 #: The specification of each hook, in the order of the path of a request.

@@ -102,6 +102,11 @@ class Key(Generic[T]):
         return f"Key({self.name!r})"
 
 
+#: Set in the C{store} of a CONNECT's transaction: the tunnel is never passed on unread, but refused where it is not
+#: decrypted. For a plugin that lets a client through to judge what is asked within. Since 1.0.
+DECRYPTED_ONLY: Key[bool] = Key("gateway.decrypted_only")
+
+
 class Store:
     """Typed per-object state of plugins."""
 
@@ -190,10 +195,23 @@ class Client:
     @ivar listener: the address it connected to, for the log.
     @ivar certificate: who it is by its certificate, verified against the listener's C{client_ca}; C{None} if it showed
         none or was asked for none. It says who made the connection, not who sent a request through another proxy.
+    @ivar by_proxy: the connection is a trusted proxy's (C{network.trusted_proxies}): it may carry several clients' requests.
+    @ivar shared: several people may be behind its address: it is that of a trusted proxy, or in C{network.shared_networks}.
     @ivar tls: the TLS of the connection; C{None} if there is none, or none that was looked at.
     """
 
-    __slots__ = ("_store", "address", "certificate", "listener", "mode", "peer", "port", "tls")
+    __slots__ = (
+        "_store",
+        "address",
+        "by_proxy",
+        "certificate",
+        "listener",
+        "mode",
+        "peer",
+        "port",
+        "shared",
+        "tls",
+    )
 
     def __init__(
         self, address: str, port: int, *, mode: str, listener: str = "", peer: str = ""
@@ -205,6 +223,8 @@ class Client:
         self.peer: str = peer or address
         self.certificate: ClientCertificate | None = None
         self.tls: ClientTls | None = None
+        self.by_proxy = False
+        self.shared = False
         self._store: Store | None = None
 
     @property
@@ -416,6 +436,12 @@ class Transaction:
         if self._store is None:
             self._store = Store()
         return self._store
+
+    @property
+    def decrypted_only(self) -> bool:
+        """Tell whether L{DECRYPTED_ONLY} is set."""
+        wanted: bool | None = None if self._store is None else self._store.get(DECRYPTED_ONLY)
+        return wanted is True
 
     @property
     def has_notes(self) -> bool:

@@ -24,7 +24,7 @@ class Unreachable(Exception):
     """No gateway of these options answers; the text says what may be the reason."""
 
 
-def order(options: argparse.Namespace, name: str, **more: object) -> dict[str, Any]:
+def order(options: argparse.Namespace, name: str, /, **more: object) -> dict[str, Any]:
     """
     Give an order and wait for its answer.
 
@@ -52,6 +52,18 @@ def order(options: argparse.Namespace, name: str, **more: object) -> dict[str, A
         raise Unreachable("the gateway ended before it answered")
     answer: dict[str, Any] = json.loads(received)
     return answer
+
+
+def plugin_order(options: argparse.Namespace, name: str, **said: object) -> dict[str, Any]:
+    """
+    Give an order that a plugin carries out, and wait for its answer.
+
+    @return: C{ok}, C{why} not, and what the plugin says beside that.
+    @raise Unreachable: nobody answers.
+    """
+    answer = order(options, "plugin", name=name, said=said)
+    given: dict[str, Any] = answer.get("answer") or {}
+    return {**given, "ok": answer["ok"], "why": answer["why"]}
 
 
 def _place(options: argparse.Namespace) -> str:

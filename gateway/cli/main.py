@@ -12,10 +12,21 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from gateway.cli import ca, check, init, plugin, ports, reload, run, tls, version
+from gateway.cli import ca, check, init, plugin, ports, reload, run, tls, user, version
 from gateway.cli.command import NOT_DONE, Command, add_command
 
-COMMANDS: tuple[Command, ...] = (init, check, ports, run, reload, plugin, ca, tls, version)
+COMMANDS: tuple[Command, ...] = (
+    init,
+    check,
+    ports,
+    run,
+    reload,
+    plugin,
+    ca,
+    tls,
+    user,
+    version,
+)
 
 EPILOG = """\
 To start the gateway itself: twistd -n gateway [--config FILE]

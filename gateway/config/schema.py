@@ -641,8 +641,14 @@ class Timeouts(Section, frozen=True, kw_only=True):
 class Network(Section, frozen=True, kw_only=True):
     """Addresses, ports and names."""
 
-    later: ClassVar[tuple[str, ...]] = ("shared_networks",)
-
+    shared_networks: Annotated[
+        Networks,
+        Help(
+            "Networks in which several people are behind one address: terminal servers, address translation, "
+            "VPN gateways. Nobody is taken for somebody else because of such an address.",
+            '["10.9.0.0/16"]',
+        ),
+    ] = NetworkSet()
     trusted_proxies: Annotated[
         Networks,
         Help(

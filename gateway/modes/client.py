@@ -107,6 +107,10 @@ class ClientConnection(Handover):
         self._ending = False
         self._lingered = -1
         self._trusted = trusts(listening.trusted, client.address)
+        if self._trusted:
+            client.by_proxy = client.shared = True
+        elif listening.shared and trusts(listening.shared, client.address):
+            client.shared = True
 
     # What the transport calls.
 
@@ -241,7 +245,10 @@ class ClientConnection(Handover):
             return
         self.mode = mode
         if (mode.mode if type(mode) is BoundMode else mode) is listening.mode:
-            self._trusted = trusts(listening.trusted, self.client.address)
+            address = self.client.address
+            self._trusted = trusts(listening.trusted, address)
+            self.client.by_proxy = self._trusted
+            self.client.shared = self._trusted or trusts(listening.shared, address)
 
     def drain(self) -> None:
         """End soon: at once without a transaction, else after it."""

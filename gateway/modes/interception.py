@@ -46,7 +46,7 @@ from gateway.net.upstream import UpstreamConnection
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.obtain import dial
-from gateway.pipeline.refusal import ClientGone
+from gateway.pipeline.refusal import UNREAD, ClientGone
 from gateway.pipeline.scanning import unseen
 from gateway.wire.client_hello import BadClientHello
 
@@ -183,6 +183,8 @@ class Interception:
             if type(said) is CoroutineType:
                 said = await said
         decision = self._decide(host, peeked.hello, said)
+        if decision.kind == "tunnel" and txn.decrypted_only:
+            decision, said = Decision("block", "plugin"), UNREAD
         self._decided(txn, peeked.hello, decision)
         if decision.kind == "intercept" and server is not None:
             return await self._intercept(x, server, hop, connection, peeked, plans)
@@ -346,7 +348,7 @@ class Interception:
     ) -> Outcome:
         """Deal with something else than HTTP inside of TLS."""
         txn = x.txn
-        kind = self.rules.unknown
+        kind = "block" if txn.decrypted_only else self.rules.unknown
         assert txn.client.tls is not None
         self._counts.tls_decided(kind, "unknown_protocol")
         txn.client.tls = replace(txn.client.tls, decision=kind, why="unknown_protocol")

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from gateway.api.client_certificate import ClientCertificate
 from gateway.api.transaction import Client
-from gateway.message.forwarding import Addresses, client_address
+from gateway.message.forwarding import Addresses, client_address, trusts
 from gateway.modes.mode import Mode
 from gateway.net.deadlines import Deadlines
 from gateway.pipeline.run import Pipeline
@@ -102,6 +102,7 @@ _OF_SNAPSHOT = (
     "pipeline",
     "request_head",
     "secure",
+    "shared",
     "trusted",
     "tunnel_inactivity",
     "upload_limit",
@@ -148,6 +149,7 @@ class Listening:
         times: Times,
         upload_limit: int,
         trusted: Addresses,
+        shared: Addresses = (),
         traffic: Traffic,
         connection: Callable[[Listening, Client], Any],
         room: Room | None = None,
@@ -166,6 +168,7 @@ class Listening:
         self.tunnel_inactivity = times.tunnel
         self.upload_limit = upload_limit
         self.trusted = trusted
+        self.shared = shared
         self.draining = False
         self.connections: set[Any] = set()
         self.refused = 0
@@ -269,6 +272,8 @@ class Listening:
             return client
         made = Client(address, 0, mode=client.mode, listener=client.listener, peer=client.address)
         made.tls = client.tls
+        made.by_proxy = True
+        made.shared = trusts(self.shared, address)
         return made
 
     def drain(self) -> None:

@@ -172,6 +172,12 @@ class BodyPipe:
         elif was_paused and not self._paused and self._source is not None:
             self._source.resume()
 
+    def given_back(self, content: list[bytes]) -> None:
+        """Go on without the keeper, which was only to see the content; for it to call while the pipe is closed."""
+        self._keeper = None
+        self._kept = content or None
+        self._size = sum(map(len, content))
+
     def caught_up(self, sink: Sink) -> None:
         """Go on without the keeper, which gave everything out; for it to call."""
         self._keeper = None

@@ -39,7 +39,7 @@ from gateway.api.content import (
 )
 from gateway.api.events import Event
 from gateway.api.transaction import Client, Identity, Response, Transaction
-from gateway.api.verdicts import Block, Verdict
+from gateway.api.verdicts import Block, ReadContent, Respond, Verdict
 from gateway.pipeline.ledger import checked_numbers
 from gateway.pipeline.rounds import Steps, round_of
 from gateway.pipeline.step import Step
@@ -67,6 +67,7 @@ class CallPlans:
         "content_need",
         "counters",
         "event",
+        "order",
         "page",
         "request_filters",
         "request_headers",
@@ -95,9 +96,11 @@ class CallPlans:
             Callable[[Client, ClientHello], Soon[Intercept | Tunnel | Block | None]] | None
         )
         self.client_hello = plan("client_hello", _first_of_more)
-        self.authenticate: Callable[[Transaction], Soon[Identity | Challenge | None]] | None
+        self.authenticate: (
+            Callable[[Transaction], Soon[Identity | Challenge | Block | Respond | None]] | None
+        )
         self.authenticate = plan("authenticate", _identity)
-        self.request_headers: Callable[[Transaction], Soon[Verdict | None]] | None
+        self.request_headers: Callable[[Transaction], Soon[Verdict | ReadContent | None]] | None
         self.request_headers = plan("request_headers", _first)
         self.request_filters: Callable[[Transaction], Sequence[BodyFilter]] | None
         self.request_filters = plan("request_filters", _every)
@@ -123,6 +126,8 @@ class CallPlans:
         self.transaction_complete = plan("transaction_complete", _told)
         self.event: Callable[[Event], None] | None
         self.event = plan("event", _told)
+        self.order: Callable[[str, Mapping[str, object]], Soon[Mapping[str, object] | None]] | None
+        self.order = plan("order", _first_of_more)
         self.admin_pages: Callable[[], list[tuple[str, Sequence[AdminPage]]]] | None
         self.admin_pages = plan("admin_pages", _by_plugin)
         self.counters: Callable[[], list[tuple[str, Mapping[str, float]]]] | None

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 
 from gateway.api.answers import Challenge, Route, Stored, Validator
 from gateway.api.transaction import Phase, Response
-from gateway.api.verdicts import Allow, Verdict
+from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.reading import read
 from gateway.pipeline.refusal import challenged
 from gateway.pipeline.scanning import Scans, filter_with
 
@@ -90,6 +91,9 @@ class Opinions:
                 identity = await identity
             if isinstance(identity, Challenge):
                 return challenged(txn, identity)
+            if isinstance(identity, Block | Respond):
+                txn.verdict = identity
+                return identity
             txn.identity = identity
         txn.phase = Phase.IDENTIFIED
         verdict = None if plans.request_headers is None else plans.request_headers(txn)
@@ -114,14 +118,20 @@ class Opinions:
                 x.upstream.reroute(txn, route)
         return None
 
-    async def _admitted(self, x: Exchange, verdict: Opinion) -> Verdict | None:
+    async def _admitted(self, x: Exchange, verdict: Any) -> Verdict | None:
         """Take the verdict on a request head; an L{Allow} ends only the asking."""
         if type(verdict) is CoroutineType:
             verdict = await verdict
+        if isinstance(verdict, ReadContent):
+            content = await read(x, verdict)
+            if not isinstance(content, bytes):
+                return content
+            going_on: Any = verdict.then(content)
+            verdict = await going_on
         if verdict is not None:
             x.txn.verdict = verdict
             if type(verdict) is not Allow:
-                return verdict
+                return verdict  # type: ignore[no-any-return]
         x.txn.phase = _ADMITTED
         if x.upload is not None:
             self._filter_upload(x)

@@ -373,6 +373,11 @@ TEXTS: dict[str, PageText] = {
         "This gateway is about to stop and takes no new requests.",
         "Try again in a moment.",
     ),
+    "auth_unavailable": PageText(
+        "Nobody can sign in at the moment",
+        "Your name and password can't be checked, as what knows them does not answer. They may well be right.",
+        _TRY_LATER,
+    ),
     "plugin_error": PageText(
         "A check could not be made",
         "A part of this gateway that has to judge this request failed, so the request was refused to be on the safe side.",

@@ -20,6 +20,9 @@ from gateway.pipeline.pages import page
 #: Seconds after which a client is told to try again, where the fault knows no better.
 RETRY_AFTER = 5
 
+#: A tunnel that may be passed on only if it is decrypted, and is not.
+UNREAD = Block("This connection can't be looked into, and may not pass without.", "unread")
+
 
 class ClientGone(Exception):
     """

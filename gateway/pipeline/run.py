@@ -40,7 +40,7 @@ from gateway.pipeline.exchange import Exchange, LateBlock
 from gateway.pipeline.obtain import dial, obtain, send
 from gateway.pipeline.opinions import Opinion, Opinions
 from gateway.pipeline.ports import Record
-from gateway.pipeline.refusal import ClientGone, Refusals, TimedOut, answer
+from gateway.pipeline.refusal import UNREAD, ClientGone, Refusals, TimedOut, answer
 from gateway.pipeline.scanning import Scanning, Scans, made_here, unseen
 from gateway.wire.events import ResponseHead
 
@@ -263,6 +263,8 @@ class Pipeline:
         interception = x.upstream.interception
         if interception is not None and interception.looks(txn):
             return await interception.follow(x, self.plans)
+        if txn.decrypted_only:
+            return await self._refusals.refuse(x, UNREAD)
         if self._scans is not None:
             unseen(txn)
         hop = await dial(x, self.plans)

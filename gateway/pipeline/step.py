@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from types import CoroutineType, NoneType
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from gateway.api.errors import PluginError
 from gateway.api.events import Event, Severity
 from gateway.api.marks import Fail, HookSpec
 from gateway.api.services import Clock
+from gateway.api.verdicts import ReadContent
 from gateway.pipeline.waiting import begin, forsake, limited
 
 #: A hook that keeps the reactor longer than this is counted and named.
@@ -47,6 +49,12 @@ class Instruments:
     clock: Clock
     tell: Callable[[Event], None]
     stopwatch: Callable[[], float] = time.perf_counter
+
+
+class _ReadOn(ReadContent):
+    """A plugin's wish to see the content, with its own function held to the rules of its step."""
+
+    __slots__ = ()
 
 
 class _Raised:
@@ -288,11 +296,33 @@ class Step:
             )
             self._failed(TypeError(f"answered {type(answer).__name__}, not {allowed}"))
             return None
+        if isinstance(answer, ReadContent):
+            answer = _ReadOn(answer.limit, partial(self._go_on, answer.then))
         if answer is not None:
             kind = type(answer)
             self._verdicts[kind] = self._verdicts.get(kind, 0) + 1
         if self.row:
             self._recovered()
+        return answer
+
+    async def _go_on(self, then: Callable[[bytes], Any], content: bytes) -> Any:
+        """
+        Let the plugin judge the content that it has asked for; it is held to the same rules as in the hook.
+
+        @return: as L{settled}.
+        @raise PluginError: as L{begin}.
+        """
+        try:
+            answer = then(content)
+        except BaseException as error:
+            self.raised(error)
+            return None
+        answer = self.judged(answer)
+        if isinstance(answer, Deferred):
+            answer = await self.settled(answer)
+        if isinstance(answer, ReadContent):
+            self._failed(TypeError("answered ReadContent with the content in hand"))
+            return None
         return answer
 
     def _stepped(self, resume: Callable[[Any], Any], value: Any) -> Any:

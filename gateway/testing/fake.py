@@ -225,6 +225,25 @@ class FakeGateway:
         self._look()
         return asking
 
+    def order(
+        self, name: str, said: Mapping[str, object] | None = None
+    ) -> Deferred[Mapping[str, object] | None]:
+        """
+        Give the plugins an operator's order.
+
+        @return: fires with the answer of the one that knows it, C{None} if none does.
+        """
+        self._running()
+        plan = self._composed.listenings[0].pipeline.plans.order
+
+        async def ask() -> Mapping[str, object] | None:
+            answer = None if plan is None else plan(name, said or {})
+            return await answer if isinstance(answer, CoroutineType) else answer
+
+        asking = Deferred.fromCoroutine(ask())
+        self._look()
+        return asking
+
     def client(self, address: str = CLIENT) -> ScriptedClient:
         """Connect a client for what L{request} can't say: several requests on one connection, or bytes by hand."""
         return self._harness.client(address)

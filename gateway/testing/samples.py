@@ -153,6 +153,7 @@ _ARGUMENTS: Mapping[str, Callable[[str], Iterator[tuple[str, tuple[object, ...]]
     "event": lambda hook: iter(
         [("an event", (Event("sample", Severity.INFO, "A sample of an event."),))]
     ),
+    "order": lambda hook: iter([("an order of nobody's", ("sample.order", {"name": "anna"}))]),
     "admin_pages": lambda hook: iter([("the console", ())]),
     "counters": lambda hook: iter([("the metrics", ())]),
 }

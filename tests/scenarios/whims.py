@@ -30,6 +30,7 @@ from gateway.api import (
     Need,
     Phase,
     Plugin,
+    ReadContent,
     Respond,
     Response,
     Route,
@@ -218,13 +219,26 @@ def _page() -> Response:
     return Response(200, Fields(), b"a page of the plugin's")
 
 
+def _passes(content: bytes) -> None:
+    """Have seen the content, and nothing against it."""
+
+
+def _stops(content: bytes) -> Block:
+    return Block("such content")
+
+
 def _hooks() -> dict[str, Any]:
     """Write all hooks; they only differ in what may be answered and what that means."""
 
     def before(hook: str, *answers: Any) -> Callable[..., Any]:
         def ask(self: Whimsical, txn: Transaction) -> Any:
             def refuse(answer: Any) -> None:
-                if answer is None or isinstance(answer, Block | Respond | Stored):
+                if (
+                    answer is None
+                    or isinstance(answer, Block | Respond | Stored)
+                    or isinstance(answer, ReadContent)
+                    and answer.then is _stops
+                ):
                     self._forbidden.requests.add(_name(txn))
                 elif isinstance(answer, Shy):
                     self._forbidden.uploads.add(_name(txn))
@@ -246,8 +260,9 @@ def _hooks() -> dict[str, Any]:
         return ask
 
     verdicts = (Allow("so"), Block("no"), Respond(_page()), Block("gone", status=410))
+    reads = (ReadContent(1 << 16, _passes), ReadContent(1 << 16, _stops))
     authenticates = before("authenticate", Identity("alice"), Challenge(("Basic",)))
-    judges = before("request_headers", *verdicts)
+    judges = before("request_headers", *verdicts, *reads)
     looks_up = before("cache_lookup", Stored(_page()), Validator({"If-None-Match": '"x"'}))
     selects = before("select_upstream", Route("direct"))
     judges_answer = after("response_headers", *verdicts)
@@ -333,6 +348,9 @@ def _hooks() -> dict[str, Any]:
         answers: list[Any] = [{"hits_total": 1.0}, {"No name": 1.0}, {"no_number": "1"}]
         found: Mapping[str, float] = self._do("counters", answers, _nothing)
         return found
+
+    def order(self: Whimsical, name: str, said: Mapping[str, object]) -> Any:
+        return self._do("order", [{"done": True}], _nothing)
 
     return {name: hookimpl()(found) for name, found in locals().items() if name in HOOKS}
 

@@ -39,6 +39,7 @@ TABLE = {
     "event": ("all", "open"),
     "admin_pages": ("all", "open"),
     "counters": ("all", "open"),
+    "order": ("first", "open"),
 }
 
 

@@ -46,7 +46,7 @@ class SurfaceTests(SynchronousTestCase):
             "    Block.status: int = 403",
             "    Client.address: str",
             "    BodyFilter.changes_length: ClassVar[bool] = True",
-            "    Plugin.request_headers(self, txn: Transaction) -> Maybe[Verdict | None] [first, closed, 5 s]",
+            "    Plugin.request_headers(self, txn: Transaction) -> Maybe[Verdict | ReadContent | None] [first, closed, 5 s]",
             "    Services.clock: Clock",
             "    Severity.ERROR = 'error'",
             "    Transaction.notes: dict[str, str] (property)",

@@ -44,7 +44,7 @@ class CommandTests(SynchronousTestCase):
         """Help lists the commands that there are."""
         self.assertEqual(
             [command.NAME for command in COMMANDS],
-            ["init", "check", "ports", "run", "reload", "plugin", "ca", "tls", "version"],
+            ["init", "check", "ports", "run", "reload", "plugin", "ca", "tls", "user", "version"],
         )
 
     def test_wrong_command_line(self) -> None:

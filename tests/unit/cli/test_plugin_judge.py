@@ -60,7 +60,7 @@ class JudgeTests(InstalledTestCase):
         where, what, mend = first
         self.assertIn("Quiet.request_headers", where)
         self.assertIn("True, a bool", what)
-        self.assertEqual(mend, "answer Allow | Block | Respond | None")
+        self.assertEqual(mend, "answer Allow | Block | Respond | ReadContent | None")
 
     def test_settings(self) -> None:
         """It is made with the settings that are given."""

@@ -280,13 +280,10 @@ class FaultTests(FilesTestCase):
 
     def test_later_versions(self) -> None:
         """What a later version will know is told apart from a misspelling."""
-        found = self.faults(
-            '[network]\nshared_networks = ["10.0.0.0/8"]\n[scan]\nmax_depth = 3\n[[rule]]\n'
-        )
+        found = self.faults("[scan]\nmax_depth = 3\n[[rule]]\n")
         expected = [
-            (2, "network.shared_networks"),
-            (4, "scan.max_depth"),
-            (5, "rule"),
+            (2, "scan.max_depth"),
+            (3, "rule"),
         ]
         self.assertEqual(
             found,

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 #: What the core names somewhere.
 NAMES = [
+    "auth_unavailable",
     "bad_request",
     "too_large_head",
     "uri_too_long",

@@ -61,7 +61,7 @@ class AnswerTests(SynchronousTestCase):
         for answer in (True, False, 0, "block"):
             error = self.refused(answer)
             self.assertIsInstance(error.cause, TypeError)
-            self.assertIn("Allow | Block | Respond | None", str(error.cause))
+            self.assertIn("Allow | Block | Respond | ReadContent | None", str(error.cause))
 
     def test_none_where_it_is_none(self) -> None:
         """Forgetting to answer a hook that always needs an answer is an error, not a need for nothing."""

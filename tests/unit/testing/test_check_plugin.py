@@ -423,7 +423,7 @@ class HookTests(CheckTestCase):
         self.assertEqual(len(found), 1, found)
         self.assertIn(
             "request_headers: asked with POST it answers True, a bool; "
-            "answer Allow | Block | Respond | None.",
+            "answer Allow | Block | Respond | ReadContent | None.",
             found[0],
         )
 

@@ -1,0 +1,202 @@
+"""
+First logins of many users against a real directory: how long each waits, and how long the gateway does nothing else meanwhile.
+
+Each user makes one request through the forward proxy with his password, from an address of his own, and nobody is known
+before: each is a search for the entry, a bind as the user and the reading of nested groups. They come at a steady rate, and once
+all at the same moment. Another process asks for C{/healthz} all the while, over one connection: what it waits longest is no less than
+the longest time for which the reactor was blocked.
+"""
+
+from __future__ import annotations
+
+import base64
+import multiprocessing
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from string import Template
+
+from benchmarks.origins import start_web_origin
+from benchmarks.peers import Ports
+from benchmarks.programs import Cores, Program
+from tests.live.directories import (
+    ACCOUNT,
+    ACCOUNT_PASSWORD,
+    BASE,
+    CA,
+    command,
+    prepare,
+)
+
+#: Of the steady part; when all come in the same moment the processor is the limit, and there are only numbers.
+LIMIT_P95_MS = 200.0
+LIMIT_BLOCKED_MS = 50.0
+#: Logins a second in the steady part.
+RATE = 50
+_PATIENCE = 20.0
+
+_CONFIG = """
+[forward]
+listen = ["127.0.0.1:$forward"]
+allow_from = ["127.0.0.0/8"]
+allow_destinations = ["127.0.0.0/8"]
+[plugins]
+enabled = ["auth"]
+[plugins.auth]
+order = ["basic"]
+ip_cache = 0
+ldap = { uri = ["ldaps://localhost:$ldaps"], base = "$base", bind_dn = "$account", password = { file = "$folder/password" }, ca = "$ca" }
+[threads.directory]
+queue = 500
+[log]
+access = { path = "$folder/access.log", format = "json" }
+[admin]
+health = "127.0.0.1:$health"
+"""
+
+
+def auth(state: Path, cores: Cores, port_base: int, users: int, say: Callable[[str], None]) -> int:
+    """Log all users in, twice with a gateway that knows nobody; the exit code is 0 if the limits hold."""
+    ports = Ports.numbered(port_base, 0)
+    plain, secure = port_base + 150, port_base + 151
+    folder = state / "directory"
+    folder.mkdir()
+    folder.chmod(0o755)
+    prepare(folder, users=users)
+    origin = start_web_origin(ports.web_origin, cores.load, state / "web-origin")
+    directory = Program.start(
+        "slapd", command(folder, plain, secure), cores=cores.load, output=state / "slapd.txt"
+    )
+    with origin, directory:
+        directory.wait_ready(plain, secure)
+        target = f"127.0.0.1:{ports.web_origin}"
+        good = True
+        for rate in (RATE, 0):
+            with _gateway(state / f"gateway-{rate}", cores, ports, secure, folder / CA) as gateway:
+                gateway.wait_ready(ports.forward, ports.health)
+                took, refused, blocked = _logins(ports, target, users, rate)
+            good = _report(took, refused, blocked, users, rate, say) and good
+    say("holds" if good else "DOES NOT HOLD")
+    return 0 if good else 1
+
+
+def _gateway(folder: Path, cores: Cores, ports: Ports, ldaps: int, ca: Path) -> Program:
+    folder.mkdir()
+    (folder / "password").write_text(ACCOUNT_PASSWORD)
+    config = folder / "gateway.toml"
+    config.write_text(
+        Template(_CONFIG).substitute(
+            forward=ports.forward,
+            health=ports.health,
+            ldaps=ldaps,
+            base=BASE,
+            account=ACCOUNT,
+            folder=folder,
+            ca=ca,
+        )
+    )
+    twistd = Path(sys.executable).with_name("twistd")
+    return Program.start(
+        "gateway",
+        [str(twistd), "-n", "--pidfile=", "gateway", "--config", str(config)],
+        cores=cores.proxy,
+        output=folder / "output",
+    )
+
+
+def _logins(
+    ports: Ports, target: str, users: int, rate: int
+) -> tuple[list[float], list[int], list[float]]:
+    """Give the seconds of each login, the statuses of those that failed, and what the pings waited."""
+    near, far = multiprocessing.Pipe()
+    pinger = multiprocessing.get_context("spawn").Process(
+        target=_ping, args=(ports.health, far), daemon=True
+    )
+    pinger.start()
+    near.recv()
+    took: list[float] = []
+    refused: list[int] = []
+    begin = time.monotonic() + 0.2
+
+    def login(number: int) -> None:
+        name = f"user{number}"
+        secret = base64.b64encode(f"{name}:{name}pw".encode()).decode()
+        request = (
+            f"GET http://{target}/1k HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\n"
+            f"Proxy-Authorization: Basic {secret}\r\n\r\n"
+        ).encode()
+        source = f"127.1.{number >> 8}.{number & 255}"
+        time.sleep(max(0.0, begin + (number / rate if rate else 0.0) - time.monotonic()))
+        begun = time.monotonic()
+        with socket.create_connection(
+            ("127.0.0.1", ports.forward), _PATIENCE, (source, 0)
+        ) as stream:
+            stream.sendall(request)
+            status = int(stream.makefile("rb").readline().split()[1])
+        if status == 200:
+            took.append(time.monotonic() - begun)
+        else:
+            refused.append(status)
+
+    threads = [threading.Thread(target=login, args=(number,)) for number in range(users)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    near.send("end")
+    pings = near.recv()
+    pinger.join(_PATIENCE)
+    return took, refused, pings
+
+
+def _ping(port: int, pipe: Connection) -> None:
+    """In a process of its own: ask again and again, and give what each answer took."""
+    request = f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    waits: list[float] = []
+    stream: socket.socket | None = None
+    pipe.send("ready")
+    while not pipe.poll():
+        if stream is None:
+            stream = socket.create_connection(("127.0.0.1", port), _PATIENCE)
+        begun = time.monotonic()
+        stream.sendall(request)
+        answer = stream.recv(65536)
+        waits.append(time.monotonic() - begun)
+        if not answer or b"onnection: close" in answer:
+            stream.close()
+            stream = None
+        time.sleep(0.002)
+    pipe.send(waits)
+
+
+def _report(
+    took: list[float],
+    refused: list[int],
+    pings: list[float],
+    users: int,
+    rate: int,
+    say: Callable[[str], None],
+) -> bool:
+    took.sort()
+    pings.sort()
+    how = f"{rate} a second" if rate else "all at once"
+    if not took:
+        say(f"{users} users, {how}: nobody was let in: {refused[:5]}")
+        return False
+    middle, late = took[len(took) // 2] * 1e3, took[len(took) * 95 // 100] * 1e3
+    worst, usual = pings[-1] * 1e3, pings[len(pings) // 2] * 1e3
+    limit = f" (limit {LIMIT_P95_MS:g})" if rate else ""
+    blocked = f" (limit {LIMIT_BLOCKED_MS:g})" if rate else ""
+    say(
+        f"{users} users, {how}: p50 {middle:.0f} ms, p95 {late:.0f} ms{limit}, longest {took[-1] * 1e3:.0f} ms,"
+        f" {len(refused)} not let in; a ping waited {usual:.1f} ms, the longest of {len(pings)} {worst:.0f} ms"
+        f"{blocked}"
+    )
+    if not rate:
+        # Who waited for longer than the time-out was told so.
+        return set(refused) <= {503}
+    return not refused and worst <= LIMIT_BLOCKED_MS and late <= LIMIT_P95_MS

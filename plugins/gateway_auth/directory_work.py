@@ -1,0 +1,261 @@
+r"""
+What is asked of a directory server to know a user; each call is one piece of work in a thread.
+
+Whose password it is never hangs on how a name was written: the entry that was bound as is the entry whose name and groups are
+given. Where users bind by C{user@domain} or C{DOMAIN\user} itself, for want of a service account, only names of this very domain
+are taken, since a trusted domain may have another user of the same name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import Literal
+
+from gateway_auth.bind_results import Odd, refusal
+from gateway_auth.groups import ATTRIBUTES, read_groups
+from gateway_auth.ldap_pool import Link
+from gateway_auth.ldap_settings import LdapSettings
+from gateway_auth.ldap_wire import Entry, SearchRefused, ServerFailed, TooMany, Wire
+from gateway_auth.lookups import Lookups
+from gateway_auth.names import (
+    MAX_NAME,
+    Login,
+    escape_dn,
+    escape_filter,
+    first_rdn,
+    is_clean,
+)
+from gateway_auth.verifier import Refused, Unavailable, Verified
+
+#: C{ACCOUNTDISABLE} in C{userAccountControl} of Active Directory (MS-ADTS section 2.2.16).
+_DISABLED = 0x2
+#: So many entries may be found for one name, of which one may be meant.
+_AMBIGUOUS = 5
+
+
+class DirectoryWork:
+    """Asks servers; all its methods block."""
+
+    def __init__(self, settings: LdapSettings, lookups: Lookups) -> None:
+        """
+        Make it.
+
+        @param lookups: the groups that are known already, by the entries' names.
+        """
+        self._settings = settings
+        self._lookups = lookups
+
+    def authenticate(self, link: Link, login: Login, password: str) -> Verified:
+        """
+        Check a password, which is not empty, and give its user with all groups.
+
+        @raise Refused: it is no good.
+        @raise Unavailable: the directory answers, but nothing that helps.
+        @raise ServerFailed: this server does not answer.
+        """
+        if self._settings.dn_template:
+            return self._by_template(link, login, password)
+        if self._can_search(link):
+            return self._by_search(link, login, password)
+        return self._by_own_name(link, login, password)
+
+    def look_up(self, link: Link, login: Login) -> Verified:
+        """
+        Give the user of a name that was verified elsewhere, with all groups.
+
+        @raise Refused: there is no such user, or the account is disabled.
+        @raise Unavailable: as of L{authenticate}; or nobody may look.
+        @raise ServerFailed: likewise.
+        """
+        if not self._can_search(link):
+            raise Unavailable("looking users up in Active Directory needs ldap.bind_dn")
+        is_ad = link.is_ad()
+        entry = link.run("service", lambda wire: self._found(wire, login, is_ad=is_ad))
+        if entry is None:
+            raise Refused("unknown_user")
+        control = next(iter(entry.texts("userAccountControl")), "0")
+        if control.isdigit() and int(control) & _DISABLED:
+            raise Refused("disabled")
+        return self._verified(link, entry, is_ad=is_ad)
+
+    def probe(self, link: Link) -> None:
+        """
+        See whether a server does its work: a connection as the service account, and one look at what it is.
+
+        @raise ServerFailed: it does not.
+        """
+        # Whether it wants to be looked at is another question: it answers.
+        with contextlib.suppress(SearchRefused, TooMany):
+            link.run("service", _looked_at)
+
+    def _by_search(self, link: Link, login: Login, password: str) -> Verified:
+        is_ad = link.is_ad()
+        entry = link.run("service", lambda wire: self._found(wire, login, is_ad=is_ad))
+        if entry is None:
+            self._bind_as_nobody(link)
+            raise Refused("unknown_user")
+        link.run("login", lambda wire: _bind(wire, entry.dn, password))
+        return self._verified(link, entry, is_ad=is_ad)
+
+    def _by_template(self, link: Link, login: Login, password: str) -> Verified:
+        if not self._is_ours(login):
+            self._bind_as_nobody(link)
+            raise Refused("unknown_user")
+        dn = self._settings.dn_template.replace("{user}", escape_dn(login.user))
+        is_ad = link.is_ad()
+
+        def read(wire: Wire) -> Verified:
+            known = self._lookups.get(dn)
+            if known is not None:
+                return known
+            seen = self._search(wire, dn, "(objectClass=*)", "base", is_ad=is_ad)
+            if not seen:
+                # Who may not read the own entry is called what he wrote, in one spelling.
+                entry, user = Entry(dn), login.user.casefold()
+            else:
+                entry = Entry(dn, seen[0].attributes)
+                user = self._user_of(entry, is_ad=is_ad)
+            return self._with_groups(wire, entry, user, is_ad=is_ad)
+
+        def bound(wire: Wire) -> Verified | None:
+            _bind(wire, dn, password)
+            return None if self._settings.bind_dn else read(wire)
+
+        return link.run("login", bound) or link.run("service", read)
+
+    def _by_own_name(self, link: Link, login: Login, password: str) -> Verified:
+        if not self._is_ours(login):
+            self._bind_as_nobody(link)
+            raise Refused("unknown_user")
+        name = login.text if login.form == "upn" else f"{self._settings.netbios}\\{login.user}"
+
+        def work(wire: Wire) -> Verified:
+            _bind(wire, name, password)
+            entry = self._found(wire, login, is_ad=True)
+            if entry is None:
+                raise Unavailable("a user who was let in does not see the own entry")
+            known = self._lookups.get(entry.dn)
+            if known is not None:
+                return known
+            user = self._user_of(entry, is_ad=True)
+            return self._with_groups(wire, entry, user, is_ad=True)
+
+        return link.run("login", work)
+
+    def _bind_as_nobody(self, link: Link) -> None:
+        """Take as long as for a wrong password: bind as somebody who can't exist."""
+        dn = f"cn={secrets.token_hex(16)},{self._settings.base}"
+        with contextlib.suppress(Refused):
+            link.run("login", lambda wire: _bind(wire, dn, secrets.token_urlsafe(12)))
+
+    def _can_search(self, link: Link) -> bool:
+        return bool(self._settings.bind_dn) or not link.is_ad()
+
+    def _is_ours(self, login: Login) -> bool:
+        """Tell whether a name says no domain, or the directory's own."""
+        domain = login.domain.casefold()
+        if login.form == "plain" or domain == self._settings.dns_domain:
+            return True
+        return login.form == "down_level" and domain == self._settings.netbios.casefold()
+
+    def _found(self, wire: Wire, login: Login, *, is_ad: bool) -> Entry | None:
+        """Find the one entry of a user, C{None} if there is none, or more than one that it could be."""
+        filter = self._filter(login, is_ad=is_ad)
+        if not filter:
+            return None
+        entries = self._search(wire, self._settings.base, filter, "subtree", is_ad=is_ad)
+        if len(entries) > 1:
+            # The name as it was written goes before what it is short for, as where users bind by it.
+            name = login.text.casefold()
+            entries = [
+                one
+                for one in entries
+                if name in (text.casefold() for text in one.texts("userPrincipalName"))
+            ]
+        # An entry without a name is the root, and a bind without a name is anonymous.
+        return entries[0] if len(entries) == 1 and entries[0].dn else None
+
+    def _filter(self, login: Login, *, is_ad: bool) -> str:
+        """Give the filter that finds a user; empty if nobody can be meant."""
+        is_ours = self._is_ours(login)
+        if login.form == "down_level" and not is_ours:
+            return ""
+        name = escape_filter(login.text)
+        user = escape_filter(login.user) if is_ours else name
+        if self._settings.user_filter:
+            return self._settings.user_filter.replace("{user}", user).replace("{name}", name)
+        if not is_ad:
+            return f"(uid={user})"
+        found = f"(sAMAccountName={user})"
+        if login.form == "upn":
+            found = f"(|(userPrincipalName={name}){found if is_ours else ''})"
+        return f"(&(objectCategory=person)(objectClass=user){found})"
+
+    def _search(
+        self, wire: Wire, base: str, filter: str, scope: Literal["base", "subtree"], *, is_ad: bool
+    ) -> list[Entry]:
+        attributes = [self._user_attribute(is_ad=is_ad), *ATTRIBUTES]
+        if is_ad:
+            attributes += ("userPrincipalName", "userAccountControl")
+        try:
+            return wire.search(base, filter, attributes, limit=_AMBIGUOUS, scope=scope)
+        except TooMany:
+            return []
+        except SearchRefused as refused:
+            raise Unavailable(str(refused)) from None
+
+    def _user_attribute(self, *, is_ad: bool) -> str:
+        return self._settings.user_attribute or ("sAMAccountName" if is_ad else "uid")
+
+    def _user_of(self, entry: Entry, *, is_ad: bool) -> str:
+        """
+        Give the canonical name, which is the same however the user wrote it.
+
+        @raise Unavailable: the entry has none.
+        @raise Refused: it is none.
+        """
+        attribute = self._user_attribute(is_ad=is_ad)
+        names = sorted(entry.texts(attribute))
+        if not names:
+            raise Unavailable(f"the users' entries have no {attribute}: see ldap.user_attribute")
+        first = first_rdn(entry.dn)
+        name = first if first in names else names[0]
+        if not name or len(name) > MAX_NAME or not is_clean(name):
+            raise Refused("bad_name")
+        return name
+
+    def _verified(self, link: Link, entry: Entry, *, is_ad: bool) -> Verified:
+        known = self._lookups.get(entry.dn)
+        if known is not None:
+            return known
+        user = self._user_of(entry, is_ad=is_ad)
+        return link.run("service", lambda wire: self._with_groups(wire, entry, user, is_ad=is_ad))
+
+    def _with_groups(self, wire: Wire, entry: Entry, user: str, *, is_ad: bool) -> Verified:
+        try:
+            groups = read_groups(wire, self._settings, entry, user, is_ad=is_ad)
+        except (SearchRefused, TooMany) as error:
+            raise Unavailable(str(error)) from None
+        verified = Verified(user, groups)
+        self._lookups.put(entry.dn, verified)
+        return verified
+
+
+def _bind(wire: Wire, name: str, password: str) -> None:
+    """
+    Authenticate a connection as a user.
+
+    @raise Refused: he is refused.
+    @raise ServerFailed: the answer is not about him.
+    """
+    try:
+        reason = refusal(wire.bind(name, password))
+    except Odd as odd:
+        raise ServerFailed(f"a bind fails: {odd}") from None
+    if reason is not None:
+        raise Refused(reason)
+
+
+def _looked_at(wire: Wire) -> object:
+    return wire.search("", "(objectClass=*)", (), limit=1, scope="base")

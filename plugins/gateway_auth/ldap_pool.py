@@ -1,0 +1,197 @@
+"""
+Connections to one server that are kept: some are the service account's, for look-ups, some are for logins.
+
+A connection on which users log in is nobody's in particular: each bind replaces the one before it (RFC 4513 section 4), and
+nothing but binds is asked on it, or what its user may see within the same piece of work. So a login costs no handshake.
+
+Used by threads of the pool C{directory}; the lists of idle connections are behind a lock, a connection has one thread at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Literal, TypeAlias, TypeVar
+
+from gateway_auth.bind_results import Odd, refusal
+from gateway_auth.ldap_settings import LdapSettings, ServerUri
+from gateway_auth.ldap_wire import (
+    ACTIVE_DIRECTORY,
+    AccountRefused,
+    Connects,
+    Deadline,
+    NoAnswer,
+    SearchRefused,
+    ServerFailed,
+    SocketAddress,
+    TooMany,
+    Wire,
+)
+from gateway_auth.verifier import Refused, Unavailable
+
+T = TypeVar("T")
+
+Use: TypeAlias = Literal["service", "login"]
+
+
+class Pool:
+    """
+    The connections to one server.
+
+    @ivar opened: how many were made.
+    """
+
+    def __init__(
+        self,
+        settings: LdapSettings,
+        uri: ServerUri,
+        connect: Connects,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.uri = uri
+        self.opened = 0
+        self._settings = settings
+        self._connect = connect
+        self._now = now
+        self._lock = Lock()
+        self._idle: dict[Use, list[tuple[Wire, float]]] = {"service": [], "login": []}
+        self._is_closed = False
+        self._is_ad: bool | None = {"auto": None, "ad": True, "ldap": False}[settings.kind]
+
+    def link(self, addresses: Sequence[SocketAddress], deadline: Deadline) -> Link:
+        """Give the server to one piece of work."""
+        return Link(self, addresses, deadline)
+
+    def take(self, use: Use) -> Wire | None:
+        """Take a kept connection, C{None} if there is none that is fresh enough."""
+        self.prune()
+        with self._lock:
+            # The last one is the freshest.
+            return self._idle[use].pop()[0] if self._idle[use] else None
+
+    def give(self, use: Use, wire: Wire) -> None:
+        """Keep a connection, or close it if there are enough."""
+        with self._lock:
+            if not self._is_closed and len(self._idle[use]) < self._settings.connections:
+                self._idle[use].append((wire, self._now()))
+                return
+        wire.close()
+
+    def prune(self) -> None:
+        """Close what was not used for too long; never blocks for long."""
+        limit = self._now() - self._settings.idle
+        self._drop(lambda since: since < limit)
+
+    def drop(self) -> None:
+        """Close all that is idle: the server failed."""
+        self._drop(lambda since: True)
+
+    def close(self) -> None:
+        """Close all that is idle, and whatever is given back later."""
+        with self._lock:
+            self._is_closed = True
+        self.drop()
+
+    def made(self, use: Use, addresses: Sequence[SocketAddress], deadline: Deadline) -> Wire:
+        """
+        Make a connection.
+
+        @raise ServerFailed: it can't be made.
+        @raise AccountRefused: the service account is refused.
+        """
+        wire = self._connect(self.uri, addresses, deadline)
+        self.opened += 1
+        if use == "login" or not self._settings.bind_dn:
+            return wire
+        try:
+            why = refusal(wire.bind(self._settings.bind_dn, self._settings.secret.reveal()))
+        except Odd as odd:
+            wire.close()
+            raise ServerFailed(f"the service account can't bind: {odd}") from None
+        except BaseException:
+            wire.close()
+            raise
+        if why is not None:
+            wire.close()
+            raise AccountRefused(f"the service account is refused: {why}")
+        return wire
+
+    def is_ad(self, wire: Wire) -> bool:
+        """Tell whether it is Active Directory; asked of the server once (RFC 4512 section 5.1)."""
+        if self._is_ad is None:
+            found = wire.search(
+                "", "(objectClass=*)", ["supportedCapabilities"], limit=1, scope="base"
+            )
+            able = found[0].attributes.get("supportedcapabilities", ()) if found else ()
+            self._is_ad = ACTIVE_DIRECTORY in able
+        return self._is_ad
+
+    @property
+    def known_kind(self) -> bool | None:
+        """Whether it is Active Directory, C{None} while that was not asked."""
+        return self._is_ad
+
+    @property
+    def idle(self) -> int:
+        """How many connections are kept."""
+        with self._lock:
+            return sum(map(len, self._idle.values()))
+
+    def _drop(self, is_meant: Callable[[float], bool]) -> None:
+        gone: list[Wire] = []
+        with self._lock:
+            for use, kept in self._idle.items():
+                gone += [wire for wire, since in kept if is_meant(since)]
+                self._idle[use] = [pair for pair in kept if not is_meant(pair[1])]
+        for wire in gone:
+            wire.close()
+
+
+class Link:
+    """One server, for one piece of work with a deadline."""
+
+    __slots__ = ("_addresses", "_deadline", "_pool")
+
+    def __init__(self, pool: Pool, addresses: Sequence[SocketAddress], deadline: Deadline) -> None:
+        self._pool = pool
+        self._addresses = addresses
+        self._deadline = deadline
+
+    def is_ad(self) -> bool:
+        """Tell whether the server is Active Directory."""
+        known = self._pool.known_kind
+        # Nobody has to be bound to ask this.
+        return self.run("login", self._pool.is_ad) if known is None else known
+
+    def run(self, use: Use, function: Callable[[Wire], T]) -> T:
+        """
+        Do something on a connection.
+
+        A kept one may have been closed by the server meanwhile; then it is done once more, on a new one.
+
+        @raise ServerFailed: the server does not do it.
+        """
+        kept = self._pool.take(use)
+        if kept is not None:
+            kept.deadline = self._deadline
+            try:
+                return self._done(use, kept, function)
+            except NoAnswer:
+                raise
+            except ServerFailed:
+                pass
+        return self._done(use, self._pool.made(use, self._addresses, self._deadline), function)
+
+    def _done(self, use: Use, wire: Wire, function: Callable[[Wire], T]) -> T:
+        try:
+            value = function(wire)
+        except (Refused, Unavailable, SearchRefused, TooMany):
+            # The server answered, if not as one would like.
+            self._pool.give(use, wire)
+            raise
+        except BaseException:
+            wire.close()
+            raise
+        self._pool.give(use, wire)
+        return value

@@ -1,0 +1,150 @@
+"""Directory servers without sockets: they have entries, count what they are asked, and fail when they are told to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from gateway_auth.bind_results import Answer
+from gateway_auth.ldap_settings import ServerUri
+from gateway_auth.ldap_wire import (
+    ACTIVE_DIRECTORY,
+    Deadline,
+    Entry,
+    SearchRefused,
+    ServerFailed,
+    SocketAddress,
+    TooMany,
+    Wire,
+)
+
+BASE = "dc=example,dc=com"
+ACCOUNT, ACCOUNT_PASSWORD = f"cn=gateway,{BASE}", "account-password"
+
+_MATCH = re.compile(r"\(([A-Za-z]+)(?::[0-9.]+:)?=([^()]*)\)")
+
+
+def person(name: str, **attributes: str | list[str]) -> Entry:
+    """Make a user's entry."""
+    values: dict[str, str | list[str]] = {"uid": name, "sAMAccountName": name, **attributes}
+    return Entry(
+        f"uid={name},{BASE}",
+        {
+            key.lower(): tuple(
+                one.encode() for one in ([value] if isinstance(value, str) else value)
+            )
+            for key, value in values.items()
+        },
+    )
+
+
+def group(name: str, *members: str) -> Entry:
+    """Make a group of these distinguished names."""
+    return Entry(f"cn={name},{BASE}", {"member": tuple(one.encode() for one in members)})
+
+
+class FakeServer:
+    """
+    A server; what it knows is for the test to change.
+
+    @ivar asked: what came, in order: C{bind NAME}, C{search FILTER}.
+    @ivar passwords: by the name that is bound as.
+    @ivar answers: other answers to binds than by the password, by name.
+    @ivar down: it can't be connected to; C{broken}: what is connected breaks.
+    @ivar connections: that are open.
+    """
+
+    def __init__(self, *entries: Entry, is_ad: bool = False) -> None:
+        self.asked: list[str] = []
+        self.entries = list(entries)
+        self.passwords = {ACCOUNT: ACCOUNT_PASSWORD}
+        self.answers: dict[str, Answer] = {}
+        self.is_ad = is_ad
+        self.down = False
+        self.broken = False
+        self.searches_refused = False
+        self.connections: set[FakeWire] = set()
+        self.connected = 0
+        for entry in entries:
+            self.passwords[entry.dn] = f"{entry.dn.partition(',')[0].partition('=')[2]}-password"
+
+    def connect(
+        self, uri: ServerUri, addresses: Sequence[SocketAddress], deadline: Deadline
+    ) -> Wire:
+        """Connect."""
+        if self.down:
+            raise ServerFailed("refused")
+        self.connected += 1
+        return FakeWire(self, deadline)
+
+    def binds(self) -> list[str]:
+        """Give the names that were bound as, the service account's left out."""
+        names = [one.removeprefix("bind ") for one in self.asked if one.startswith("bind ")]
+        return [name for name in names if name != ACCOUNT]
+
+
+class FakeWire:
+    """A connection to a server in memory."""
+
+    def __init__(self, server: FakeServer, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self.bound = ""
+        self._server = server
+        server.connections.add(self)
+
+    def bind(self, name: str, password: str) -> Answer:
+        """Look at the password."""
+        self._look()
+        assert name and password
+        self._server.asked.append(f"bind {name}")
+        if name in self._server.answers:
+            return self._server.answers[name]
+        known = self._server.passwords.get(name)
+        is_good = known is not None and known == password
+        self.bound = name if is_good else ""
+        return Answer(0 if is_good else 49)
+
+    def search(
+        self,
+        base: str,
+        filter: str,
+        attributes: Sequence[str],
+        *,
+        limit: int,
+        scope: Literal["base", "subtree"] = "subtree",
+    ) -> list[Entry]:
+        """Find what has any of the values in the filter."""
+        self._look()
+        if not base:
+            found = (ACTIVE_DIRECTORY,) if self._server.is_ad else ()
+            return [Entry("", {"supportedcapabilities": found})]
+        self._server.asked.append(f"search {filter}")
+        if self._server.searches_refused:
+            raise SearchRefused("insufficientAccessRights (50)")
+        if scope == "base":
+            return [entry for entry in self._server.entries if entry.dn == base]
+        wanted = [
+            (match[1].lower(), re.sub(r"(?:\\[0-9a-f]{2})+", _plain, match[2]).lower())
+            for match in _MATCH.finditer(filter)
+        ]
+        entries = [
+            entry
+            for entry in self._server.entries
+            if any(value in (text.lower() for text in entry.texts(key)) for key, value in wanted)
+        ]
+        if len(entries) > limit:
+            raise TooMany("too many")
+        return entries
+
+    def close(self) -> None:
+        """Close."""
+        self._server.connections.discard(self)
+
+    def _look(self) -> None:
+        if self._server.broken or self not in self._server.connections:
+            raise ServerFailed("the server closed the connection")
+
+
+def _plain(found: re.Match[str]) -> str:
+    return bytes.fromhex(found[0].replace("\\", "")).decode()
