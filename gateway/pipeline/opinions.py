@@ -10,7 +10,7 @@ from types import CoroutineType
 from typing import Any, TypeAlias
 
 from gateway.api.answers import Challenge, Route, Stored, Validator
-from gateway.api.transaction import Phase, Response
+from gateway.api.transaction import Identity, Phase, Response
 from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange
@@ -22,6 +22,7 @@ from gateway.pipeline.scanning import Scans, filter_with
 Opinion: TypeAlias = "Verdict | None | CoroutineType[Any, Any, Verdict | None]"
 
 # An attribute of an enumeration is looked up by its metaclass each time: twenty times as dear as a name.
+_IDENTIFIED = Phase.IDENTIFIED
 _ADMITTED = Phase.ADMITTED
 _ANSWERED = Phase.ANSWERED
 _JUDGED = Phase.JUDGED
@@ -43,19 +44,26 @@ class Opinions:
         """
         self.plans = plans
         self._scans = scans
-        # The usual configuration asks about request heads only.
-        self.asks_more = any(
-            plan is not None
-            for plan in (plans.authenticate, plans.cache_lookup, plans.select_upstream)
-        )
+        # The usual configuration asks about request heads only, and who it is is usually in hand.
+        self.asks_more = plans.cache_lookup is not None or plans.select_upstream is not None
+        self._authenticate = plans.authenticate
         self.judges = plans.response_headers is not None or scans is not None
 
     def admit(self, x: Exchange) -> Opinion:
         """Ask who it is and whether it may."""
         txn = x.txn
         plans = self.plans
+        authenticate = self._authenticate
+        # Within a decrypted tunnel it is known who asked for that.
+        if authenticate is not None and txn.identity is None:
+            identity = authenticate(txn)
+            if type(identity) is Identity:
+                txn.identity = identity
+            elif identity is not None:
+                return self._identified(x, identity)  # type: ignore[return-value]
+            txn.phase = _IDENTIFIED
         if self.asks_more:
-            return self._identified(x)  # type: ignore[return-value]
+            return self._asked(x)  # type: ignore[return-value]
         if plans.request_headers is not None:
             verdict = plans.request_headers(txn)
             if verdict is not None:
@@ -80,22 +88,24 @@ class Opinions:
         txn.phase = _JUDGED
         return None if self._scans is None else self._scans.download(x, head)
 
-    async def _identified(self, x: Exchange) -> Verdict | None:
-        """Ask all that can be asked of a request."""
+    async def _identified(self, x: Exchange, identity: Any) -> Verdict | None:
+        """Take an answer to who it is that is no plain identity, then ask the rest."""
+        txn = x.txn
+        if type(identity) is CoroutineType:
+            identity = await identity
+        if isinstance(identity, Challenge):
+            return challenged(txn, identity)
+        if isinstance(identity, Block | Respond):
+            txn.verdict = identity
+            return identity
+        txn.identity = identity
+        txn.phase = _IDENTIFIED
+        return await self._asked(x)
+
+    async def _asked(self, x: Exchange) -> Verdict | None:
+        """Ask all that can be asked of a request whose sender is known, or is nobody."""
         txn = x.txn
         plans = self.plans
-        # Within a decrypted tunnel it is known who asked for that.
-        if plans.authenticate is not None and txn.identity is None:
-            identity = plans.authenticate(txn)
-            if type(identity) is CoroutineType:
-                identity = await identity
-            if isinstance(identity, Challenge):
-                return challenged(txn, identity)
-            if isinstance(identity, Block | Respond):
-                txn.verdict = identity
-                return identity
-            txn.identity = identity
-        txn.phase = Phase.IDENTIFIED
         verdict = None if plans.request_headers is None else plans.request_headers(txn)
         refusal = await self._admitted(x, verdict)
         if refusal is not None:
