@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
-from typing import Protocol, TextIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TextIO
 
 from gateway.config.faults import ConfigError, Fault
 
@@ -132,3 +132,25 @@ def as_json(fault: Fault) -> dict[str, object]:
         "message": fault.message,
         "mend": fault.mend or None,
     }
+
+
+def show_answer(
+    options: argparse.Namespace,
+    answer: Mapping[str, Any],
+    out: TextIO,
+    err: TextIO,
+    show: Callable[[], object],
+) -> int:
+    """
+    Tell how an order to the running gateway ended, and give the exit code.
+
+    @param answer: the gateway's, or one in its place: C{ok}, and C{why} if it is not.
+    @param show: writes an answer that is good, for people.
+    """
+    if options.json:
+        write_json(out, answer)
+    elif answer["ok"]:
+        show()
+    else:
+        err.write(f"{answer['why']}\n")
+    return DONE if answer["ok"] else NOT_DONE

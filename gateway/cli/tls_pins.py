@@ -11,7 +11,7 @@ from gateway.cli.command import (
     NOT_DONE,
     add_config,
     add_json,
-    write_json,
+    show_answer,
     write_table,
 )
 from gateway.config.faults import BadValue
@@ -80,13 +80,7 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         answer = order(options, "tls_pins", **said)
     except Unreachable as error:
         answer = {"ok": False, "why": str(error), "pins": []}
-    if options.json:
-        write_json(out, answer)
-    elif answer["ok"]:
-        _show(answer, out)
-    else:
-        err.write(f"{answer['why']}\n")
-    return DONE if answer["ok"] else NOT_DONE
+    return show_answer(options, answer, out, err, lambda: _show(answer, out))
 
 
 def _show(answer: dict[str, Any], out: TextIO) -> None:

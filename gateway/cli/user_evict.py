@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TextIO
 
-from gateway.cli.command import DONE, FAULTY, NOT_DONE, add_config, add_json, write_json
+from gateway.cli.command import DONE, FAULTY, NOT_DONE, add_config, add_json, show_answer
 from gateway.cli.user_orders import asked, ended, named
 
 NAME = "evict"
@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Order it, and say what was forgotten."""
     answer = asked(options, "user.evict", who=options.who)
-    if options.json:
-        write_json(out, answer)
-    elif answer["ok"]:
-        out.write(f"{options.who} is forgotten: {ended(answer)}\n")
-    else:
-        err.write(f"{answer['why']}\n")
-    return DONE if answer["ok"] else NOT_DONE
+    return show_answer(
+        options,
+        answer,
+        out,
+        err,
+        lambda: out.write(f"{options.who} is forgotten: {ended(answer)}\n"),
+    )

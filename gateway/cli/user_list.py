@@ -11,7 +11,7 @@ from gateway.cli.command import (
     NOT_DONE,
     add_config,
     add_json,
-    write_json,
+    show_answer,
     write_table,
 )
 from gateway.cli.user_orders import asked, named
@@ -54,13 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Ask, and show."""
     answer = asked(options, "user.list", who=options.who or "")
-    if options.json:
-        write_json(out, answer)
-    elif answer["ok"]:
-        _show(answer, out)
-    else:
-        err.write(f"{answer['why']}\n")
-    return DONE if answer["ok"] else NOT_DONE
+    return show_answer(options, answer, out, err, lambda: _show(answer, out))
 
 
 def _show(answer: dict[str, Any], out: TextIO) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TextIO
 
-from gateway.cli.command import DONE, FAULTY, NOT_DONE, add_config, add_json, write_json
+from gateway.cli.command import DONE, FAULTY, NOT_DONE, add_config, add_json, show_answer
 from gateway.cli.user_orders import asked, ended, named
 
 NAME = "logout"
@@ -34,12 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Order it, and say what was ended."""
     answer = asked(options, "user.logout", who=options.who)
-    if options.json:
-        write_json(out, answer)
-    elif answer["ok"]:
+
+    def show() -> None:
         out.write(f"{options.who} is logged out: {ended(answer)}\n")
         if not answer["survives_restart"]:
             err.write("this could not be stored: cookies are believed again after a restart\n")
-    else:
-        err.write(f"{answer['why']}\n")
-    return DONE if answer["ok"] else NOT_DONE
+
+    return show_answer(options, answer, out, err, show)

@@ -30,7 +30,7 @@ from gateway.pipeline.ca_formats import PublishedCa
 from gateway.pipeline.driver import Signal
 from gateway.pipeline.ports import Intercepts
 from gateway.wire.events import RequestHead, ResponseHead
-from gateway.wire.lines import FORWARDING, is_binding_challenge
+from gateway.wire.lines import is_binding_challenge
 from gateway.wire.write import request_head, section
 
 _WANTS_CREDENTIALS = frozenset((401, 407))
@@ -340,16 +340,10 @@ class ForwardUpstream:
         return request_head(method, target, self._fields(host, chunked))
 
     def _fields(self, host: bytes, chunked: bool | None) -> bytes:
-        head = self._head
-        forwarding = self._forwarding
-        more: tuple[bytes, ...] = ()
-        if forwarding is not None:
-            received = [known for known in head.section.special if known.code == FORWARDING]
-            more = forwarding.lines(host, received)
-        if self._parent is not None:
-            more = (*more, *_credentials(self._parent))
-        keeps = forwarding is not None and not forwarding.drops
-        return onward.fields(head, host, self._mode.via, chunked, keeps_forwarding=keeps, more=more)
+        more = () if self._parent is None else _credentials(self._parent)
+        return onward.client_fields(
+            self._head, host, self._mode.via, chunked, self._forwarding, more
+        )
 
     def another(self, txn: Transaction, error: TransactionError) -> bool:
         """There is only one way."""

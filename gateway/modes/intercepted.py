@@ -24,7 +24,6 @@ from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import Owner, OwnKey, UpstreamConnection
 from gateway.net.upstream_tls import Side, secure
 from gateway.wire.events import RequestHead, ResponseHead
-from gateway.wire.lines import FORWARDING
 from gateway.wire.write import request_head
 
 
@@ -116,10 +115,7 @@ class Server:
 
         @raise TransactionError: it can't be reached.
         """
-        hop = await self._through.dial(txn)
-        if isinstance(hop, TunnelHop):
-            return hop
-        return TunnelHop.over(hop.transport, hop.surrender(), hop.address)
+        return TunnelHop.of(await self._through.dial(txn))
 
     def side(self) -> ServerSide:
         """Make our side of TLS."""
@@ -306,15 +302,8 @@ class InterceptedUpstream:
         return request_head(method, head.raw_target, self._fields(host, chunked))
 
     def _fields(self, host: bytes, chunked: bool | None) -> bytes:
-        head = self._head
-        forwarding = self._forwarding
-        more: tuple[bytes, ...] = ()
-        if forwarding is not None:
-            received = [known for known in head.section.special if known.code == FORWARDING]
-            more = forwarding.lines(host, received)
-        keeps = forwarding is not None and not forwarding.drops
         via = self._server.mode.via
-        return onward.fields(head, host, via, chunked, keeps_forwarding=keeps, more=more)
+        return onward.client_fields(self._head, host, via, chunked, self._forwarding)
 
     def another(self, txn: Transaction, error: TransactionError) -> bool:
         """There is only one server."""

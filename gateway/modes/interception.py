@@ -36,7 +36,7 @@ from gateway.modes.intercepted import InterceptedMode, Server, Sides
 from gateway.modes.peek import Peeked
 from gateway.net.authority import AuthorityError
 from gateway.net.certificates import CertificateAndKey
-from gateway.net.client_tls import client_tls, handshake_result, is_resumed
+from gateway.net.client_tls import client_tls, handshake_result, shaken_result
 from gateway.net.mint import mirrored
 from gateway.net.mints import Mints
 from gateway.net.tls import TlsFailed
@@ -237,19 +237,24 @@ class Interception:
 
     async def _connect(self, x: Exchange, plans: CallPlans) -> TunnelHop:
         """Connect without TLS; what the server says first is kept."""
-        hop: Any = await dial(x, plans)
-        if not isinstance(hop, TunnelHop):
-            hop = TunnelHop.over(hop.transport, hop.surrender(), hop.address)
-        x.hop = hop
-        return hop  # type: ignore[no-any-return]
+        hop = TunnelHop.of(await dial(x, plans))
+        held: Any = hop
+        x.hop = held
+        return hop
 
     async def _tunnel(
         self, x: Exchange, connection: Any, hop: TunnelHop | None, early: bytes, plans: CallPlans
     ) -> Outcome:
-        if plans.content_need is not None:
-            unseen(x.txn)
         if hop is None or hop.gone:
             hop = await self._connect(x, plans)
+        return await self._relay(x, connection, hop, early, plans)
+
+    async def _relay(
+        self, x: Exchange, connection: Any, hop: TunnelHop, early: bytes, plans: CallPlans
+    ) -> Outcome:
+        """Pass on unread from here on."""
+        if plans.content_need is not None:
+            unseen(x.txn)
         x.hop = None
         await connection.relay(hop, hop.surrender(), early)
         return Tunnelled()
@@ -316,7 +321,7 @@ class Interception:
             self._give_back(x, server, upstream)
             raise
         session = first.tls.connection
-        result = "resumed" if is_resumed(session) else "new"
+        result = shaken_result(session)
         self._counts.tls_handshake("client", result, monotonic() - begun)
         if result == "new":
             # Who resumes a session has judged no certificate.
@@ -362,11 +367,7 @@ class Interception:
             self._give_back(x, server, upstream)
             plain = await self._connect(x, plans)
             hop = await server.secure(plain, server.side())
-        if plans.content_need is not None:
-            unseen(txn)
-        x.hop = None
-        await connection.relay(hop, hop.surrender(), first.seen)
-        return Tunnelled()
+        return await self._relay(x, connection, hop, first.seen, plans)
 
     async def _secured(
         self,
@@ -403,8 +404,7 @@ class Interception:
             self._counts.tls_handshake("upstream", handshake_result(fault))
             raise
         session = secured.transport.connection
-        result = "resumed" if is_resumed(session) else "new"
-        self._counts.tls_handshake("upstream", result, monotonic() - begun)
+        self._counts.tls_handshake("upstream", shaken_result(session), monotonic() - begun)
         try:
             return self._shown(server, session, side.excused, hop=secured)
         except BaseException:

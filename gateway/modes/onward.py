@@ -10,6 +10,7 @@ from __future__ import annotations
 from gateway.api.errors import ClientError, TransactionError
 from gateway.api.transaction import Response
 from gateway.message.fields import Fields
+from gateway.message.forwarding import Forwarding
 from gateway.message.via import Via
 from gateway.net.upstream import UpstreamConnection
 from gateway.wire.events import UNMET_EXPECTATION, RequestHead
@@ -150,6 +151,32 @@ def _demanding(head: RequestHead) -> None:
     if head.raw_method != b"CONNECT":
         head.section.demands = 0
         raise Binding
+
+
+def client_fields(
+    head: RequestHead,
+    host: bytes,
+    via: Via,
+    chunked: bool | None,
+    forwarding: Forwarding | None,
+    more: tuple[bytes, ...] = (),
+) -> bytes:
+    """
+    Give L{fields} where the client chose the host itself: what is said of the client is the operator's choice.
+
+    @param forwarding: what is said of it; C{None}: nothing, and what it says itself is dropped.
+    """
+    if forwarding is None:
+        return fields(head, host, via, chunked, keeps_forwarding=False, more=more)
+    received = [known for known in head.section.special if known.code == FORWARDING]
+    return fields(
+        head,
+        host,
+        via,
+        chunked,
+        keeps_forwarding=not forwarding.drops,
+        more=(*forwarding.lines(host, received), *more),
+    )
 
 
 def _last_hop(head: RequestHead) -> Response | None:

@@ -70,6 +70,11 @@ def is_resumed(connection: SSL.Connection) -> bool:
     return _reused is not None and bool(_reused(connection._ssl))
 
 
+def shaken_result(connection: SSL.Connection) -> str:
+    """Put a finished handshake into one of two kinds, for the metrics: C{"new"} or C{"resumed"}."""
+    return "resumed" if is_resumed(connection) else "new"
+
+
 def handshake_result(failed: TlsFailed | TlsFault) -> str:
     """
     Put a failed handshake into one of a few kinds, for the metrics.

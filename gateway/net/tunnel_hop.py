@@ -37,14 +37,18 @@ class TunnelHop:
         self._spoke: Callable[[], None] | None = None
 
     @classmethod
-    def over(cls, transport: Any, rest: bytes, address: str) -> TunnelHop:
+    def of(cls, hop: Any) -> TunnelHop:
         """
-        Make one of a connection that was something else before: a parent's that has granted a tunnel.
+        Give the far end of a tunnel that was asked for.
 
-        @param rest: what came behind the grant.
+        @param hop: one of these already, or the connection to a parent that has granted it; what came behind the grant is
+            kept.
         """
+        if isinstance(hop, cls):
+            return hop
         made = cls()
-        made.address = address
+        made.address = hop.address
+        transport, rest = hop.transport, hop.surrender()
         transport.protocol = made
         made.makeConnection(transport)
         if rest:

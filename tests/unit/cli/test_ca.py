@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.cli.ca import COMMANDS
-from gateway.cli.main import main, parser
+from gateway.cli.main import main
 from gateway.net.authority import Authority, utc_now
+from tests.unit.cli.shapes import assert_explain_themselves
 from tests.unit.config.files import FilesTestCase
 from tests.unit.net.authorities import DAY, foreign
 
@@ -32,16 +33,7 @@ class ShapeTests(SynchronousTestCase):
 
     def test_help_has_an_example_and_exit_codes(self) -> None:
         """Each has command lines that its parser takes, and says what its exit codes mean."""
-        for command in COMMANDS:
-            examples = [
-                line.split(" > ")[0].split()
-                for line in command.EXAMPLES.splitlines()
-                if line.strip().startswith("gateway ca ")
-            ]
-            self.assertTrue(examples, command.NAME)
-            for example in examples:
-                self.assertIs(parser().parse_args(example[1:]).ca_command, command)
-            self.assertIn(0, command.EXIT_CODES)
+        assert_explain_themselves(self, "ca", COMMANDS)
 
 
 class CaTestCase(FilesTestCase):

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.cli.main import main, parser
 from gateway.cli.plugin import COMMANDS
+from tests.unit.cli.shapes import assert_explain_themselves
 
 
 class PluginCommandTests(SynchronousTestCase):
@@ -22,19 +23,7 @@ class PluginCommandTests(SynchronousTestCase):
 
     def test_help_has_an_example_and_exit_codes(self) -> None:
         """Each has command lines that its parser takes, and says what its exit codes mean."""
-        for command in COMMANDS:
-            examples = [
-                line.split()
-                for line in command.EXAMPLES.splitlines()
-                if line.strip().startswith("gateway plugin ")
-            ]
-            self.assertTrue(examples, command.NAME)
-            for example in examples:
-                chosen = parser().parse_args(example[1:])
-                self.assertEqual(chosen.command.NAME, "plugin")
-                self.assertIs(chosen.plugin_command, command)
-            self.assertIn(0, command.EXIT_CODES)
-            self.assertTrue(command.SUMMARY)
+        assert_explain_themselves(self, "plugin", COMMANDS)
 
     def test_json(self) -> None:
         """Each can write for a program."""

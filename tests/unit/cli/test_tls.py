@@ -17,12 +17,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.admin.control import address
 from gateway.admin.tls_pins import pins_order
 from gateway.api.answers import ClientHello
-from gateway.cli.main import main, parser
+from gateway.cli.main import main
 from gateway.cli.tls import COMMANDS
 from gateway.net.ca_holders import NAMES_WITHOUT_CA
 from gateway.net.client_family import client_family
 from gateway.net.pins import Pins
 from tests.unit.cli.plugins import InstalledTestCase
+from tests.unit.cli.shapes import assert_explain_themselves
 
 APP = ClientHello("", ciphers=(0x1301,))
 NAME = "api.example.com"
@@ -33,16 +34,7 @@ class ShapeTests(SynchronousTestCase):
 
     def test_help_has_an_example_and_exit_codes(self) -> None:
         """Each has command lines that its parser takes, and says what its exit codes mean."""
-        for command in COMMANDS:
-            examples = [
-                line.split()
-                for line in command.EXAMPLES.splitlines()
-                if line.strip().startswith("gateway tls ")
-            ]
-            self.assertTrue(examples, command.NAME)
-            for example in examples:
-                self.assertIs(parser().parse_args(example[1:]).tls_command, command)
-            self.assertIn(0, command.EXIT_CODES)
+        assert_explain_themselves(self, "tls", COMMANDS)
 
 
 class PinsTests(SynchronousTestCase):

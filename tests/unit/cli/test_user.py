@@ -14,8 +14,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.admin.control import address
-from gateway.cli.main import main, parser
+from gateway.cli.main import main
 from gateway.cli.user import COMMANDS
+from tests.unit.cli.shapes import assert_explain_themselves
 
 USER = {
     "address": "192.0.2.7",
@@ -42,16 +43,7 @@ class ShapeTests(SynchronousTestCase):
 
     def test_help_has_an_example_and_exit_codes(self) -> None:
         """Each has command lines that its parser takes, and says what its exit codes mean."""
-        for command in COMMANDS:
-            examples = [
-                line.split()
-                for line in command.EXAMPLES.splitlines()
-                if line.strip().startswith("gateway user ")
-            ]
-            self.assertTrue(examples, command.NAME)
-            for example in examples:
-                self.assertIs(parser().parse_args(example[1:]).user_command, command)
-            self.assertIn(0, command.EXIT_CODES)
+        assert_explain_themselves(self, "user", COMMANDS)
 
 
 class UserTests(SynchronousTestCase):
