@@ -8,18 +8,25 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gateway import __version__
-from gateway.config.cautions import cautions
+from gateway.config.faults import Fault
 from gateway.config.schema import Config
 from gateway.modes.listening import Listening
 
 
-def greeting(config: Config, listenings: Iterable[Listening], text: Callable[[Any], str]) -> str:
+def greeting(
+    config: Config,
+    listenings: Iterable[Listening],
+    text: Callable[[Any], str],
+    cautions: Iterable[Fault] = (),
+) -> str:
     """
     Write it, with a line feed at the end of each line.
 
     @param text: gives where the port of a listening, or of C{"admin"}, really listens.
+    @param cautions: what to look at again.
     """
-    return "".join(f"{line}\n" for line in _lines(config, listenings, text))
+    lines = [*_lines(config, listenings, text), *(f"  caution: {one}" for one in cautions)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(
@@ -34,7 +41,6 @@ def _lines(
         yield f"  health and metrics on {where}     try: curl http://{where}/readyz"
     path = config.log.access.path
     yield f"  access log: {'standard output' if path == '-' else path or 'off'}"
-    yield from (f"  caution: {caution}" for caution in cautions(config))
 
 
 def _example(config: Config, listening: Listening, where: str) -> str:

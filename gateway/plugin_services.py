@@ -21,7 +21,7 @@ from gateway.api.events import Event
 from gateway.api.services import Services
 from gateway.config.folders import state_folder
 from gateway.config.schema import Config
-from gateway.config.schema import Threads as ThreadSettings
+from gateway.config.sections.threads import Threads as ThreadSettings
 from gateway.message.via import Via
 from gateway.net.deadlines import Deadlines
 from gateway.net.dial import Dialer

@@ -52,10 +52,12 @@ class Reloaded:
 
     @ivar changes: every setting that differs; those that need a restart have no effect yet.
     @ivar retiring: how many snapshots before it still have transactions.
+    @ivar cautions: settings of the new configuration that are probably not meant.
     """
 
     changes: tuple[Change, ...]
     retiring: int = 0
+    cautions: tuple[Fault, ...] = ()
 
 
 class Generations:
@@ -155,10 +157,12 @@ class Generations:
         config = read()
         found = self.compare(config)
         before = self.now
-        after = self._composer.compose(config, before, fresh=fresh and not dry_run)
+        after = self._composer.compose(
+            config, before, fresh=fresh and not dry_run, rehearses=dry_run
+        )
         self._check_modes(after)
         if dry_run:
-            return Reloaded(found, len(self.retiring))
+            return Reloaded(found, len(self.retiring), after.cautions)
         await after.plugins.start(living=[before.plugins])
         try:
             if self.ended:
@@ -171,6 +175,10 @@ class Generations:
         self._swap(before, after, opened)
         for change in found:
             self._log.info("reload: {change}", change=change)
+        known = {(caution.path, caution.message) for caution in before.cautions}
+        for caution in after.cautions:
+            if (caution.path, caution.message) not in known:
+                self._log.warn("caution: {caution}", caution=caution)
         self._tell(
             Event(
                 "config_reloaded",
@@ -178,7 +186,7 @@ class Generations:
                 f"the configuration was reloaded: {len(found)} change{'' if len(found) == 1 else 's'}",
             )
         )
-        return Reloaded(found, len(self.retiring))
+        return Reloaded(found, len(self.retiring), after.cautions)
 
     def stop(self) -> None:
         """Let no reload begin any more, and one under way end without effect."""
@@ -195,6 +203,9 @@ class Generations:
         """End what all snapshots have towards upstreams, and look at no files any more."""
         for secured in self.now.secured.values():
             secured.stop()
+        for snapshot in (self.now, *(retiring.snapshot for retiring in self.retiring)):
+            if snapshot.pipeline.refreshing is not None:
+                snapshot.pipeline.refreshing.stop()
         self.now.upstreams.stop()
         for retiring in self.retiring:
             retiring.snapshot.upstreams.stop()
@@ -241,6 +252,8 @@ class Generations:
         """Change over; nothing here waits or fails."""
         older = {task for retiring in self.retiring for task in retiring.running}
         running = under_way(self.with_connections) - older
+        if before.pipeline.refreshing is not None:
+            running |= before.pipeline.refreshing.running
         newer = {listening.name: listening for _, listening in after.listenings}
         kept, closed = [], []
         for listening in self.listenings:

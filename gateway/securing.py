@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from gateway.api.events import Event
 from gateway.config.addresses import Listen
 from gateway.config.faults import BadValue, ConfigError, Fault
 from gateway.config.folders import ca_folder, state_folder
-from gateway.config.schema import Config, Site
+from gateway.config.schema import Config
+from gateway.config.sections.site import Site
 from gateway.config.tls import listener_tls, mints_certificates, verifies_upstreams
 from gateway.net.ca_files import AuthorityError
 from gateway.net.key_log import KeyLog
@@ -63,6 +65,13 @@ class Securing:
         self._contexts = ServerContexts(reactor.seconds)
         # One open file for each path that was ever named, however many listeners and reloads there are.
         self._key_logs: dict[str, KeyLog] = {}
+        self._rehearses = False
+
+    def rehearsal(self) -> Securing:
+        """Give one that says what is wrong with a configuration as this one would, and makes and changes nothing on disk."""
+        made = copy(self)
+        made._rehearses = True
+        return made
 
     def listener(
         self,
@@ -125,6 +134,7 @@ class Securing:
                 before=before,
                 warn=lambda caution: self._log.warn("{caution}", caution=caution),
                 prepare=lambda path: _for_user(config, path),
+                rehearses=self._rehearses,
             )
         except AuthorityError as error:
             what = f"{error.path}: {error.message}" if error.path else error.message
@@ -172,7 +182,7 @@ class Securing:
         @raise ConfigError: it can't be opened.
         """
         name = config.tls.key_log
-        if not name:
+        if not name or self._rehearses:
             return None
         found = self._key_logs.get(name)
         if found is None:

@@ -13,6 +13,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf
 from types import CoroutineType
 from typing import Any
@@ -121,6 +122,7 @@ class GatewayService(Service):
             securing=Securing(reactor, self.tell),
             pins=self.pins,
             prefix=prefix,
+            elsewhere=partial(self.plugin_services.threads.run, "disk"),
         )
         self.threads = self.plugin_services.threads
         self._generations: Generations | None = None
@@ -256,7 +258,10 @@ class GatewayService(Service):
         self.reactor.stop()
 
     def _say_hello(self) -> None:
-        sys.stdout.write(greeting(self.config, self.listenings, self.listeners.text))
+        said = greeting(
+            self.config, self.listenings, self.listeners.text, self.generations.now.cautions
+        )
+        sys.stdout.write(said)
         sys.stdout.flush()
 
     # Running.
@@ -338,7 +343,8 @@ class GatewayService(Service):
             {"path": change.path, "effect": change.effect, "text": str(change)}
             for change in done.changes
         ]
-        return {"ok": True, "why": "", "faults": [], "changes": changes}
+        cautions = [{"text": str(caution)} for caution in done.cautions]
+        return {"ok": True, "why": "", "faults": [], "changes": changes, "cautions": cautions}
 
     # Stopping.
 

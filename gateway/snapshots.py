@@ -14,10 +14,15 @@ from typing import Any
 from gateway.api.events import Event
 from gateway.api.transaction import Client
 from gateway.config.addresses import Listen
-from gateway.config.schema import Config, Site
+from gateway.config.cautions import cautions
+from gateway.config.faults import Fault
+from gateway.config.schema import Config
+from gateway.config.sections.site import Site
 from gateway.message.via import Via
 from gateway.modes.client import ClientConnection
 from gateway.modes.decryption import Decryption
+from gateway.modes.discarding import Discarding
+from gateway.modes.http2_only import Http2Only
 from gateway.modes.interception import Interception
 from gateway.modes.listening import Ids, Listening, Room, Times
 from gateway.modes.preface import ProxiedConnection
@@ -28,8 +33,10 @@ from gateway.net.pins import Pins
 from gateway.net.termination import Termination
 from gateway.net.upstream_sides import UpstreamSides
 from gateway.pipeline.loaded import LoadedPlugins
+from gateway.pipeline.refreshing import Refreshing
 from gateway.pipeline.run import Pipeline
 from gateway.pipeline.scanning import Scanning
+from gateway.pipeline.stored import Elsewhere
 from gateway.record.recorder import Recorder
 from gateway.securing import Securing
 from gateway.upstreams import Upstreams
@@ -45,6 +52,8 @@ class Snapshot:
         is open already is only read: the listening of that place takes over what it says.
     @ivar secured: the TLS of those that have some, by place.
     @ivar minting: where certificates in others' names come from; C{None}: none is made.
+    @ivar cautions: settings that are probably not meant, the plugins' after the gateway's own; on files that they name only
+        in the first snapshot.
     """
 
     config: Config
@@ -55,6 +64,7 @@ class Snapshot:
     listenings: tuple[tuple[Listen, Listening], ...]
     secured: Mapping[str, Termination]
     minting: Minting | None
+    cautions: tuple[Fault, ...]
 
 
 class Composer:
@@ -73,6 +83,7 @@ class Composer:
         securing: Securing,
         pins: Pins,
         prefix: str,
+        elsewhere: Elsewhere,
     ) -> None:
         """
         Keep what all snapshots share.
@@ -81,6 +92,7 @@ class Composer:
         @param load: makes the plugins of a configuration; of their packages' code as it is on disk now, if told so.
         @param room: counts the client connections of all listeners.
         @param prefix: of the ids of transactions, and of the gateway's name if it has none.
+        @param elsewhere: reads from a disk in a thread.
         """
         self._reactor = reactor
         self._deadlines = deadlines
@@ -93,15 +105,22 @@ class Composer:
         self._pins = pins
         self._prefix = prefix
         self._next_id = Ids(prefix)
+        self._elsewhere = elsewhere
 
     def compose(
-        self, config: Config, before: Snapshot | None = None, *, fresh: bool = False
+        self,
+        config: Config,
+        before: Snapshot | None = None,
+        *,
+        fresh: bool = False,
+        rehearses: bool = False,
     ) -> Snapshot:
         """
         Make a snapshot; nothing is opened or started.
 
         @param before: the one that it is to follow, whose kept connections it may go on using.
         @param fresh: read the code of the plugins' packages anew.
+        @param rehearses: only to see whether it can be made: it must not be used, and nothing is written for it.
         @raise gateway.config.faults.ConfigError: what only making it shows: plugins' settings, source ports.
         """
         plugins = self._load(config, fresh)
@@ -112,15 +131,24 @@ class Composer:
             self._tell,
             None if before is None else before.pipeline.scanning,
         )
-        pipeline = Pipeline(plugins.plans, self._recorder, via, scanning=scanning)
+        pipeline = Pipeline(
+            plugins.plans,
+            self._recorder,
+            via,
+            scanning=scanning,
+            refreshing=Refreshing(self._next_id, self._reactor),
+            clock=self._reactor,
+            elsewhere=self._elsewhere,
+        )
         limits = HeadLimits(
             head=config.limits.head,
             target=config.limits.target,
             fields=config.limits.fields,
             trailers=config.limits.trailers,
         )
-        minting = self._securing.interception(config, None if before is None else before.minting)
-        sides = self._securing.upstreams(config)
+        securing = self._securing.rehearsal() if rehearses else self._securing
+        minting = securing.interception(config, None if before is None else before.minting)
+        sides = securing.upstreams(config)
         interception = self._interception(config, plugins, minting, sides)
         upstreams = Upstreams(
             config,
@@ -136,7 +164,7 @@ class Composer:
             interception=interception,
             published=None if minting is None else minting.authority.published,
         )
-        secured = self._secured(config, {} if before is None else before.secured)
+        secured = self._secured(config, securing, {} if before is None else before.secured)
         listenings = tuple(
             (
                 listen,
@@ -144,7 +172,18 @@ class Composer:
             )
             for listen, mode in upstreams.modes()
         )
-        return Snapshot(config, via, plugins, pipeline, upstreams, listenings, secured, minting)
+        return Snapshot(
+            config,
+            via,
+            plugins,
+            pipeline,
+            upstreams,
+            listenings,
+            secured,
+            minting,
+            # A reload has read all certificates already, twice; meanwhile traffic waits.
+            (*cautions(config, with_files=before is None), *plugins.cautions),
+        )
 
     def _interception(
         self,
@@ -164,10 +203,13 @@ class Composer:
             sides,
             pins=self._pins,
             counts=self._recorder,
+            http2_only=Http2Only(self._reactor.seconds, self._tell),
             excepted=frozenset(one.host for one in config.tls.exceptions).__contains__,
         )
 
-    def _secured(self, config: Config, before: Mapping[str, Termination]) -> dict[str, Termination]:
+    def _secured(
+        self, config: Config, securing: Securing, before: Mapping[str, Termination]
+    ) -> dict[str, Termination]:
         """Make the TLS of each listener that has some, by its place."""
         places: list[tuple[Listen, Sequence[Site]]] = list(config.reverse_listeners)
         if config.forward is not None:
@@ -175,7 +217,7 @@ class Composer:
         found = {}
         for listen, sites in places:
             name = str(listen)
-            made = self._securing.listener(config, listen, sites, before.get(name))
+            made = securing.listener(config, listen, sites, before.get(name))
             if made is not None:
                 found[name] = made
         return found
@@ -213,6 +255,9 @@ class Composer:
             secure=secure,
             room=self._room,
             max_connections=listen.max_connections,
+            discarding=Discarding(
+                config.limits.discard, config.limits.discard_in_handshake, times.discard
+            ),
         )
 
 

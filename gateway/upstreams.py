@@ -11,7 +11,8 @@ from typing import Any
 from gateway.api.events import Event, Severity
 from gateway.config.addresses import Listen
 from gateway.config.faults import ConfigError
-from gateway.config.schema import Config, Site
+from gateway.config.schema import Config
+from gateway.config.sections.site import Site
 from gateway.config.tls import listener_tls
 from gateway.message.via import Via
 from gateway.modes.balance import Pool as Origins

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from typing import Any
 
 from twisted.application.service import Service
@@ -18,7 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from gateway.config.layers import file_names
-from gateway.pipeline.discovery import GROUP
+from gateway.pipeline.discovery import installed
 from gateway.service import GatewayService
 
 #: Seconds between two looks.
@@ -89,7 +88,7 @@ class Watch(Service):
         if self._config is not None:
             yield from file_names(self._config)
         enabled = set(self._gateway.config.plugins.enabled)
-        for point in entry_points(group=GROUP):
+        for point in installed():
             if point.name in enabled:
                 yield from _files_of(point.module.partition(".")[0])
 

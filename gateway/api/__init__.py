@@ -1,5 +1,5 @@
 """
-All that a plugin may import: hooks, transaction, verdicts, content, services and events.
+All that a plugin may import: hooks, transaction, verdicts, content, services, events, and what is said of settings.
 
 Nothing here does I/O and nothing here imports another package of C{gateway} but C{message}. What a plugin's settings
 are written with is in L{gateway.api.settings}.
@@ -13,6 +13,7 @@ from gateway.api.answers import (
     Route,
     Server,
     Stored,
+    StoredFile,
     Tunnel,
     Validator,
 )
@@ -41,6 +42,7 @@ from gateway.api.errors import (
 from gateway.api.events import Event, Severity
 from gateway.api.hooks import API_VERSION, Maybe, NoSettings, Plugin
 from gateway.api.marks import Fail, hookimpl, hookspec
+from gateway.api.review import Caution, Listener, SettingFault, SettingPath, Surroundings
 from gateway.api.services import (
     Clock,
     Counter,
@@ -91,6 +93,7 @@ __all__ = [
     "Allow",
     "Block",
     "BodyFilter",
+    "Caution",
     "Challenge",
     "Clean",
     "Client",
@@ -122,6 +125,7 @@ __all__ = [
     "Job",
     "Key",
     "KeyValue",
+    "Listener",
     "Log",
     "Maybe",
     "Metrics",
@@ -142,10 +146,14 @@ __all__ = [
     "ScanResult",
     "Server",
     "Services",
+    "SettingFault",
+    "SettingPath",
     "Severity",
     "Side",
     "StoreFailed",
     "Stored",
+    "StoredFile",
+    "Surroundings",
     "Threads",
     "Timings",
     "Transaction",

@@ -6,12 +6,13 @@ All are values that don't change; C{None} in their place means "no opinion, ask 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from gateway.api.transaction import Response
+    from gateway.api.errors import UpstreamError
+    from gateway.api.transaction import Response, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +133,38 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFile:
+    """
+    Stored content that is read from a file while it is sent.
+
+    @ivar descriptor: an open regular file; it is read by position, so its own position means nothing. It has to stay
+        open until C{release} is called.
+    @ivar offset: where the content begins, bytes.
+    @ivar length: how long it is, bytes; a file that turns out to be shorter breaks the response off.
+    @ivar release: called once when nothing more is read, whatever became of the response; from the reactor's thread.
+    """
+
+    descriptor: int
+    offset: int
+    length: int
+    release: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """
     A stored response to answer with.
 
-    @ivar response: with whole content in C{response.content}.
+    @ivar response: with whole content in C{response.content}, unless C{file} has it. Its C{length} counts only where
+        the request is HEAD: what the content would have.
+    @ivar file: where the content is; C{None}: in C{response.content}. Since 1.0.
+    @ivar refresh: once this was sent the core also asks the upstream, by a request of its own that nobody waits for, and
+        tells the validator what came (RFC 5861 section 3). C{None}: it does not. Since 1.0.
     """
 
     response: Response
+    file: StoredFile | None = None
+    refresh: Validator | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +172,16 @@ class Validator:
     """
     Ask the upstream whether what is stored still holds (RFC 9110 section 13).
 
-    @ivar fields: names and values to set in the forwarded request, such as C{If-None-Match}.
+    @ivar fields: names and values to set in the forwarded request, such as C{If-None-Match}; a name whose value is
+        C{None} is taken out of it.
+    @ivar answered: told what came, once: the final response's head before any plugin has judged it, or why there is
+        none. What it gives is sent in its place (what is stored, confirmed by a 304; or stale, RFC 5861 section 4); with
+        C{None} the answer goes on as any. For a 304 with C{None} the request is sent again as the client had sent it,
+        for the client has not asked for that 304. One that raises is logged and counts as C{None}. Since 1.0.
     """
 
-    fields: Mapping[str, str]
+    fields: Mapping[str, str | None]
+    answered: Callable[[Transaction, Response | UpstreamError], Stored | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ and it runs when the configuration says so. `[plugins] enabled` is the only sour
   row raise the event `plugin_unhealthy`, the next good answer `plugin_healthy`; the rule keeps applying in between.
 - **Types.** mypy compares each hook with the one of `Plugin`: a `bool`, a wrong argument or an answer that can't wait is an
   error there. With `plugins = ["gateway.api.mypy"]` among its settings it also finds misspelt hooks and missing marks.
+- **Settings.** Before it is started a plugin may say what of its settings does not go with the rest of the configuration: by
+  `review`, which is no hook ([how](plugins.md#what-does-not-go-together)).
 - **Cancelling.** When the client hangs up, what a hook waits for is cancelled: `CancelledError` is raised in it, and is not
   counted as an error. Never swallow it.
 

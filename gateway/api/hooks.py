@@ -10,7 +10,7 @@ Hooks never grow parameters; the objects they are given grow attributes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar
 
@@ -38,6 +38,7 @@ from gateway.api.content import (
     Unscannable,
 )
 from gateway.api.marks import SPEC_MARK, HookSpec, hookspec
+from gateway.api.review import Caution, SettingFault, Surroundings
 from gateway.api.transaction import Client, Identity, Response, Transaction
 from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 
@@ -82,6 +83,21 @@ class Plugin:
     def __init__(self, settings: Any, services: Services) -> None:
         self.settings = settings
         self.services = services
+
+    def review(self, around: Surroundings) -> Iterable[Caution | SettingFault]:
+        """
+        Say what of the settings does not go with the rest of the configuration, or is probably not meant.
+
+        No hook: it needs no mark. Called when the plugin was made, before L{start}: at C{gateway check}, where nothing is
+        started, at each start and at each reload, once each time. It looks and neither waits nor opens anything.
+
+        With a L{SettingFault} the gateway does not start, or goes on with the configuration before it. A L{Caution} is
+        shown by C{gateway check}, at the start and by C{gateway reload}. What it raises becomes a caution, and nothing else
+        follows from it; what it said before counts. 100 things are told at the most. Since 1.0.
+
+        @param around: what a plugin may know of the configuration around its own table.
+        """
+        return ()
 
     def start(self) -> Maybe[None]:
         """
@@ -235,8 +251,13 @@ class Plugin:
         Answers:
           - L{Stored}: it is sent, after C{response_headers} judged it and, where C{content_need} says so,
             C{scan_content} its content; no upstream is asked. It went through C{response_filters} before it was
-            stored, so it does not again.
-          - L{Validator}: the request is forwarded with these fields set.
+            stored, so it does not again. The gateway adds C{Via}, and C{Date} if there is none; all else, such as
+            C{Age}, is the plugin's. With a C{refresh} the upstream is asked afterwards, by a request of the
+            gateway's own: a transaction like any, of the same client, with the note C{refresh} naming the
+            client's; no hook that judges requests is asked about it.
+          - L{Validator}: the request is forwarded with these fields set, and its C{answered} is told what came, for the
+            one time, before C{response_headers}; what it gives is sent in place of that. Without an answer of its
+            own (C{answered} is C{None}) the answer to the changed request is the client's.
           - C{None}: no opinion, the next plugin is asked; if nobody has anything, the request is forwarded.
 
         Reactor thread; budget 1 s. Since 1.0.

@@ -18,22 +18,18 @@ Not part of C{gateway.api}'s own namespace: it is the one module that names C{ga
 from gateway.config.faults import BadValue, ConfigError
 from gateway.config.hosts import HostSet
 from gateway.config.kind import Help
-from gateway.config.kinds import (
+from gateway.config.kinds.numbers import (
     Duration,
     DurationKind,
     DurationOrZero,
-    FilePath,
-    Hosts,
-    Networks,
-    PathKind,
-    Ports,
-    SecretText,
     Size,
     SizeKind,
     SizeOrZero,
-    TextKind,
     WholeKind,
 )
+from gateway.config.kinds.secret import SecretText
+from gateway.config.kinds.sets import Hosts, Networks, Ports
+from gateway.config.kinds.texts import FilePath, PathKind, TextKind
 from gateway.config.networks import NetworkSet
 from gateway.config.ports import PortSet
 from gateway.config.secrets import Secret

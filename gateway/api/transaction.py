@@ -158,18 +158,20 @@ class ClientTls:
     What is known of the TLS on a client connection; no keys, no secrets, nothing of what is said inside.
 
     A field is empty where it does not apply: without a handshake of ours, as usual with C{"tunnel"} and C{"block"},
-    there is only what the client claimed in its first message.
+    there is only what the client claimed in its first message; with C{"tunnel"}, once the server has answered, also the
+    version and the cipher that it has named to the client.
 
     @ivar server_name: the host that the client asked for (SNI), in lower case. Its own claim: it may be anything that is
         a well-formed name, and another one than the host of a CONNECT.
-    @ivar version: as agreed with the client, C{"TLSv1.2"} or C{"TLSv1.3"}.
+    @ivar version: as agreed with the client, such as C{"TLSv1.3"}.
     @ivar cipher: as agreed with the client, by OpenSSL's name, such as C{"TLS_AES_128_GCM_SHA256"}.
     @ivar alpn: the protocol that was agreed on, such as C{"http/1.1"}.
     @ivar resumed: an earlier session of the client was taken up again.
     @ivar decision: C{"terminate"}: TLS ends here, with a certificate of the listener; C{"intercept"}: likewise, with one
         made for the server's name; C{"tunnel"}: it passed unread; C{"block"}: it was refused.
     @ivar why: what led to the decision, as a token.
-    @ivar upstream_version: as agreed with the server whose certificate was shown to the client in another's name.
+    @ivar upstream_version: as agreed with the server whose certificate was shown to the client in another's name, or by
+        the client itself where it passes unread.
     @ivar upstream_cipher: likewise.
     """
 

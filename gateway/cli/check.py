@@ -51,8 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Load the configuration and report."""
+    told: list[Fault] = []
     try:
-        config = load(options.config, overrides(options), further=plugin_faults)
+        config = load(
+            options.config,
+            overrides(options),
+            further=lambda config: plugin_faults(config, told),
+        )
     except ConfigError as error:
         if options.json:
             write_json(
@@ -62,7 +67,7 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         else:
             show_faults(err, error.faults)
         return FAULTY
-    found = cautions(config)
+    found = [*cautions(config), *told]
     if options.json:
         write_json(out, {"ok": True, "faults": [], "cautions": [as_json(fault) for fault in found]})
     else:

@@ -16,7 +16,8 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from gateway.config.faults import ConfigError, Fault
-from gateway.config.schema import Config, Rule
+from gateway.config.schema import Config
+from gateway.config.sections.plugins import Rule
 
 if TYPE_CHECKING:
     from gateway.api import Plugin
@@ -99,10 +100,16 @@ def compiled(config: Config) -> LoadedPlugins:
         return load_plugins(config, services)
 
 
-def plugin_faults(config: Config) -> list[Fault]:
-    """List what is wrong with the enabled plugins; what is wrong with their names is left to others."""
+def plugin_faults(config: Config, cautions: list[Fault] | None = None) -> list[Fault]:
+    """
+    List what is wrong with the enabled plugins; what is wrong with their names is left to others.
+
+    @param cautions: what they say of their settings beside that is added here.
+    """
     try:
-        compiled(config)
+        found = compiled(config)
+        if cautions is not None:
+            cautions += found.cautions
     except ConfigError as error:
         names = config.plugins.enabled
         told = [

@@ -7,6 +7,7 @@ A new command is a module beside this one and its name in L{COMMANDS}.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -60,8 +61,9 @@ def main(
     return code
 
 
+@functools.cache
 def parser() -> argparse.ArgumentParser:
-    """Build the parser of all commands."""
+    """Build the parser of all commands, once: parsing changes nothing in it."""
     top = argparse.ArgumentParser(
         prog="gateway",
         description="Looks after a gateway: writes, checks and explains its configuration.",

@@ -18,7 +18,7 @@ from gateway import __version__
 from gateway.cli.command import DONE, NOT_DONE, add_json, write_json
 from gateway.cli.installed import GROUP
 from gateway.config.reading import fields_of
-from gateway.config.schema import Plugins
+from gateway.config.sections.plugins import Plugins
 
 NAME = "new"
 SUMMARY = "write the repository of a new plugin"

@@ -25,7 +25,8 @@ from gateway.cli.installed import Installed, effective_rules, hook_marks, instal
 from gateway.cli.plugin_source import readme_of
 from gateway.config.faults import ConfigError, nearest
 from gateway.config.load import load
-from gateway.config.schema import Config, Rule
+from gateway.config.schema import Config
+from gateway.config.sections.plugins import Rule
 
 if TYPE_CHECKING:
     from gateway.api import Plugin

@@ -49,6 +49,8 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     if options.json:
         write_json(out, answer)
     elif answer["ok"]:
+        for caution in answer.get("cautions", ()):
+            err.write(f"caution: {caution['text']}\n")
         _tell(answer, options.dry_run, out)
     else:
         for fault in answer.get("faults", ()):

@@ -20,7 +20,7 @@ from gateway.config.load import load
 from gateway.config.networks import is_address
 
 if TYPE_CHECKING:
-    from gateway.config.schema import Tls
+    from gateway.config.sections.tls import Tls
 
 NAME = "explain"
 SUMMARY = "say whether TLS with a host would be decrypted, and why"

@@ -6,7 +6,8 @@ import argparse
 from typing import TextIO
 
 from gateway.cli.command import DONE, FAULTY, NOT_DONE, add_config, add_json, show_answer
-from gateway.cli.user_orders import asked, ended, named
+from gateway.cli.orders import asked
+from gateway.cli.user_orders import ended, named
 
 NAME = "evict"
 SUMMARY = "forget a user, or what is known of an address"

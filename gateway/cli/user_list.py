@@ -14,7 +14,9 @@ from gateway.cli.command import (
     show_answer,
     write_table,
 )
-from gateway.cli.user_orders import asked, named
+from gateway.cli.orders import asked
+from gateway.cli.spans import span
+from gateway.cli.user_orders import named
 
 NAME = "list"
 SUMMARY = "list whose the clients' addresses are, and which addresses are shared"
@@ -79,8 +81,8 @@ def _user_row(user: dict[str, Any]) -> tuple[str, ...]:
         user["address"],
         user["user"],
         user["for"],
-        _span(user["age_seconds"]),
-        _span(user["left_seconds"]),
+        span(user["age_seconds"]),
+        span(user["left_seconds"]),
         str(user["programs"]),
         "on probation" if user["on_probation"] else "",
     )
@@ -90,14 +92,6 @@ def _mark_row(mark: dict[str, Any]) -> tuple[str, ...]:
     return (
         mark["address"],
         _WHY.get(mark["reason"], mark["reason"]),
-        _span(mark["age_seconds"]),
-        _span(mark["left_seconds"]),
+        span(mark["age_seconds"]),
+        span(mark["left_seconds"]),
     )
-
-
-def _span(seconds: float) -> str:
-    """Write a span of time with its two largest units."""
-    whole = int(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600}h {whole % 3600 // 60}m"
-    return f"{whole // 60}m {whole % 60}s" if whole >= 60 else f"{whole}s"

@@ -1,4 +1,4 @@
-"""What the commands of C{gateway user} have in common: how a user is named, and how the plugin is asked."""
+"""What the commands of C{gateway user} have in common: how a user is named, and what was forgotten."""
 
 from __future__ import annotations
 
@@ -13,16 +13,6 @@ def named(text: str) -> str:
     if not text.strip() or len(text) > _LONGEST or not text.isprintable():
         raise argparse.ArgumentTypeError("no user and no address is named like that")
     return text
-
-
-def asked(options: argparse.Namespace, name: str, **said: object) -> dict[str, Any]:
-    """Give an order to the plugin, and its answer, also if nobody answers: C{ok} says that."""
-    from gateway.cli.control import Unreachable, plugin_order
-
-    try:
-        return plugin_order(options, name, **said)
-    except Unreachable as error:
-        return {"ok": False, "why": str(error)}
 
 
 def ended(answer: dict[str, Any]) -> str:

@@ -17,14 +17,19 @@ from gateway.config.tls import uses_tls
 _LOOPBACK = NetworkSet.of("127.0.0.0/8", "::1")
 
 
-def cautions(config: Config) -> list[Fault]:
-    """List what the person who wrote the configuration should look at again."""
+def cautions(config: Config, *, with_files: bool = True) -> list[Fault]:
+    """
+    List what the person who wrote the configuration should look at again.
+
+    @param with_files: also what shows only in the files that it names, such as certificates; of a thousand of those it
+        takes a tenth of a second.
+    """
     return [
         *_forward(config),
         *_proxy_protocol(config),
         *_admin(config),
         *_plugins(config),
-        *_tls(config),
+        *_tls(config, with_files),
     ]
 
 
@@ -113,11 +118,11 @@ def _plugins(config: Config) -> Iterator[Fault]:
         )
 
 
-def _tls(config: Config) -> Iterator[Fault]:
+def _tls(config: Config, with_files: bool) -> Iterator[Fault]:
     if uses_tls(config):
         from gateway.config import tls_checks  # only those who use TLS pay for its libraries
 
-        yield from tls_checks.cautions(config)
+        yield from tls_checks.cautions(config, with_files=with_files)
 
 
 def _listeners(config: Config) -> Iterator[tuple[tuple[str | int, ...], Listen]]:

@@ -14,9 +14,11 @@ from typing import Any, Literal, TypeAlias
 from gateway.config.addresses import Listen
 from gateway.config.describe import toml
 from gateway.config.faults import Path, path_text
-from gateway.config.kinds import ParentKind, SecretKind
+from gateway.config.kinds.parent_proxies import ParentKind
+from gateway.config.kinds.secret import SecretKind
 from gateway.config.reading import Field, fields_of, is_struct
-from gateway.config.schema import Config, Rule
+from gateway.config.schema import Config
+from gateway.config.sections.plugins import Rule
 
 #: C{request}: from the next request on; C{listener}: a port is opened or closed; C{plugin}: a new object of that
 #: plugin takes over; C{log}: from the next line on; C{restart}: not before the process starts anew.

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from gateway.config.addresses import Listen
 from gateway.config.faults import Path
 from gateway.config.ports import PortSet
-from gateway.config.schema import Config, Site
+from gateway.config.schema import Config
+from gateway.config.sections.site import Site
 from gateway.config.tls import uses_tls
 
 EVERY_SOURCE_PORT = PortSet([(1024, 65535)])

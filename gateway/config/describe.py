@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from gateway.config.kind import Kind, quoted
-from gateway.config.kinds import ListenKind, ParentTable, SecretKind, SecretTable, TlsTable
+from gateway.config.kinds.listeners import ListenKind, TlsTable
+from gateway.config.kinds.parent_proxies import ParentTable
+from gateway.config.kinds.secret import SecretKind, SecretTable
 from gateway.config.reading import Field, fields_of, is_struct, split
-from gateway.config.schema import (
-    INHERIT,
-    Config,
-    Rule,
-    Section,
-    TlsClientCertificate,
-    TlsException,
-)
+from gateway.config.schema import Config
+from gateway.config.sections.plugins import Rule
+from gateway.config.sections.section import Section
+from gateway.config.sections.site import INHERIT
+from gateway.config.sections.tls import TlsClientCertificate, TlsException
 
 INTRODUCTION = """\
 # Settings

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.config.schema import Config, Tls
+    from gateway.config.schema import Config
+    from gateway.config.sections.tls import Tls
 
 
 def state_folder(config: Config, environ: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """
 Load a configuration: files and command line in, one frozen L{Config} or every fault out.
 
-Precedence: command line > node.toml > conf.d/*.toml > gateway.toml > the defaults in L{gateway.config.schema}.
+Precedence: command line > node.toml > conf.d/*.toml > gateway.toml > the defaults in L{gateway.config.sections}.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from gateway.config.kind import Faulty, Place, Survey, kind_name
 from gateway.config.layers import File, Sources, file_names, read_files
 from gateway.config.ports import port
 from gateway.config.reading import fields_of, read_table
-from gateway.config.schema import INHERIT, Config, Forward, Plugins, Rule, Site
+from gateway.config.schema import Config
+from gateway.config.sections.forward import Forward
+from gateway.config.sections.plugins import Plugins, Rule
+from gateway.config.sections.site import INHERIT, Site
 
 T = TypeVar("T")
 
@@ -78,7 +81,7 @@ def load_plugin_settings(
     """
     Read C{[plugins.NAME]} into the plugin's own struct, with the same faults as for the gateway's own settings.
 
-    @param struct: a frozen C{msgspec.Struct} or dataclass, annotated like those of L{gateway.config.schema}; a class
+    @param struct: a frozen C{msgspec.Struct} or dataclass, annotated like those of L{gateway.config.sections}; a class
         without fields takes no settings.
     @raise ConfigError: with every fault of that table.
     """

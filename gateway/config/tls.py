@@ -16,11 +16,12 @@ from gateway.config.addresses import Listen, ListenTls
 from gateway.config.faults import BadValue
 from gateway.config.hosts import host_name, site_host
 from gateway.config.kind import Kind, kind_name
-from gateway.config.kinds import HostsKind
+from gateway.config.kinds.sets import HostsKind
 from gateway.config.networks import is_address
 
 if TYPE_CHECKING:
-    from gateway.config.schema import Config, Site
+    from gateway.config.schema import Config
+    from gateway.config.sections.site import Site
 
 
 @dataclass(frozen=True, slots=True)

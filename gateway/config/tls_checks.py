@@ -24,7 +24,8 @@ from gateway.config.certificate_files import (
 )
 from gateway.config.checks import Clash
 from gateway.config.faults import BadValue, Fault, Path
-from gateway.config.schema import Config, Site
+from gateway.config.schema import Config
+from gateway.config.sections.site import Site
 from gateway.config.tls import CertificateFiles, listener_tls, mints_certificates
 
 #: Days before the end of a certificate from which on it is worth a word.
@@ -45,41 +46,25 @@ def clashes(config: Config) -> Iterator[Clash]:
     yield from _strict_transport(config)
 
 
-def cautions(config: Config, now: float | None = None) -> Iterator[Fault]:
-    """List what the person who wrote it should look at again; C{now} in seconds since 1970, of the clock by default."""
+def cautions(
+    config: Config, now: float | None = None, *, with_files: bool = True
+) -> Iterator[Fault]:
+    """
+    List what the person who wrote it should look at again.
+
+    @param now: seconds since 1970; of the clock by default.
+    @param with_files: also what is in the files that it names.
+    """
     moment = time.time() if now is None else now
     fault = config.sources.fault
-    for path, files, _ in _places(config):
-        try:
-            pairs = read_pairs(files.certificate, files.key)
-        except BadValue:
-            continue  # changed since the check
-        for pair in pairs:
-            key = key_file(pair.path, files.key)
-            if is_readable_by_all(key):
-                yield fault(
-                    path,
-                    f'everybody on this machine can read the key in "{key}"',
-                    f"chmod o= {key}",
-                )
-            text = _time(pair, moment, "clients")
-            if text:
-                yield fault(path, text, "have it renewed")
-        bare = _uncovered(pairs, files.hosts)
-        if bare:
-            names = ", ".join(pairs[0].names) or "no name at all"
-            held = names if len(pairs) == 1 else f"{len(pairs)} certificates"
-            yield fault(
-                path,
-                f"clients will refuse it for {', '.join(bare)}: it is for {held}",
-                "check host",
-            )
+    if with_files:
+        yield from _listener_cautions(config, moment)
+        yield from _shown_cautions(config, moment)
     for index, site in enumerate(config.site):
         if site.verify_host and not any(origin.scheme == "https" for origin in site.origins):
             yield fault(
                 ("site", index, "verify_host"), "has no effect: no origin is https", "leave it out"
             )
-    yield from _shown_cautions(config, moment)
     yield from _decryption_cautions(config)
     for index, site in enumerate(config.site):
         hsts = site.hsts
@@ -258,6 +243,35 @@ def _listeners_of(config: Config, site: Site) -> Iterator[tuple[Listen, tuple[Si
     for place, sites in config.reverse_listeners:
         if any(one is site for one in sites):
             yield place, sites
+
+
+def _listener_cautions(config: Config, now: float) -> Iterator[Fault]:
+    fault = config.sources.fault
+    for path, files, _ in _places(config):
+        try:
+            pairs = read_pairs(files.certificate, files.key)
+        except BadValue:
+            continue  # changed since the check
+        for pair in pairs:
+            key = key_file(pair.path, files.key)
+            if is_readable_by_all(key):
+                yield fault(
+                    path,
+                    f'everybody on this machine can read the key in "{key}"',
+                    f"chmod o= {key}",
+                )
+            text = _time(pair, now, "clients")
+            if text:
+                yield fault(path, text, "have it renewed")
+        bare = _uncovered(pairs, files.hosts)
+        if bare:
+            names = ", ".join(pairs[0].names) or "no name at all"
+            held = names if len(pairs) == 1 else f"{len(pairs)} certificates"
+            yield fault(
+                path,
+                f"clients will refuse it for {', '.join(bare)}: it is for {held}",
+                "check host",
+            )
 
 
 def _shown_cautions(config: Config, now: float) -> Iterator[Fault]:

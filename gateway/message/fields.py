@@ -38,11 +38,12 @@ class Fields:
         the same connection, so it is replaced and never changed; whoever sets it vouches for its lines.
     """
 
-    __slots__ = ("_index", "lines")
+    __slots__ = ("_index", "_indexed", "lines")
 
     def __init__(self, lines: list[bytes] | None = None) -> None:
         self.lines: list[bytes] = [] if lines is None else lines
         self._index: dict[str, list[str]] | None = None
+        self._indexed: list[bytes]
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> Fields:
@@ -135,8 +136,10 @@ class Fields:
 
     def _names(self) -> dict[str, list[str]]:
         index = self._index
-        if index is None:
+        # Somebody may have set other lines meanwhile.
+        if index is None or self._indexed is not self.lines:
             index = self._index = {}
+            self._indexed = self.lines
             for line in self.lines:
                 name, value = _split(line)
                 index.setdefault(name.lower(), []).append(value)

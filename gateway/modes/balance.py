@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gateway.config.addresses import Origin
-from gateway.config.schema import Balance, Site
+from gateway.config.sections.site import Balance, Site
 from gateway.modes.origins import OriginState, choice
 from gateway.modes.waiting import PoolBusy, Queue
 from gateway.net.faults import NetworkFault

@@ -3,8 +3,8 @@ One client connection: reads requests, runs their transactions one after the oth
 
 Pipelined requests wait unparsed until the response before them is complete, so responses keep their order (RFC 9112
 section 9.3.2). Time limits: for the first byte of a request, for its head, and for progress inside a transaction. After
-a final response with request content still on its way the connection is closed in two steps, so that the client can
-read the response before it sees a reset (RFC 9112 section 9.6).
+a final response with request content still on its way that content is read and dropped, or if it is too much the connection
+is closed in two steps, so that the client can read the response before it sees a reset (RFC 9112 section 9.6).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from gateway.modes.mode import NOWHERE, Mode
 from gateway.modes.onward import Binding
 from gateway.modes.unread import UnreadRequest
 from gateway.modes.writer import ResponseWriter
+from gateway.net.deadlines import Deadline
 from gateway.net.faults import UpstreamTimeout
 from gateway.net.splice import unsent_bytes
 from gateway.net.tunnel import Tunnel
@@ -60,6 +61,7 @@ class ClientConnection(Handover):
 
     __slots__ = (
         "_advancing",
+        "_discards",
         "_ending",
         "_lingered",
         "_screening",
@@ -75,11 +77,18 @@ class ClientConnection(Handover):
 
     _log = Logger()
 
-    def __init__(self, listening: Listening, client: Client, mode: Mode | None = None) -> None:
+    def __init__(
+        self,
+        listening: Listening,
+        client: Client,
+        mode: Mode | None = None,
+        deadline: Deadline | None = None,
+    ) -> None:
         """
         Wait for a transport.
 
         @param mode: what requests mean here, if it is something of this connection alone.
+        @param deadline: one that the client's connection has already; it is this one's from here on.
         """
         super().__init__()
         self._listening = listening
@@ -101,11 +110,17 @@ class ClientConnection(Handover):
         # What is to be done when the running transaction has ended and the transport is somebody else's.
         self._after: Callable[[], None] | None = None
         self._screening: Task | None = None
-        self._deadline = listening.deadlines.watch(self._expired)
+        if deadline is None:
+            deadline = listening.deadlines.watch(self._expired)
+        else:
+            deadline.expired = self._expired
+        self._deadline = deadline
         self._advancing = False
         # The request that comes next is the last one.
         self._ending = False
         self._lingered = -1
+        # Bytes that may still come of content whose request is answered; only then 0 or more, and so is what was lingered.
+        self._discards = -1
         self._trusted = trusts(listening.trusted, client.address)
         if self._trusted:
             client.by_proxy = client.shared = True
@@ -128,6 +143,9 @@ class ClientConnection(Handover):
     def dataReceived(self, data: bytes) -> None:
         """Take bytes: a request, content of the running one, or what waits behind it."""
         if self._lingered >= 0:
+            if self._discards >= 0:
+                self._discard(data)
+                return
             self._lingered += len(data)
             if self._lingered > LINGER_BYTES:
                 self.transport.abortConnection()
@@ -253,7 +271,9 @@ class ClientConnection(Handover):
     def drain(self) -> None:
         """End soon: at once without a transaction, else after it."""
         self._writer.persistent = False
-        if self._exchange is None and self._lingered < 0 and not self.parser.partial:
+        if self._discards >= 0:
+            self._linger()
+        elif self._exchange is None and self._lingered < 0 and not self.parser.partial:
             self._close()
 
     def abort(self) -> None:
@@ -462,7 +482,7 @@ class ClientConnection(Handover):
         if not writer.complete:
             self._break_off()
         elif parser.reading_content or self._lingered >= 0:
-            self._linger()
+            self._answered_early(ended)
         elif not writer.persistent or (self._half_closed and not parser.rest):
             if parser.rest:
                 self._linger()
@@ -478,6 +498,42 @@ class ClientConnection(Handover):
                 self._advance()
             if self._held and len(parser.rest) <= PIPELINE_BYTES:
                 self._release(PIPELINE)
+
+    def reads_on(self) -> bool:
+        """Tell whether what is to come of the running request's content is read, so that the connection can be used on."""
+        exchange = self._exchange
+        return exchange is not None and self._listening.discarding.left(exchange) >= 0
+
+    def _answered_early(self, ended: Exchange | None) -> None:
+        """Content of the request is still to come, or nothing is a request any more: read it and drop it, or close."""
+        if self._lingered < 0 and self._writer.persistent and not self._half_closed:
+            discarding = self._listening.discarding
+            left = -1 if ended is None else discarding.left(ended)
+            if left >= 0:
+                self._lingered = 0
+                self._discards = left
+                self._deadline.reset(discarding.seconds)
+                self._release(UPLOAD)
+                return
+        self._linger()
+
+    def _discard(self, data: bytes) -> None:
+        """Drop content of a request that is answered; behind its end the next request begins."""
+        parser = self.parser
+        try:
+            parser.receive(data)
+        except RemoteProtocolError:
+            # It has its answer, and where another request would begin nobody knows.
+            self._linger()
+            return
+        if not parser.reading_content:
+            self._lingered = self._discards = -1
+            self._finished()
+            return
+        # Chunks count as they come: what is around them is read as well.
+        self._discards -= len(data)
+        if self._discards < 0:
+            self._linger()
 
     def _advance(self) -> None:
         """Take the pipelined requests, in a loop and not by recursion."""
@@ -527,6 +583,7 @@ class ClientConnection(Handover):
                 self._release(PIPELINE)
 
     def _close(self) -> None:
+        self._discards = -1
         self._deadline.reset(LINGER_SECONDS)
         self._lingered = max(self._lingered, 0)
         self.transport.loseConnection()
@@ -534,6 +591,7 @@ class ClientConnection(Handover):
     def _linger(self) -> None:
         """Say that nothing more comes, and read on for a while."""
         self._lingered = max(self._lingered, 0)
+        self._discards = -1
         self._deadline.reset(LINGER_SECONDS)
         if self._half_closed:
             self.transport.loseConnection()
@@ -556,7 +614,10 @@ class ClientConnection(Handover):
         """A time limit ran out; which one follows from what goes on."""
         exchange = self._exchange
         listening = self._listening
-        if exchange is None and self._takes():
+        if self._discards >= 0:
+            # However much it has taken of the answer meanwhile, that was the time for its content.
+            self._linger()
+        elif exchange is None and self._takes():
             # It still reads the end of its last response.
             self._deadline.reset(listening.client_idle if self._lingered < 0 else LINGER_SECONDS)
         elif self._lingered >= 0 and exchange is None:

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from gateway.api.answers import ClientHello, Intercept, Tunnel
 from gateway.api.verdicts import Block
-from gateway.config.schema import Tls
+from gateway.config.sections.tls import Tls
 from gateway.net.certificate_checks import is_address
 
 _HTTP: Final = "http/1.1"
@@ -30,7 +30,7 @@ class Decision:
     What becomes of one connection.
 
     @ivar why: a token for the log: C{off}, C{never_decrypt}, C{plugin}, C{decrypt_all}, C{decrypt_hosts}, C{not_listed},
-        C{pinned}, C{unknown_protocol}.
+        C{pinned}, C{http2_only}, C{unknown_protocol}.
     @ivar to: the host that the connection has to lead to, if another than that of the CONNECT: it is left unread for its
         name, and only the client says that the address is of that name.
     """
@@ -49,6 +49,8 @@ _BLOCKED = Decision("block", "plugin")
 _ALL = Decision("intercept", "decrypt_all")
 _LISTED = Decision("intercept", "decrypt_hosts")
 _WANTED = Decision("intercept", "plugin")
+#: For a server that can't be decrypted, where it may pass all the same.
+HTTP2_ONLY: Final = Decision("tunnel", "http2_only")
 
 
 class Decryption:
@@ -66,6 +68,7 @@ class Decryption:
         "_all",
         "_asked",
         "_bypassed",
+        "_http2_only",
         "_listed",
         "_never",
         "_told",
@@ -89,6 +92,7 @@ class Decryption:
             L{gateway.net.pins.Pins.bypassed}.
         """
         self.unknown: Literal["tunnel", "block"] = tls.on_unknown_protocol
+        self._http2_only = tls.on_http2_only
         self.page_over_tls = tls.block_page_over_tls
         self.may_intercept = tls.decrypt != "none"
         self._all = tls.decrypt == "all"
@@ -153,6 +157,34 @@ class Decryption:
             # It would not take HTTP/1.1 in answer, which is all that is spoken within.
             return Decision(self.unknown, "unknown_protocol")
         return wanted
+
+    def why_not_unread(
+        self,
+        host: str,
+        hello: ClientHello,
+        said: Intercept | Tunnel | Block | None,
+        *,
+        content_wanted: bool,
+    ) -> str:
+        """
+        Say why a connection that is to be decrypted may not pass unread if its server speaks HTTP/2 alone.
+
+        @param host: as of L{decide}, and so is C{said}.
+        @param content_wanted: plugins have to see what passes.
+        @return: the end of a sentence for people; empty: it may.
+        """
+        if said is not None:
+            return "a plugin wants to see what is within"
+        if hello.server_name not in ("", host):
+            # Else a name that is served so would open a way to the other sites of the same server.
+            return "the name in TLS is not the one that the connection was asked for"
+        if hello.alpn and not any(protocol != _HTTP for protocol in hello.alpn):
+            return "the client speaks HTTP/1.1 alone, so that would not help it"
+        if self._http2_only == "tunnel":
+            return ""
+        if self._http2_only == "block" or self.unknown == "block":
+            return "this gateway lets nothing pass that it can't read"
+        return "content has to be looked at here" if content_wanted else ""
 
     def _wanted(self, host: str, name: str, said: Intercept | None) -> Decision:
         if said is not None:

@@ -324,18 +324,20 @@ class ForwardUpstream:
             target = b"http://" + host + (b"" if target == b"*" else target)
         method = head.raw_method
         shared = head.section
+        lines = head.fields.lines
         if (
             chunked is None
             and shared.harmless
-            and head.fields.lines is shared.received
             and method not in onward.COUNTED
+            and (lines is shared.received or onward.binds_nothing(shared, lines))
         ):
             circumstances = (host, self._parent)
-            if shared.onward_for != circumstances:
+            if shared.onward_for != circumstances or shared.onward_lines is not lines:
                 shared.onward = self._fields(host, chunked)
                 shared.onward_for = circumstances
+                shared.onward_lines = lines
             return request_head(method, target, shared.onward)
-        if head.fields.lines is not shared.received:
+        if lines is not shared.received:
             onward.taint(head, hop)
         return request_head(method, target, self._fields(host, chunked))
 
@@ -357,6 +359,10 @@ class ForwardUpstream:
         """
         if head.status in _WANTS_CREDENTIALS:
             return self._challenged(head)
+        return b""
+
+    def amended(self, response: Response) -> bytes:
+        """Add nothing to what is stored."""
         return b""
 
     def over(self, txn: Transaction) -> None:

@@ -15,6 +15,7 @@ from OpenSSL import SSL
 from gateway.api.errors import TransactionError
 from gateway.modes.first_bytes import FirstBytes
 from gateway.modes.holding import HeldReading
+from gateway.modes.overheard import Overheard
 from gateway.modes.peek import Peek
 from gateway.net.tls import TlsFailed, TlsTransport
 from gateway.net.tunnel import Tunnel, TunnelEnd
@@ -66,16 +67,27 @@ class Handover(HeldReading):
         self, hop: Any, rest: bytes, fields: bytes | None
     ) -> Signal[TransactionError | None]:
         """Become a tunnel; see L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
-        head = _ESTABLISHED if fields is None else response_head(101, b"", fields)
-        self._say(head)
-        return self.relay(hop, rest, self._early())
+        if fields is not None:
+            self._say(response_head(101, b"", fields))
+            return self.relay(hop, rest, self._early())
+        self._say(_ESTABLISHED)
+        exchange = self._exchange
+        assert exchange is not None
+        return self.relay(hop, rest, self._early(), Overheard(exchange.txn.client))
 
-    def relay(self, hop: Any, rest: bytes, early: bytes) -> Signal[TransactionError | None]:
+    def relay(
+        self,
+        hop: Any,
+        rest: bytes,
+        early: bytes,
+        seen: Callable[[bytes], bool] | None = None,
+    ) -> Signal[TransactionError | None]:
         """
         Become a tunnel of which the client was told.
 
         @param rest: what the hop has said already.
         @param early: what the client has.
+        @param seen: is shown what the hop says first, until it says that this is enough.
         """
         listening = self._listening
         exchange = self._exchange
@@ -106,7 +118,7 @@ class Handover(HeldReading):
             # What serves the tunnel is none of them any more.
             self.owner.leave()
         listening.tunnel_opened(self)
-        tunnel.start(early, rest)
+        tunnel.start(early, rest, seen)
         return ended
 
     # TLS inside.

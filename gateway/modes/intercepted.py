@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Protocol
 
+from cryptography import x509
+
 from gateway.api.answers import Route
 from gateway.api.errors import ClientError, TransactionError
 from gateway.api.transaction import Identity, Response, Transaction
@@ -33,6 +35,12 @@ class ServerSide(Side, Protocol):
     @property
     def excused(self) -> bool:
         """Its certificate is believed by an exception, although something is wrong with it."""
+
+    def keep_certificate(self) -> None:
+        """Keep what is read of the server's certificate until L{shown} is called."""
+
+    def shown(self) -> tuple[bytes, x509.Certificate | None]:
+        """Give the SHA-256 of the server's certificate, and that itself if it had to be read; once."""
 
 
 class Sides(Protocol):
@@ -287,17 +295,19 @@ class InterceptedUpstream:
         host = section.host_field
         if host is None or head.target[0] != 0x2F:
             host = format_authority("https", head.host, head.port)
+        lines = head.fields.lines
         if (
             chunked is None
             and section.harmless
-            and head.fields.lines is section.received
             and method not in onward.COUNTED
+            and (lines is section.received or onward.binds_nothing(section, lines))
         ):
-            if section.onward_for != host:
+            if section.onward_for != host or section.onward_lines is not lines:
                 section.onward = self._fields(host, chunked)
                 section.onward_for = host
+                section.onward_lines = lines
             return request_head(method, head.raw_target, section.onward)
-        if head.fields.lines is not section.received:
+        if lines is not section.received:
             onward.taint(head, hop)
         return request_head(method, head.raw_target, self._fields(host, chunked))
 
@@ -311,6 +321,10 @@ class InterceptedUpstream:
 
     def answered(self, txn: Transaction, head: ResponseHead) -> bytes:
         """Nothing to add."""
+        return b""
+
+    def amended(self, response: Response) -> bytes:
+        """Add nothing to what is stored."""
         return b""
 
     def over(self, txn: Transaction) -> None:

@@ -16,6 +16,7 @@ from time import monotonic
 from types import CoroutineType
 from typing import Any, Protocol
 
+from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from gateway.api.answers import ClientHello, Intercept, Tunnel
@@ -31,8 +32,10 @@ from gateway.api.transaction import (
     Tunnelled,
 )
 from gateway.api.verdicts import Block
-from gateway.modes.decryption import Decision, Decryption
-from gateway.modes.intercepted import InterceptedMode, Server, Sides
+from gateway.modes.decryption import HTTP2_ONLY, Decision, Decryption
+from gateway.modes.http2_only import Http2Only
+from gateway.modes.intercepted import InterceptedMode, Server, ServerSide, Sides
+from gateway.modes.overheard import Overheard
 from gateway.modes.peek import Peeked
 from gateway.net.authority import AuthorityError
 from gateway.net.certificates import CertificateAndKey
@@ -121,11 +124,13 @@ class Interception:
         *,
         pins: Pins,
         counts: Counts,
+        http2_only: Http2Only,
         excepted: Callable[[str], bool] = lambda host: False,
     ) -> None:
         """
         Take the parts.
 
+        @param http2_only: remembers the servers that can't be decrypted.
         @param minting: C{None}: nothing is decrypted, and C{sides} may be C{None} too; the rules say so as well.
         @param excepted: tells whether the certificate of a host may be one that is believed by an exception.
         """
@@ -134,6 +139,7 @@ class Interception:
         self._minting = minting
         self._pins = pins
         self._counts = counts
+        self._http2_only = http2_only
         self._excepted = excepted
 
     def looks(self, txn: Transaction) -> bool:
@@ -185,9 +191,14 @@ class Interception:
         decision = self._decide(host, peeked.hello, said)
         if decision.kind == "tunnel" and txn.decrypted_only:
             decision, said = Decision("block", "plugin"), UNREAD
+        sealed = ""
+        if decision.kind == "intercept" and server is not None:
+            sealed = self._sealed(txn, peeked.hello, said, plans)
+            if not sealed and self._http2_only.known(server.host, server.port):
+                decision = HTTP2_ONLY
         self._decided(txn, peeked.hello, decision)
         if decision.kind == "intercept" and server is not None:
-            return await self._intercept(x, server, hop, connection, peeked, plans)
+            return await self._intercept(x, server, hop, connection, peeked, plans, sealed)
         if decision.kind == "block":
             block = said if isinstance(said, Block) else Block(decision.why)
             return await self._refuse(x, connection, peeked, block)
@@ -224,6 +235,19 @@ class Interception:
             return Decision(self.rules.unknown, "unknown_protocol")
         return self.rules.decide(host, hello, said)
 
+    def _sealed(
+        self, txn: Transaction, hello: ClientHello | None, said: Any, plans: CallPlans
+    ) -> str:
+        """Say why a connection must not pass unread even if there is no decrypting it; empty: it may."""
+        if hello is None or txn.decrypted_only:
+            return "this request may pass only if it is decrypted"
+        return self.rules.why_not_unread(
+            txn.request.host,
+            hello,
+            said,
+            content_wanted=plans.content_need is not None or plans.response_filters is not None,
+        )
+
     def _decided(self, txn: Transaction, hello: ClientHello | None, decision: Decision) -> None:
         """Note it for the log."""
         self._counts.tls_decided(decision.kind, decision.why)
@@ -247,16 +271,22 @@ class Interception:
     ) -> Outcome:
         if hop is None or hop.gone:
             hop = await self._connect(x, plans)
-        return await self._relay(x, connection, hop, early, plans)
+        return await self._relay(x, connection, hop, early, plans, Overheard(x.txn.client))
 
     async def _relay(
-        self, x: Exchange, connection: Any, hop: TunnelHop, early: bytes, plans: CallPlans
+        self,
+        x: Exchange,
+        connection: Any,
+        hop: TunnelHop,
+        early: bytes,
+        plans: CallPlans,
+        overheard: Overheard | None = None,
     ) -> Outcome:
         """Pass on unread from here on."""
         if plans.content_need is not None:
             unseen(x.txn)
         x.hop = None
-        await connection.relay(hop, hop.surrender(), early)
+        await connection.relay(hop, hop.surrender(), early, overheard)
         return Tunnelled()
 
     async def _refuse(self, x: Exchange, connection: Any, peeked: Peeked, block: Block) -> Outcome:
@@ -290,7 +320,13 @@ class Interception:
         connection: Any,
         peeked: Peeked,
         plans: CallPlans,
+        sealed: str,
     ) -> Outcome:
+        """
+        Decrypt.
+
+        @param sealed: why it may not pass unread even if its server can't be read; empty: it may.
+        """
         txn = x.txn
         hello = peeked.hello
         assert hello is not None and txn.client.tls is not None
@@ -301,6 +337,14 @@ class Interception:
         try:
             upstream = await self._secured(x, server, hop, hello, plans)
         except TransactionError as fault:
+            if isinstance(fault, TlsFault) and fault.token == HTTP2_ONLY.why:
+                if not sealed:
+                    self._http2_only.found(server.host, server.port)
+                    self._decided(txn, hello, HTTP2_ONLY)
+                    return await self._tunnel(x, connection, None, peeked.seen, plans)
+                fault = TlsFault(
+                    fault.token, f"{fault.detail} It is not passed on unread: {sealed}."
+                )
             return await self._fault(x, connection, peeked, name, fault)
         assert self._minting is not None
         held: Any = upstream.hop
@@ -389,7 +433,7 @@ class Interception:
             kept = pool.take(server.key)
             if kept is not None:
                 try:
-                    return self._shown(server, kept.transport.connection, False, kept=kept)
+                    return self._shown(server, kept.transport.connection, kept=kept)
                 except BaseException:
                     kept.abort()
                     raise
@@ -397,6 +441,7 @@ class Interception:
             hop = await self._connect(x, plans)
         x.hop = None
         side = server.side()
+        side.keep_certificate()
         begun = monotonic()
         try:
             secured = await server.secure(hop, side)
@@ -406,7 +451,7 @@ class Interception:
         session = secured.transport.connection
         self._counts.tls_handshake("upstream", shaken_result(session), monotonic() - begun)
         try:
-            return self._shown(server, session, side.excused, hop=secured)
+            return self._shown(server, session, side, hop=secured)
         except BaseException:
             secured.abort()
             raise
@@ -415,23 +460,32 @@ class Interception:
         self,
         server: Server,
         session: SSL.Connection,
-        excused: bool,
+        side: ServerSide | None = None,
         *,
         kept: UpstreamConnection | None = None,
         hop: TunnelHop | None = None,
     ) -> _Upstream:
-        """Find, or make, the leaf for what a server has shown."""
-        certificate = session.get_peer_certificate()
-        if certificate is None:
-            raise GatewayError("a server without a certificate was believed")
-        der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
-        fingerprint = hashlib.sha256(der).digest()
+        """
+        Find, or make, the leaf for what a server has shown.
+
+        @param side: ours, which has just judged it; C{None}: that was for an earlier request.
+        """
+        excused = False
+        certificate: x509.Certificate | crypto.X509 | None
+        if side is None:
+            certificate = _certificate(session)
+            der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+            fingerprint = hashlib.sha256(der).digest()
+        else:
+            excused = side.excused
+            fingerprint, certificate = side.shown()
         assert self._minting is not None
         mints = self._minting.mints
         try:
             leaf = None if excused else mints.known(fingerprint, server.name)
             if leaf is None:
-                leaf = mints.leaf(fingerprint, server.name, mirrored(certificate, excused=excused))
+                model = mirrored(certificate or _certificate(session), excused=excused)
+                leaf = mints.leaf(fingerprint, server.name, model)
         except AuthorityError as error:
             raise GatewayError(str(error)) from None
         return _Upstream(leaf, session, kept, hop)
@@ -483,3 +537,15 @@ class Interception:
             return
         mode = InterceptedMode(Server(upstream, self.sides, name), txn.identity, fault)
         connection.become(mode, first, (name, ()))
+
+
+def _certificate(session: SSL.Connection) -> crypto.X509:
+    """
+    Give the certificate of a server that is believed.
+
+    @raise GatewayError: there is none.
+    """
+    certificate = session.get_peer_certificate()
+    if certificate is None:
+        raise GatewayError("a server without a certificate was believed")
+    return certificate

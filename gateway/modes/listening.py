@@ -19,6 +19,7 @@ from zope.interface import implementer
 from gateway.api.client_certificate import ClientCertificate
 from gateway.api.transaction import Client
 from gateway.message.forwarding import Addresses, client_address, trusts
+from gateway.modes.discarding import Discarding
 from gateway.modes.mode import Mode
 from gateway.net.deadlines import Deadlines
 from gateway.pipeline.run import Pipeline
@@ -96,6 +97,7 @@ _OF_SNAPSHOT = (
     "_connection",
     "_max_connections",
     "client_idle",
+    "discarding",
     "inactivity",
     "limits",
     "mode",
@@ -155,6 +157,7 @@ class Listening:
         room: Room | None = None,
         secure: Secures | None = None,
         max_connections: int = 0,
+        discarding: Discarding | None = None,
     ) -> None:
         self.name = name
         self.mode = mode
@@ -167,6 +170,7 @@ class Listening:
         self.inactivity = times.inactivity
         self.tunnel_inactivity = times.tunnel
         self.upload_limit = upload_limit
+        self.discarding = Discarding() if discarding is None else discarding
         self.trusted = trusted
         self.shared = shared
         self.draining = False
@@ -233,7 +237,9 @@ class Listening:
         self._traffic.tunnel_closed(self.mode.name)
 
     def opened(self, connection: Any) -> None:
-        """One more."""
+        """One more, unless it has come in another's place."""
+        if connection in self.connections:
+            return
         self.connections.add(connection)
         self._room.open += 1
         self._traffic.connection_opened(self.mode.name)

@@ -55,6 +55,10 @@ class Nowhere:
     route = "none"
     tunnels = False
 
+    def amended(self, response: Response) -> bytes:
+        """Nothing to add."""
+        return b""
+
     def over(self, txn: Transaction) -> None:
         """Nothing to give back."""
 

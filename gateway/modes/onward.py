@@ -13,7 +13,7 @@ from gateway.message.fields import Fields
 from gateway.message.forwarding import Forwarding
 from gateway.message.via import Via
 from gateway.net.upstream import UpstreamConnection
-from gateway.wire.events import UNMET_EXPECTATION, RequestHead
+from gateway.wire.events import UNMET_EXPECTATION, RequestHead, Section
 from gateway.wire.lines import FORWARDING, MAX_FORWARDS, VIA, FieldLine, binds, name_of
 from gateway.wire.write import section
 
@@ -130,6 +130,15 @@ def fields(
         out.append(b"TE: trailers")
         out.append(b"Connection: TE")
     return section(out)
+
+
+def binds_nothing(section: Section, lines: list[bytes]) -> bool:
+    """
+    Tell whether lines that plugins have made of a harmless section's call for no more than those did.
+
+    A plugin that gives the very same list for the next request is asked about no more.
+    """
+    return lines is section.onward_lines or not binds(lines)
 
 
 def taint(head: RequestHead, hop: UpstreamConnection) -> None:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from gateway.config.addresses import Origin
-from gateway.config.schema import Balance
+from gateway.config.sections.site import Balance
 
 
 class OriginState:

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from gateway.api.answers import Route
 from gateway.api.errors import ClientError, GatewayError, TransactionError
 from gateway.api.transaction import Failed, Response, Transaction
-from gateway.config.schema import Hsts, Site
+from gateway.config.sections.site import Hsts, Site
 from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.location import OriginReferences
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
@@ -175,6 +175,9 @@ class ReverseMode:
         txn.upload_limit = site.upload
         answer = onward.check(head, self.via)
         if answer is not None:
+            if self.secure and site.strict_transport:
+                name, _, value = site.strict_transport.decode().strip().partition(": ")
+                answer.fields.add(name, value)
             return answer
         forwarding = connection.forwarding
         if forwarding is None or connection.forwarding_site is not site:
@@ -329,20 +332,22 @@ class ReverseUpstream:
         head = self._head
         forwarding = self._forwarding
         section = head.section
+        lines = head.fields.lines
         if (
             chunked is None
             and section.harmless
             and self._site.keeps_fields
-            and head.fields.lines is head.section.received
             and head.target[0] == 0x2F
             and head.raw_method not in onward.COUNTED
+            and (lines is section.received or onward.binds_nothing(section, lines))
         ):
-            if section.onward_for is not forwarding:
+            if section.onward_for is not forwarding or section.onward_lines is not lines:
                 section.onward = self._fields(chunked)
                 section.onward_for = forwarding
+                section.onward_lines = lines
             fields = section.onward
         else:
-            if head.fields.lines is not section.received:
+            if lines is not section.received:
                 onward.taint(head, hop)
             fields = self._fields(chunked)
         return b"%b %b HTTP/1.1\r\n%bX-Request-Id: %b\r\n\r\n" % (
@@ -410,6 +415,15 @@ class ReverseUpstream:
         if state.failures:
             site.origins.succeeded(state)
         return self._amendment(txn, head, site, state) if site.amends else b""
+
+    def amended(self, response: Response) -> bytes:
+        """Keep browsers to TLS, where the site says so; an origin is not bound by what none has answered."""
+        strict = self._site.strict_transport
+        return (
+            strict
+            if strict and self._mode.secure and not _is_strict(response.fields.lines)
+            else b""
+        )
 
     def over(self, txn: Transaction) -> None:
         """Give the origin back, and count a failure of its own."""

@@ -69,18 +69,20 @@ class SecuredConnection:
     # What TLS calls.
 
     def _handshaken(self, tls: TlsTransport) -> IProtocol | None:
-        self._over()
-        assert self._listening.secure is not None
+        listening = self._listening
+        assert listening.secure is not None
         try:
-            self._client.certificate = self._listening.secure.client_certificate(tls.connection)
+            self._client.certificate = listening.secure.client_certificate(tls.connection)
         except ClientCertificateOver:
-            self._listening.tls_handshake("client", "refused")
+            self._over()
+            listening.tls_handshake("client", "refused")
             tls.abortConnection()
             return None
         known = self._client.tls = client_tls(tls.connection, "terminate")
         result = "resumed" if known.resumed else "new"
-        self._listening.tls_handshake("client", result, monotonic() - self._begun)
-        connection: Any = ClientConnection(self._listening, self._client)
+        listening.tls_handshake("client", result, monotonic() - self._begun)
+        connection: Any = ClientConnection(listening, self._client, None, self._deadline)
+        listening.succeeded(self, connection)
         chosen = tls.connection.get_app_data().chosen
         connection.secured(known.server_name, () if chosen is None else chosen.names)
         connection.makeConnection(tls)

@@ -32,6 +32,9 @@ class Tunnels(Protocol):
     def touch(self) -> None:
         """Something moved."""
 
+    def reads_on(self) -> bool:
+        """Tell whether what is to come of the running request's content is read, so that the connection can be used on."""
+
     def tunnel(
         self, hop: Any, rest: bytes, fields: bytes | None
     ) -> Awaitable[TransactionError | None]:
@@ -184,13 +187,13 @@ class ResponseWriter:
             self._out.clear()
         self._unstream()
 
-    def answer(self, response: Response) -> None:
-        """Send a whole response made here."""
+    def answer(self, response: Response, more: bytes = b"") -> None:
+        """Send a whole response made here; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
         content = response.content
         bodiless = response.status in (204, 304)
         # A 304's length would be that of the 200 it stands for, which we don't know (RFC 9110 section 8.6).
         length = None if bodiless else len(content)
-        fields = section(response.fields.lines)
+        fields = section(response.fields.lines) + more
         # A plugin's words; what is no reason phrase must not become a line of its own (RFC 9112 section 4).
         reason = response.reason if _REASON.fullmatch(response.reason) else b""
         if "date" not in response.fields:
@@ -201,6 +204,12 @@ class ResponseWriter:
             self._out.append(content)
         self.complete = True
         self.flush()
+
+    def early(self) -> None:
+        """See L{Downstream.early<gateway.pipeline.ports.Downstream.early>}."""
+        if self.persistent:
+            connection = self._connection
+            self.persistent = connection is not None and connection.reads_on()
 
     def stream(self, producer: Any) -> None:
         """Let a producer be paused while the client does not read."""

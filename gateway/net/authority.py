@@ -81,17 +81,20 @@ class Authority:
         *,
         warn: Warn = _refuse,
         now: Callable[[], datetime.datetime] = utc_now,
+        mends: bool = True,
     ) -> None:
         """
         Name the folder; nothing is read, and nothing is made before L{signer}.
 
         @param profile: what a new generation is made like.
         @param warn: takes what was mended and what the operator should know; without one a warning is an error.
+        @param mends: rights that are too wide are taken away when files are read.
         """
         self.folder = folder
         self.profile = profile or CaProfile()
         self.now = now
         self._warn = warn
+        self._mends = mends
         self._generations: tuple[Generation, ...] = ()
         self._loaded = False
         self._signer: Generation | None = None
@@ -109,7 +112,7 @@ class Authority:
 
         @raise AuthorityError: the first thing that is wrong; what was loaded before stays in force.
         """
-        ca_files.check_folder(self.folder, self._warn)
+        ca_files.check_folder(self.folder, self._warn, mends=self._mends)
         known = {(one.path, one.fingerprint): one for one in self._generations}
         now = self.now()
         read: list[Generation] = []
@@ -269,7 +272,7 @@ class Authority:
     def _read(
         self, when: datetime.datetime, path: Path, *, keyless: bool, now: datetime.datetime
     ) -> Generation:
-        content = ca_files.read(path, self._warn)
+        content = ca_files.read(path, self._warn, mends=self._mends)
         try:
             material = read_material(content, str(path), keyless=keyless)
         except AuthorityError as error:

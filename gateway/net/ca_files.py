@@ -77,10 +77,11 @@ def found(folder: Path) -> list[tuple[datetime.datetime, Path]]:
     return sorted(listed)
 
 
-def read(path: Path, warn: Warn) -> bytes:
+def read(path: Path, warn: Warn, *, mends: bool = True) -> bytes:
     """
     Read a file with a key; permissions that are too wide are narrowed, with a warning.
 
+    @param mends: without it they are left as they are, without a word.
     @raise AuthorityError: it can't be read, belongs to somebody else, or is no plain file.
     """
     try:
@@ -94,17 +95,18 @@ def read(path: Path, warn: Warn) -> bytes:
         os.close(descriptor)
         raise AuthorityError("is no plain file", path, "put the file itself there")
     with open(descriptor, "rb") as stream:
-        _private(status, path, descriptor, 0o600, warn)
+        _private(status, path, descriptor, 0o600, warn, mends)
         content = stream.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise AuthorityError(f"has more than {_MAX_BYTES} bytes", path, "put the CA's file there")
     return content
 
 
-def check_folder(folder: Path, warn: Warn) -> None:
+def check_folder(folder: Path, warn: Warn, *, mends: bool = True) -> None:
     """
     See to it that nobody else can read or exchange what is in the folder; nothing is done if there is none.
 
+    @param mends: as of L{read}.
     @raise AuthorityError: it is none, belongs to somebody else, or can't be narrowed.
     """
     try:
@@ -115,7 +117,7 @@ def check_folder(folder: Path, warn: Warn) -> None:
         raise AuthorityError(f"can't be looked at: {error.strerror}", folder) from None
     if not stat.S_ISDIR(status.st_mode):
         raise AuthorityError("is no folder", folder, "name a folder for the CA alone")
-    _private(status, folder, folder, 0o700, warn)
+    _private(status, folder, folder, 0o700, warn, mends)
 
 
 @contextmanager
@@ -187,7 +189,9 @@ def replace(path: Path, content: bytes) -> None:
     _flush_folder(path.parent)
 
 
-def _private(status: os.stat_result, path: Path, target: Path | int, mode: int, warn: Warn) -> None:
+def _private(
+    status: os.stat_result, path: Path, target: Path | int, mode: int, warn: Warn, mends: bool
+) -> None:
     """
     Refuse what belongs to somebody else; narrow the mode if need be.
 
@@ -200,7 +204,7 @@ def _private(status: os.stat_result, path: Path, target: Path | int, mode: int, 
             "give it to the user of the gateway, or make a new CA elsewhere",
         )
     wide = stat.S_IMODE(status.st_mode) & ~mode
-    if not wide:
+    if not wide or not mends:
         return
     try:
         os.chmod(target, stat.S_IMODE(status.st_mode) & mode)

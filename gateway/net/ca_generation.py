@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.config.schema import Tls
+from gateway.config.sections.tls import Tls
 from gateway.net.ca_files import AuthorityError
 from gateway.net.ca_reading import (
     CaKey,

@@ -7,6 +7,7 @@ Read once per connection. Nothing secret is read: no keys, no tickets, no random
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from OpenSSL import SSL
@@ -51,17 +52,42 @@ def client_tls(
     @param decision: as of L{ClientTls}, and so is C{why}.
     @param upstream: the server's whose certificate was shown in another's name; its handshake is done, too.
     """
-    named = connection.get_servername() or b""
+    return _agreed(
+        connection.get_servername() or b"",
+        connection.get_protocol_version_name(),
+        connection.get_cipher_name() or "",
+        connection.get_alpn_proto_negotiated(),
+        is_resumed(connection),
+        decision,
+        why,
+        "" if upstream is None else upstream.get_protocol_version_name(),
+        "" if upstream is None else upstream.get_cipher_name() or "",
+    )
+
+
+@lru_cache(maxsize=1024)
+def _agreed(
+    server_name: bytes,
+    version: str,
+    cipher: str,
+    alpn: bytes,
+    resumed: bool,
+    decision: str,
+    why: str,
+    upstream_version: str,
+    upstream_cipher: str,
+) -> ClientTls:
+    """Say it; one object for all connections that are alike, which the log puts into words once."""
     return ClientTls(
-        server_name=named.decode("ascii", "replace").lower(),
-        version=connection.get_protocol_version_name(),
-        cipher=connection.get_cipher_name() or "",
-        alpn=connection.get_alpn_proto_negotiated().decode("latin-1"),
-        resumed=is_resumed(connection),
+        server_name=server_name.decode("ascii", "replace").lower(),
+        version=version,
+        cipher=cipher,
+        alpn=alpn.decode("latin-1"),
+        resumed=resumed,
         decision=decision,
         why=why,
-        upstream_version="" if upstream is None else upstream.get_protocol_version_name(),
-        upstream_cipher="" if upstream is None else upstream.get_cipher_name() or "",
+        upstream_version=upstream_version,
+        upstream_cipher=upstream_cipher,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
-from gateway.config.schema import Tls
+from gateway.config.sections.tls import Tls
 from gateway.net.authority import Authority
 from gateway.net.ca_files import Warn
 from gateway.net.ca_generation import configured_profile
@@ -50,6 +50,7 @@ class Minting:
         before: Minting | None = None,
         warn: Warn,
         prepare: Callable[[Path], None] = lambda folder: None,
+        rehearses: bool = False,
     ) -> Minting:
         """
         Load the CA, and make the first one if there is none: what is wrong with it is to be known before a client asks.
@@ -59,9 +60,17 @@ class Minting:
         @param before: of the snapshot before. If nothing is said anew of the CA, it goes on with that one's, read again.
         @param warn: takes what was mended, and what the operator should know.
         @param prepare: called with the folder before anything is made in it.
+        @param rehearses: only say what would be wrong. Nothing on disk is made or mended, C{before} is as it was, and
+            what is given must not be used.
         @raise gateway.net.authority.AuthorityError: there is no CA that may sign; what ran before is as it was.
         """
         profile = configured_profile(tls)
+        if rehearses:
+            # Not by the one in use, which would go over to what it reads.
+            tried = Authority(folder, profile, warn=lambda caution: None, mends=False)
+            if tried.load().generations:
+                tried.signer()
+            return cls(Mints(tried, 1), tried, tls.certificates, policy_of(tls), contexts, None)
         mints: Mints | None = None
         authority: Authority | None = None
         if before is not None:

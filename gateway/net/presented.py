@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from gateway.config.certificate_files import read_pair
 from gateway.config.faults import BadValue, ConfigError, Fault
 from gateway.config.networks import is_address
-from gateway.config.schema import TlsClientCertificate
+from gateway.config.sections.tls import TlsClientCertificate
 from gateway.net.certificates import CertificateAndKey
 
 

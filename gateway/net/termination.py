@@ -22,6 +22,7 @@ from gateway.net.certificate_store import CertificateStore
 from gateway.net.client_certificates import client_certificate
 from gateway.net.tls_contexts import (
     HTTP_1_1,
+    Allowed,
     ClientAuthorities,
     KeyLine,
     ServerContexts,
@@ -39,7 +40,7 @@ class Termination:
     @ivar clients: whose certificates clients show; C{None}: they are not asked.
     """
 
-    __slots__ = ("_alpn", "_contexts", "_key_log", "_policy", "certificates", "clients")
+    __slots__ = ("_allowed", "_alpn", "_contexts", "certificates", "clients")
 
     def __init__(
         self,
@@ -66,14 +67,13 @@ class Termination:
             )
         kept: CertificateStore | None = before.certificates if before is not None else None
         self.certificates: CertificateStore = CertificateStore(told.files, tell, before=kept)
-        self._policy = policy
+        self._allowed = Allowed(policy, clients=self.clients, key_log=key_log)
         self._contexts = contexts
         self._alpn = alpn
-        self._key_log = key_log
 
     def accept(self) -> SSL.Connection:
         """Make one that waits for a client's handshake; its application data is a L{ServerSide}."""
-        context = self._contexts.get(self._policy, clients=self.clients, key_log=self._key_log)
+        context = self._contexts.of(self._allowed)
         return accepting(context, ServerSide(self.certificates.certificate_for, self._alpn))
 
     def client_certificate(self, connection: SSL.Connection) -> ClientCertificate | None:

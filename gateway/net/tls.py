@@ -23,9 +23,10 @@ from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.net.splice import bare_socket
 from gateway.net.tls_records import records
 
-_RECEIVED = SSL.RECEIVED_SHUTDOWN
+_DONE = Failure(main.CONNECTION_DONE)
 
 
 class TlsFailed(Exception):
@@ -195,8 +196,10 @@ class TlsTransport:
             self.abortConnection()
             return
         self._say_close()
-        # Answers of the peer, its own close_notify at the most, are of no interest.
-        self._below.loseConnection()
+        # Answers of the peer, its own close_notify at the most, are of no interest. Whoever says this while being told
+        # something is told of the end when that is over.
+        if not self._delivering:
+            self._below.loseConnection()
 
     def loseWriteConnection(self) -> None:
         """Say that nothing more comes, and go on reading."""
@@ -296,8 +299,9 @@ class TlsTransport:
         if out:
             self.write(b"".join(out))
         if not (self._accepts and self.connection.get_protocol_version() == SSL.TLS1_3_VERSION):
-            # If nothing was said in the same breath. A server of TLS 1.3 has only tickets to send now, which nobody
-            # waits for: they go with the first answer.
+            # If nothing was said in the same breath. A server of TLS 1.3 has only tickets to send now: they go when that
+            # is dealt with. Not later: with them goes the acknowledgement that clients without TCP_NODELAY wait for
+            # before they send their request, up to 40 ms.
             self._flush()
         # The first request often comes with the end of the handshake.
         self._deliver()
@@ -323,9 +327,20 @@ class TlsTransport:
                 self.protocol.dataReceived(data)
         finally:
             self._delivering = False
-        if not self._lost:
-            # Key updates and the like want an answer.
-            self._flush()
+        if self._lost:
+            return
+        # Tickets, and answers to key updates and the like.
+        self._flush()
+        if self.disconnecting:
+            self._close()
+
+    def _close(self) -> None:
+        """Close once all is sent; at once if it is, as the reactor would a turn and four system calls later."""
+        below = self._below
+        if bare_socket(below) is None or below.producer is not None:
+            below.loseConnection()
+        else:
+            below.connectionLost(_DONE)
 
     def _peer_ended(self) -> None:
         """Tell the protocol above that the peer sends no more."""
@@ -399,7 +414,3 @@ def _reason(error: SSL.Error) -> str:
             if entry and entry[-1]:
                 return str(entry[-1])
     return ""
-
-
-#: What a transport below gives as the reason of an orderly end.
-DONE = main.CONNECTION_DONE

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from cryptography import x509
@@ -128,14 +128,33 @@ class ServerSide:
 
 
 @dataclass(frozen=True, slots=True)
-class _Allowed:
-    """All that two server contexts must have in common to be one: the key of caches."""
+class Allowed:
+    """
+    All that two server contexts must have in common to be one: the key of caches.
+
+    @ivar tickets: whether clients may resume.
+    @ivar clients: whose certificates clients are asked for.
+    @ivar key_log: takes lines as of SSLKEYLOGFILE: whoever has them can read the traffic.
+    @ivar issuers: sent along with every certificate that is not L{lasting<CertificateAndKey>}: those between a
+        minted one and the root that clients have.
+    """
 
     policy: TlsPolicy
-    tickets: bool
-    clients: ClientAuthorities | None
-    key_log: KeyLine | None
+    tickets: bool = True
+    clients: ClientAuthorities | None = None
+    key_log: KeyLine | None = None
     issuers: tuple[x509.Certificate, ...] = ()
+    # Looked up twice for each connection.
+    hashed: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Hash it once."""
+        told = self.policy, self.tickets, self.clients, self.key_log, self.issuers
+        object.__setattr__(self, "hashed", hash(told))
+
+    def __hash__(self) -> int:
+        """Give that."""
+        return self.hashed
 
 
 def server_context(
@@ -154,9 +173,12 @@ def server_context(
     @param issuers: sent along with every certificate that is not L{lasting<CertificateAndKey>}: those between a
         minted one and the root that clients have.
     """
-    allowed = _Allowed(policy, tickets, clients, key_log, issuers)
+    return _first_context(Allowed(policy, tickets, clients, key_log, issuers))
+
+
+def _first_context(allowed: Allowed) -> SSL.Context:
     context = _server(allowed)
-    for issuer in issuers:
+    for issuer in allowed.issuers:
         context.add_extra_chain_cert(issuer)
 
     def choose(connection: SSL.Connection) -> None:
@@ -209,7 +231,7 @@ class ServerContexts:
         @param seconds: a clock that never goes backwards, such as the reactor's.
         """
         self._seconds = seconds
-        self._made: dict[_Allowed, tuple[float, SSL.Context]] = {}
+        self._made: dict[Allowed, tuple[float, SSL.Context]] = {}
 
     def get(
         self,
@@ -220,8 +242,11 @@ class ServerContexts:
         key_log: KeyLine | None = None,
         issuers: tuple[x509.Certificate, ...] = (),
     ) -> SSL.Context:
-        """Give the context of this kind; ask anew for each connection, so that keys grow no older than they should."""
-        allowed = _Allowed(policy, tickets, clients, key_log, issuers)
+        """Give the context of this kind; see L{of}."""
+        return self.of(Allowed(policy, tickets, clients, key_log, issuers))
+
+    def of(self, allowed: Allowed) -> SSL.Context:
+        """Give the context of a kind; ask anew for each connection, so that keys grow no older than they should."""
         now = self._seconds()
         found = self._made.get(allowed)
         if found is not None and now - found[0] < KEY_SECONDS:
@@ -230,9 +255,7 @@ class ServerContexts:
         self._made = {
             kind: made for kind, made in self._made.items() if now - made[0] < KEY_SECONDS
         }
-        context = server_context(
-            policy, tickets=tickets, clients=clients, key_log=key_log, issuers=issuers
-        )
+        context = _first_context(allowed)
         self._made[allowed] = now, context
         return context
 
@@ -264,7 +287,7 @@ def _context(method: int, policy: TlsPolicy, key_log: KeyLine | None) -> SSL.Con
     return context
 
 
-def _server(allowed: _Allowed) -> SSL.Context:
+def _server(allowed: Allowed) -> SSL.Context:
     """Make a server context, with everything but the choice of a certificate."""
     context = _context(SSL.TLS_SERVER_METHOD, allowed.policy, allowed.key_log)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
@@ -281,7 +304,7 @@ def _server(allowed: _Allowed) -> SSL.Context:
     return context
 
 
-def _session_id(allowed: _Allowed) -> bytes:
+def _session_id(allowed: Allowed) -> bytes:
     """Bind sessions to what was asked of the client: one made without a certificate is none where one is required."""
     text = repr((allowed.policy, allowed.tickets)).encode()
     if allowed.clients is not None:
@@ -304,7 +327,7 @@ def _ask_for_certificates(context: SSL.Context, clients: ClientAuthorities) -> N
     context.set_verify(mode)
 
 
-def _choose(connection: SSL.Connection, allowed: _Allowed) -> None:
+def _choose(connection: SSL.Connection, allowed: Allowed) -> None:
     """Show the certificate for the name in the ClientHello; called again after a HelloRetryRequest."""
     side: ServerSide = connection.get_app_data()
     if side.chosen is not None:
@@ -325,7 +348,7 @@ def _choose(connection: SSL.Connection, allowed: _Allowed) -> None:
     side.chosen = chosen
 
 
-def _with_certificate(certificate: CertificateAndKey, allowed: _Allowed) -> SSL.Context:
+def _with_certificate(certificate: CertificateAndKey, allowed: Allowed) -> SSL.Context:
     """Give the context that shows a certificate, made the first time."""
     context = certificate.contexts.get(allowed)
     if context is None:

@@ -41,6 +41,7 @@ HANDSHAKE_TOKENS = (
     "version",
     "no_shared_cipher",
     "client_certificate",
+    "http2_only",
     "alert",
     "not_tls",
     "closed",
@@ -140,6 +141,11 @@ def _alert_fault(host: str, alert: str, *, shown: bool) -> TlsFault:
     if alert in _OUR_CERTIFICATE:
         return TlsFault(
             "client_certificate", f"{host} wants a client certificate; it sent the alert: {alert}."
+        )
+    if alert == "no application protocol":
+        # HTTP/1.1 is all that was offered (RFC 7301 section 3.2).
+        return TlsFault(
+            "http2_only", f"{host} speaks no HTTP/1.1 within TLS, only HTTP/2 as it seems."
         )
     name = alert if _PLAIN.fullmatch(alert) else "of an unknown kind"
     return TlsFault("alert", f"{host} ended the TLS handshake with the alert: {name}.")

@@ -33,6 +33,7 @@ _ssl_do_handshake = lib.SSL_do_handshake
 _bio_read = lib.BIO_read
 _bio_write = lib.BIO_write
 _WANT_READ = lib.SSL_ERROR_WANT_READ
+_ZERO_RETURN = lib.SSL_ERROR_ZERO_RETURN
 
 
 def _look() -> None:
@@ -94,9 +95,12 @@ class QuickRecords:
             if size > _LAST:
                 return _CONTENT_VIEW[:size]  # type: ignore[no-any-return]
             got = _ssl_read(ssl, _CONTENT + size, RECORD_BYTES)
-        if _ssl_get_error(ssl, got) != _WANT_READ:
+        why: int = _ssl_get_error(ssl, got)
+        if why != _WANT_READ:
             # At once, or the next connection would find this one's error; but content before it comes first.
             try:
+                if why == _ZERO_RETURN:
+                    raise SSL.ZeroReturnError
                 self._connection._raise_ssl_error(ssl, got)
             except SSL.Error as error:
                 if not size:

@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from gateway.net.deadlines import Deadline, Deadlines
 from gateway.net.splice import PIPES, Halt, PipePool, Splice, bare_socket, unsent_bytes
+from gateway.net.tunnel_peek import FirstAnswer
 
 #: Bytes in one direction after which splicing is worth its setting up.
 SPLICE_AFTER_BYTES = 256 * 1024
@@ -170,12 +171,18 @@ class Tunnel:
         """Count the bytes taken from the upstream so far."""
         return self._upstream.taken
 
-    def start(self, early_from_client: bytes = b"", early_from_upstream: bytes = b"") -> None:
+    def start(
+        self,
+        early_from_client: bytes = b"",
+        early_from_upstream: bytes = b"",
+        seen: Callable[[bytes], bool] | None = None,
+    ) -> None:
         """
         Take over both transports; once. They may be paused, but must have no producer.
 
         @param early_from_client: bytes read from the client behind its request; they go first.
         @param early_from_upstream: bytes read from the upstream behind its answer.
+        @param seen: is shown what the upstream says first in the tunnel, as L{FirstAnswer} does.
         """
         self._deadline.reset(self._inactivity)
         client, upstream = self._client, self._upstream
@@ -188,6 +195,8 @@ class Tunnel:
             client.pass_on(early_from_client)
         if early_from_upstream:
             upstream.pass_on(early_from_upstream)
+        elif seen is not None:
+            FirstAnswer(upstream, seen)
         for side in (client, upstream):
             if not side.paused:
                 side.transport.resumeProducing()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from OpenSSL import SSL
 
-from gateway.config.schema import Tls, TlsException
+from gateway.config.sections.tls import Tls, TlsException
 from gateway.net.certificates import CertificateAndKey
 from gateway.net.presented import Presented
 from gateway.net.tls_contexts import KeyLine, TlsPolicy, Trust, client_context

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cryptography import x509
 from OpenSSL import SSL
 from twisted.logger import Logger
 
@@ -76,6 +77,19 @@ class UpstreamSide:
         if not self._on.presents:
             self._on.sessions.offer(made, self._expected.host)
         return made
+
+    def keep_certificate(self) -> None:
+        """Keep what is read of the server's certificate for who asks for it: L{shown}."""
+        self._expected.keeps = True
+
+    def shown(self) -> tuple[bytes, x509.Certificate | None]:
+        """
+        Give what the server has shown, when it is believed; the certificate only once.
+
+        @return: the SHA-256 of its certificate, and that as it was read; C{None} if it did not have to be, as it is
+            known from before.
+        """
+        return self._expected.fingerprint, self._expected.take_read()
 
     @property
     def excused(self) -> bool:

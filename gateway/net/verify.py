@@ -15,6 +15,7 @@ import datetime
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -152,6 +153,9 @@ class ClientSide:
     @ivar faults: all that is wrong with the server's certificates, as far as OpenSSL went.
     @ivar fault: why there is no connection, if that is so.
     @ivar excepted: the exception that made the connection possible although there are C{faults}.
+    @ivar fingerprint: the SHA-256 of the server's certificate, when that was judged.
+    @ivar keeps: what was read of the certificate is kept until L{take_read}; else no longer than the handshake, for it
+        is several times as large as all the rest.
     """
 
     __slots__ = (
@@ -159,12 +163,14 @@ class ClientSide:
         "_finished",
         "_good",
         "_judged",
-        "_leaf",
+        "_read",
         "_stapled",
         "excepted",
         "fault",
         "faults",
+        "fingerprint",
         "host",
+        "keeps",
         "store",
     )
 
@@ -181,7 +187,9 @@ class ClientSide:
         self.excepted: CertificateException | None = None
         # From the root down, as OpenSSL goes.
         self._chain: list[crypto.X509] = []
-        self._leaf = b""
+        self.fingerprint = b""
+        self.keeps = False
+        self._read: x509.Certificate | None = None
         self._good: _Good | None = None
         self._judged = False
         self._stapled = False
@@ -208,10 +216,17 @@ class ClientSide:
                 # Again, in case nobody asked for a staple.
                 self._demand_staple()
                 if self._decide() and self._good is not None and not self.faults:
-                    self.store.remember(self.host, self._leaf, self._good)
+                    self.store.remember(self.host, self.fingerprint, self._good)
         # The certificates stand in OpenSSL's session as well.
         self._chain.clear()
+        if not self.keeps:
+            self._read = None
         return self.fault
+
+    def take_read(self) -> x509.Certificate | None:
+        """Give the server's certificate, once; C{None} if it did not have to be read."""
+        read, self._read = self._read, None
+        return read
 
     def failed(self, connection: SSL.Connection, reason: str) -> TlsFault:
         """
@@ -221,6 +236,7 @@ class ClientSide:
         """
         self._finished = True
         self._chain.clear()
+        self._read = None
         if self.fault is None:
             self.fault = handshake_fault(self.host, reason, shown=self._judged)
         return self.fault
@@ -271,16 +287,16 @@ class ClientSide:
         """Judge what OpenSSL does not, or take what is remembered of it."""
         # What is trusted is not judged: nobody has to believe a root's signature.
         below_root = self._chain[1:] if len(self._chain) > 1 else self._chain
-        digests = [_digest(certificate) for certificate in below_root]
-        self._leaf = digests.pop()
+        ders = list(map(_der, below_root))
+        *digests, self.fingerprint = map(_digest, ders)
         above = tuple(digests)
-        good = self.store.remembered(self.host, self._leaf)
+        good = self.store.remembered(self.host, self.fingerprint)
         if good is not None and good.above == above:
             self._good = good
             return
         try:
-            read = [certificate.to_cryptography() for certificate in below_root]
-            own = read[-1]
+            read = list(map(x509.load_der_x509_certificate, ders))
+            own = self._read = read[-1]
             if len(self._chain) > 1 and any(map(has_weak_signature, read)):
                 self._add("weak_signature", WORDS["weak_signature"])
             if any(map(has_weak_key, read)):
@@ -320,8 +336,8 @@ class ClientSide:
         certificate = connection.get_peer_certificate()
         if certificate is None:
             return TlsFault("not_verified", f"{self.host} showed no certificate.")
-        self._leaf = _digest(certificate)
-        good = self.store.remembered(self.host, self._leaf)
+        self.fingerprint = _digest(_der(certificate))
+        good = self.store.remembered(self.host, self.fingerprint)
         if good is not None and self.store.now() < good.until:
             return None
         self._add("not_verified", "belongs to a resumed session and was not verified for it")
@@ -351,10 +367,7 @@ class ClientSide:
         """Give the exception that holds today for this host and certificate."""
         today = self.store.now().date()
         for exception in self.store.exceptions_for(self.host):
-            if (
-                bytes.fromhex(self._leaf.decode()) == exception.fingerprint
-                and today <= exception.until
-            ):
+            if self.fingerprint == exception.fingerprint and today <= exception.until:
                 return exception
         return None
 
@@ -363,8 +376,7 @@ class ClientSide:
         exceptions = self.store.exceptions_for(self.host)
         if not exceptions:
             return ""
-        fingerprint = bytes.fromhex(self._leaf.decode())
-        same = [one for one in exceptions if one.fingerprint == fingerprint]
+        same = [one for one in exceptions if one.fingerprint == self.fingerprint]
         if not same:
             return " The exception for this host is for another certificate."
         if token in _NEVER_EXCEPTED:
@@ -406,9 +418,12 @@ def _not_judged(side: ClientSide) -> bool:
     return False
 
 
-def _digest(certificate: crypto.X509) -> bytes:
-    """Give the SHA-256 of a certificate in hexadecimal digits."""
-    return certificate.digest("sha256").replace(b":", b"")
+def _der(certificate: crypto.X509) -> bytes:
+    return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+
+
+def _digest(der: bytes) -> bytes:
+    return sha256(der).digest()
 
 
 #: What cryptography raises on contents that it can't read.

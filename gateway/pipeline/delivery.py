@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from time import time
 
-from gateway.api.transaction import Phase
+from gateway.api.transaction import Phase, Response
 from gateway.message.dates import http_date
 from gateway.message.via import Via
 from gateway.pipeline.body import BodyPipe
@@ -65,8 +65,7 @@ class Delivery:
         if (content is not None or (held and x.hop is None)) and (
             x.upload is not None and not x.upload.ended
         ):
-            # What is left of the request is not waited for.
-            down.persistent = False
+            down.early()
         if content is not None and not filters and not x.trailers:
             down.start(status, head.reason, fields, length, bodiless)
             if content:
@@ -96,6 +95,43 @@ class Delivery:
         if download.flowing:
             down.stream(download)
 
+    def deliver_stored(self, x: Exchange, response: Response) -> bool:
+        """
+        Send a stored response.
+
+        @return: it is sent; else C{x.signal} fires at its end.
+        """
+        txn = x.txn
+        down = x.down
+        received = response.fields.lines
+        lines = section(received) + self._via[1] + x.upstream.amended(response)
+        if not _dated(received):
+            lines += b"Date: %b\r\n" % http_date(time())
+        status = txn.status = response.status
+        txn.phase = _DELIVERING
+        if x.upload is not None and not x.upload.ended:
+            down.early()
+        download = x.download
+        if download is None:
+            content = response.content
+            if status in (204, 304):
+                down.start(status, response.reason, lines, None, True)
+                down.end(())
+            elif x.asked.raw_method == b"HEAD":
+                length = len(content) if response.length is None else response.length
+                down.start(status, response.reason, lines, length, True)
+                down.end(())
+            else:
+                down.whole(status, response.reason, lines, content)
+            return True
+        assert x.stored is not None
+        assert x.stored.file is not None
+        down.start(status, response.reason, lines, x.stored.file.length, False)
+        download.open(down)
+        if download.flowing:
+            down.stream(download)
+        return False
+
     def _copy(self, x: Exchange, status: int) -> Copy | None:
         """
         Ask whether somebody stores this answer.
@@ -124,3 +160,8 @@ class Delivery:
         if not head.dated:
             return b"%b%bDate: %b\r\n%b" % (fields, self._via[head.minor], http_date(time()), more)
         return fields + self._via[head.minor] + more
+
+
+def _dated(lines: list[bytes]) -> bool:
+    """Tell whether there is a Date; an index of all fields would cost ten times as much."""
+    return any(line[:1] in b"Dd" and line[:5].lower() == b"date:" for line in lines)

@@ -6,8 +6,12 @@ Only what is named is imported. Nothing here runs because it is installed.
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, EntryPoints
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import TypeAlias
 
 from gateway.api.hooks import Plugin
@@ -18,6 +22,51 @@ from gateway.pipeline.vetting import Blame
 GROUP = "gateway.plugins"
 
 Found: TypeAlias = type[Plugin] | Plugin
+
+#: What the places are like that packages are imported from: a place's path, and the notes in it with their times.
+_State: TypeAlias = tuple[tuple[str, frozenset[tuple[str, int]]], ...]
+
+
+def installed() -> EntryPoints:
+    """
+    Give the entry points of all plugins that are installed now.
+
+    Reading the notes of every package takes milliseconds, for which a reload would hold up the traffic; so they are read
+    again only after something was installed, removed or noted anew.
+    """
+    return _as_of(tuple((place, _notes(place)) for place in sys.path))
+
+
+@lru_cache(maxsize=1)
+def _as_of(state: _State) -> EntryPoints:
+    # Its own cache goes by the time of a folder, which two installations within a moment may share.
+    importlib.invalidate_caches()
+    return entry_points(group=GROUP)
+
+
+def _notes(place: str) -> frozenset[tuple[str, int]]:
+    """Give what tells that the packages in a place are others: the times of their lists of entry points, or its own."""
+    found = []
+    try:
+        with os.scandir(place or ".") as entries:
+            for entry in entries:
+                if entry.name.endswith((".dist-info", ".egg-info")):
+                    found.append(
+                        (entry.name, _changed(os.path.join(entry.path, "entry_points.txt")))
+                    )
+    except NotADirectoryError:
+        found.append(("", _changed(place)))  # an archive
+    except OSError:
+        pass
+    return frozenset(found)
+
+
+def _changed(path: str) -> int:
+    """Give a file's time in nanoseconds, -1 if it is not there."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return -1
 
 
 class Discovery:

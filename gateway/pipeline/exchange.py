@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from gateway.api.answers import Stored, Validator
 from gateway.api.errors import PluginError, UpstreamError
-from gateway.api.transaction import Response, Transaction
+from gateway.api.transaction import Transaction
 from gateway.api.verdicts import Block
+from gateway.message.fields import Fields
 from gateway.pipeline.body import BodyPipe, ContentRefused
 from gateway.pipeline.driver import Signal, Task
 from gateway.pipeline.ports import Downstream, Hop, Upstream
@@ -68,6 +70,8 @@ class Exchange(Task):
     @ivar content: the whole content of a response that came in one read; C{None} if it did not.
     @ivar trailers: of such a response.
     @ivar stored: a stored response that answers it.
+    @ivar validator: who is told what the upstream says of what is stored; C{None}: nobody, or it was told.
+    @ivar unvalidated: the request's lines as they were before the validator's fields.
     @ivar down: the client's side.
     @ivar upstream: where it goes.
     @ivar hop: the connection in use; C{None} before, between and after.
@@ -94,8 +98,10 @@ class Exchange(Task):
         "stored",
         "trailers",
         "txn",
+        "unvalidated",
         "upload",
         "upstream",
+        "validator",
     )
 
     def __init__(
@@ -123,7 +129,8 @@ class Exchange(Task):
         self.hop: Hop | None = None
         self.last_hop: Hop | None = None
         self.answering = False
-        self.stored: Response | None = None
+        self.stored: Stored | None = None
+        self.validator: Validator | None = None
         self.quick: Quick | None = None
 
     def start(
@@ -133,6 +140,32 @@ class Exchange(Task):
         self.signal: Signal[Any] = Signal()
         self.scanning = False
         super().start(coroutine, finished)
+
+    def validate(self, validator: Validator) -> None:
+        """
+        Let the request ask whether what is stored still holds.
+
+        @raise ValueError: what the validator wants to set is no field, or none of a plugin's; nothing is changed.
+        """
+        fields = self.asked.fields
+        before = fields.lines
+        try:
+            for name, value in validator.fields.items():
+                if value is None:
+                    fields.remove(name)
+                else:
+                    fields.set(name, value)
+        except ValueError:
+            fields.lines = before
+            raise
+        self.unvalidated = before
+        self.validator = validator
+
+    def unvalidate(self) -> None:
+        """Make the request again what it was before L{validate}."""
+        self.validator = None
+        # A copy with an index of its own; the other may have one of other lines.
+        self.asked.fields = self.txn.request.fields = Fields(self.unvalidated)
 
     # What the hop calls.
 

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from gateway.api.events import Event
 from gateway.api.hooks import Plugin
 from gateway.api.services import Clock, Services, Threads
+from gateway.config.faults import Fault
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.ledger import HookLedger, Ledger, ledger_of, summed
 from gateway.pipeline.packages import Replaced
@@ -71,6 +72,7 @@ class LoadedPlugins:
 
     @ivar plugins: by name, in the configured order.
     @ivar plans: what to call.
+    @ivar cautions: what they say of their settings that is probably not meant.
     """
 
     _log = Logger()
@@ -82,6 +84,7 @@ class LoadedPlugins:
         equips: Equips,
         given: Mapping[str, Services],
         replaced: Replaced | None = None,
+        cautions: Iterable[Fault] = (),
     ) -> None:
         """
         Take what was loaded.
@@ -90,6 +93,7 @@ class LoadedPlugins:
         @param replaced: the code that was read anew for it.
         """
         self.plugins = dict(plugins)
+        self.cautions = tuple(cautions)
         self.plans = CallPlans(steps)
         self._steps = [step for found in steps.values() for step in found]
         self._equips = equips

@@ -6,8 +6,11 @@ As long as every answer is in hand these are plain calls; only where a plugin ha
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from types import CoroutineType
 from typing import Any, TypeAlias
+
+from twisted.logger import Logger
 
 from gateway.api.answers import Challenge, Route, Stored, Validator
 from gateway.api.transaction import Identity, Phase, Response
@@ -36,6 +39,8 @@ class Opinions:
     @ivar judges: answers are asked about.
     """
 
+    _log = Logger()
+
     def __init__(self, plans: CallPlans, scans: Scans | None) -> None:
         """
         Look at what there is to ask.
@@ -62,18 +67,18 @@ class Opinions:
             elif identity is not None:
                 return self._identified(x, identity)  # type: ignore[return-value]
             txn.phase = _IDENTIFIED
-        if self.asks_more:
-            return self._asked(x)  # type: ignore[return-value]
         if plans.request_headers is not None:
             verdict = plans.request_headers(txn)
             if verdict is not None:
-                return self._admitted(x, verdict)  # type: ignore[return-value]
+                return self._asked_on(x, self._admitted(x, verdict))  # type: ignore[return-value]
         txn.phase = _ADMITTED
         if x.upload is not None:
             self._filter_upload(x)
             if self._scans is not None and not x.upstream.tunnels:
-                return self._scans.upload(x)
-        return None
+                opinion = self._scans.upload(x)
+                if opinion is not None:
+                    return self._asked_on(x, opinion)  # type: ignore[return-value]
+        return self._looked_up(x) if self.asks_more else None
 
     def judge(self, x: Exchange, head: Response) -> Opinion:
         """Ask whether the answer may pass, its content too where somebody wants that whole."""
@@ -107,26 +112,60 @@ class Opinions:
         txn = x.txn
         plans = self.plans
         verdict = None if plans.request_headers is None else plans.request_headers(txn)
-        refusal = await self._admitted(x, verdict)
-        if refusal is not None:
+        return await self._asked_on(x, self._admitted(x, verdict))
+
+    async def _asked_on(
+        self, x: Exchange, opinion: Opinion | Coroutine[Any, Any, Verdict | None]
+    ) -> Verdict | None:
+        """Wait for a verdict on the request, then ask the rest."""
+        refusal = await _soon(opinion)
+        if refusal is not None or not self.asks_more:
             return refusal
-        if plans.cache_lookup is not None and not x.upstream.tunnels:
-            stored = plans.cache_lookup(txn)
-            if type(stored) is CoroutineType:
-                stored = await stored
-            if isinstance(stored, Stored):
-                x.stored = stored.response
-                return None
-            if isinstance(stored, Validator):
-                for name, value in stored.fields.items():
-                    txn.request.fields.set(name, value)
-        if plans.select_upstream is not None:
-            route = plans.select_upstream(txn)
-            if type(route) is CoroutineType:
-                route = await route
-            if isinstance(route, Route):
-                x.upstream.reroute(txn, route)
+        return await _soon(self._looked_up(x))
+
+    def _looked_up(self, x: Exchange) -> Opinion:
+        """Ask what is stored and where the request goes, after it was admitted."""
+        look_up = self.plans.cache_lookup
+        if look_up is not None and not x.upstream.tunnels:
+            found = look_up(x.txn)
+            if found is not None:
+                if type(found) is CoroutineType:
+                    return self._found(x, found)  # type: ignore[return-value]
+                self._take(x, found)
+        if x.stored is not None:
+            return None
+        select = self.plans.select_upstream
+        if select is not None:
+            route = select(x.txn)
+            if route is not None:
+                return self._routed(x, route)  # type: ignore[return-value]
         return None
+
+    async def _found(self, x: Exchange, waiting: Any) -> Verdict | None:
+        """Wait for what is stored, then ask where the request goes."""
+        found = await waiting
+        if found is not None:
+            self._take(x, found)
+        if x.stored is None and self.plans.select_upstream is not None:
+            return await self._routed(x, self.plans.select_upstream(x.txn))
+        return None
+
+    async def _routed(self, x: Exchange, route: Any) -> Verdict | None:
+        if type(route) is CoroutineType:
+            route = await route
+        if isinstance(route, Route):
+            x.upstream.reroute(x.txn, route)
+        return None
+
+    def _take(self, x: Exchange, found: Stored | Validator) -> None:
+        """Take what is stored, or how to ask whether that still holds; fields that can't be set are as nothing stored."""
+        if isinstance(found, Stored):
+            x.stored = found
+            return
+        try:
+            x.validate(found)
+        except ValueError:
+            self._log.failure("a request can't be made to validate what is stored")
 
     async def _admitted(self, x: Exchange, verdict: Any) -> Verdict | None:
         """Take the verdict on a request head; an L{Allow} ends only the asking."""
@@ -172,5 +211,5 @@ class Opinions:
             filter_with(x.upload, filters)
 
 
-async def _soon(opinion: Opinion) -> Verdict | None:
-    return await opinion if type(opinion) is CoroutineType else opinion
+async def _soon(opinion: Opinion | Coroutine[Any, Any, Verdict | None]) -> Verdict | None:
+    return await opinion if isinstance(opinion, CoroutineType) else opinion  # type: ignore[return-value]

@@ -332,6 +332,12 @@ TEXTS: dict[str, PageText] = {
         "for it or not the right one.",
         _TELL,
     ),
+    "tls_http2_only": PageText(
+        "The site speaks HTTP/2 only",
+        "{host} takes nothing but HTTP/2 within encrypted connections, which this gateway does not read.",
+        _TELL,
+        True,
+    ),
     "tls_alert": PageText(
         "The site refused the encrypted connection",
         "{host} broke off while the encrypted connection was being made, and said that something "

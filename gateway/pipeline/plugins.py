@@ -13,21 +13,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.metadata import entry_points
+from functools import cache
 from typing import Any
 
 import pluggy
 
 from gateway.api.hooks import HOOKS, Plugin
-from gateway.api.marks import SPEC_MARK, HookMark, HookSpec
+from gateway.api.marks import HookMark, HookSpec
 from gateway.api.services import Overloaded, Services, Threads
 from gateway.config.faults import ConfigError, nearest
 from gateway.config.load import load_plugin_settings
 from gateway.config.schema import Config
-from gateway.pipeline.discovery import GROUP, Discovery
+from gateway.pipeline.conduct import Instruments
+from gateway.pipeline.discovery import Discovery, installed
 from gateway.pipeline.loaded import Equips, LoadedPlugins
 from gateway.pipeline.packages import Replaced, from_source
-from gateway.pipeline.step import Instruments, Step
+from gateway.pipeline.reviewing import reviewed
+from gateway.pipeline.step import Step
 from gateway.pipeline.vetting import Blame, Vetting, mark_of
 
 
@@ -60,7 +62,7 @@ class _Registry(pluggy.PluginManager):
 
     def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
         """Find a specification."""
-        return {} if hasattr(inspect.getattr_static(module_or_class, name), SPEC_MARK) else None
+        return {} if name in HOOKS else None
 
     def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
         """Find an implementation."""
@@ -83,7 +85,7 @@ class _Loading:
         self._equips = equips
         self._given: dict[str, Services] = {}
         self._blame = Blame(config)
-        self._installed = entry_points(group=GROUP)
+        self._installed = installed()
         self._discovery = Discovery(self._installed, extra, self._blame)
         self._vetting = Vetting(config, self._blame)
         self._instruments = Instruments(equips.clock, equips.events)
@@ -114,11 +116,15 @@ class _Loading:
         self._vetting.check_pair(
             steps, "content_need", "scan_content", "nobody would look at what is held"
         )
+        said_of_settings = reviewed(self._config, plugins)
+        self._blame.faults += said_of_settings.faults
         if self._blame.faults:
             for services in self._given.values():
                 self._equips.stop_plugin(services)
             raise ConfigError(self._blame.faults)
-        return LoadedPlugins(plugins, steps, self._equips, self._given, replaced)
+        return LoadedPlugins(
+            plugins, steps, self._equips, self._given, replaced, said_of_settings.cautions
+        )
 
     def _make(self, name: str, found: type[Plugin], said: int) -> Plugin | None:
         try:
@@ -171,10 +177,8 @@ class _Loading:
 
     def _takes_all(self, found: pluggy.HookImpl, hook: str) -> bool:
         """Plans pass arguments by position, so an implementation must take what the specification says."""
-        wanted = [
-            name for name in inspect.signature(vars(Plugin)[hook]).parameters if name != "self"
-        ]
-        if list(found.argnames) == wanted:
+        wanted = _arguments(hook)
+        if tuple(found.argnames) == wanted:
             return True
         self._blame(
             found.plugin_name,
@@ -199,6 +203,13 @@ class _Loading:
             fail=rule.fail or mark.fail,
             budget_seconds=rule.budget or mark.budget_seconds,
         )
+
+
+@cache
+def _arguments(hook: str) -> tuple[str, ...]:
+    """Give the names of a hook's arguments."""
+    named = inspect.signature(vars(Plugin)[hook]).parameters
+    return tuple(name for name in named if name != "self")
 
 
 def _in_thread(

@@ -124,6 +124,9 @@ class Upstream(Protocol):
     def answered(self, txn: Transaction, head: ResponseHead) -> bytes:
         """Learn the answer's head; may change C{txn.response.fields}, and gives lines to add, each with its CRLF."""
 
+    def amended(self, response: Response) -> bytes:
+        """Give lines to add to a stored response or one made here, each with its CRLF; nobody was asked for it."""
+
     def over(self, txn: Transaction) -> None:
         """The transaction ended; called once, whatever happened."""
 
@@ -162,8 +165,19 @@ class Downstream(Sink, Protocol):
     def touch(self) -> None:
         """The transaction makes progress, although nothing goes to the client yet."""
 
-    def answer(self, response: Response) -> None:
-        """Send a whole response made here."""
+    def early(self) -> None:
+        """
+        Learn that the final response, which the transaction has by now, comes before the end of the request's content.
+
+        To be called before it begins; decides whether the connection can be used on.
+        """
+
+    def answer(self, response: Response, more: bytes = b"") -> None:
+        """
+        Send a whole response made here.
+
+        @param more: field lines beside its own, each with its CRLF.
+        """
 
     def tunnel(
         self, hop: Any, rest: bytes, fields: bytes | None

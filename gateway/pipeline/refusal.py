@@ -128,9 +128,8 @@ def answer(x: Exchange, response: Response) -> None:
     x.txn.response = response
     x.txn.status = response.status
     if x.upload is not None and not x.upload.ended:
-        # What is left of the request is not waited for.
-        x.down.persistent = False
-    x.down.answer(response)
+        x.down.early()
+    x.down.answer(response, x.upstream.amended(response))
 
 
 def challenged(txn: Transaction, challenge: Challenge) -> Respond:

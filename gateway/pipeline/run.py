@@ -22,6 +22,7 @@ from gateway.api.errors import (
     TransactionError,
     UpstreamError,
 )
+from gateway.api.services import Clock
 from gateway.api.transaction import (
     Aborted,
     Delivered,
@@ -37,11 +38,14 @@ from gateway.message.via import Via
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange, LateBlock
+from gateway.pipeline.kept import Kept, broken_off
 from gateway.pipeline.obtain import dial, obtain, send
 from gateway.pipeline.opinions import Opinion, Opinions
 from gateway.pipeline.ports import Record
+from gateway.pipeline.refreshing import Refreshing
 from gateway.pipeline.refusal import UNREAD, ClientGone, Refusals, TimedOut, answer
 from gateway.pipeline.scanning import Scanning, Scans, made_here, unseen
+from gateway.pipeline.stored import Elsewhere
 from gateway.wire.events import ResponseHead
 
 _DELIVERED = Delivered()
@@ -59,16 +63,28 @@ class Pipeline:
     @ivar judge: asks whether an answer may pass.
     @ivar deliver: lets an answer flow to the client.
     @ivar scanning: what content is held and scanned with; C{None}: that can't be.
+    @ivar refreshing: the requests of our own that are under way; C{None}: there can't be any.
     """
 
     _log = Logger()
 
     def __init__(
-        self, plans: CallPlans, record: Record, via: Via, *, scanning: Scanning | None = None
+        self,
+        plans: CallPlans,
+        record: Record,
+        via: Via,
+        *,
+        scanning: Scanning | None = None,
+        refreshing: Refreshing | None = None,
+        clock: Clock | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """
         Look once at what there is to do, so that nothing of it is decided for each transaction.
 
+        @param refreshing: asks upstream for what plugins have stored; C{None}: nothing does.
+        @param clock: so that a large stored file is not sent in one turn of the reactor.
+        @param elsewhere: reads stored files that are not in memory; C{None}: the reactor's thread does.
         @raise ValueError: plugins want content whole, and there is nothing to hold it with.
         """
         self.plans = plans
@@ -88,7 +104,12 @@ class Pipeline:
         self.deliver = delivery.deliver
         self._forwarded = delivery.forwarded
         self._judges = opinions.judges
-        self._plain = not opinions.asks_more and plans.response_filters is None
+        self._plain = plans.response_filters is None
+        self._looks_up = plans.cache_lookup is not None
+        self.refreshing = refreshing
+        self._kept = Kept(
+            plans, opinions.judge, delivery, self._refusals, refreshing, clock, elsewhere
+        )
 
     def begin(self, x: Exchange, finished: Callable[[], None]) -> None:
         """
@@ -107,11 +128,18 @@ class Pipeline:
             admit = self.admit
             refusal = admit(x)
             if refusal is None and self._plain and x.upload is None and not x.upstream.tunnels:
-                hop = x.upstream.take(x.txn)
-                if hop is not None:
-                    x.quick = self
-                    send(x, hop)
-                    return
+                if self._looks_up and (x.stored is not None or x.validator is not None):
+                    if x.stored is not None and not self._judges and self._kept.sent(x, x.stored):
+                        x.txn.outcome = _DELIVERED
+                        self._end(x)
+                        x.end()
+                        return
+                else:
+                    hop = x.upstream.take(x.txn)
+                    if hop is not None:
+                        x.quick = self
+                        send(x, hop)
+                        return
         except Exception as error:
             x.quick = None
             given = error
@@ -164,11 +192,14 @@ class Pipeline:
                     made_here(txn)
                 txn.outcome = await self._refused(x, refusal)
             elif x.stored is not None:
-                txn.outcome = await self._serve(x, x.stored)
+                txn.outcome = await self._kept.serve(x, x.stored)
             elif x.upstream.tunnels and given is None:
                 txn.outcome = await self.tunnel(x)
             else:
-                if given is None:
+                head: ResponseHead | None
+                if x.validator is not None:
+                    head = await self._kept.validated(x, given)
+                elif given is None:
                     head = await obtain(x, self.plans)
                 elif isinstance(given, ResponseHead):
                     head = given
@@ -177,7 +208,10 @@ class Pipeline:
                 else:
                     raise given
                 txn.timings.first_byte = monotonic()
-                if head.status == 101:
+                if head is None:
+                    assert x.stored is not None
+                    txn.outcome = await self._kept.serve(x, x.stored)
+                elif head.status == 101:
                     txn.outcome = await self.upgrade(x, head)
                 else:
                     if txn.response is not head:
@@ -195,7 +229,7 @@ class Pipeline:
                             # The read that brought the head is long over, and nobody else sends what it brought.
                             x.down.flush()
                         broken = None if x.content is not None else await x.signal
-                        txn.outcome = _DELIVERED if broken is None else _broken_off(broken)
+                        txn.outcome = _DELIVERED if broken is None else broken_off(broken)
         except ClientGone as gone:
             txn.outcome = Aborted("client", gone.why)
         except CancelledError:
@@ -237,17 +271,6 @@ class Pipeline:
             x.txn.outcome = _DELIVERED
         finally:
             self._end(x)
-
-    async def _serve(self, x: Exchange, response: Response) -> Outcome:
-        """Answer with a stored response, if it may pass."""
-        refusal = self.judge(x, response)
-        if type(refusal) is CoroutineType:
-            refusal = await refusal
-        if refusal is not None:
-            return await self._refusals.refuse(x, refusal)
-        x.drop(ClientError("answered from a store"))
-        answer(x, response)
-        return _DELIVERED
 
     async def _refused(self, x: Exchange, refusal: Verdict) -> Outcome:
         """Refuse a request; the page of a CONNECT may be shown within TLS (S09)."""
@@ -313,18 +336,10 @@ class Pipeline:
         txn.timings.ended = monotonic()
         if upload is not None:
             txn.bytes_in += upload.count
+        refresh = None if x.stored is None else self._kept.to_refresh(x, x.stored, self.run)
         x.upstream.over(txn)
         if self.plans.transaction_complete is not None:
             self.plans.transaction_complete(txn)
         self._record.transaction(txn)
-
-
-def _broken_off(error: BaseException) -> Outcome:
-    """
-    Say how a download ended that did not reach its end.
-
-    @raise LateBlock: a filter refused it.
-    """
-    if isinstance(error, LateBlock):
-        raise error
-    return Aborted("upstream", error.detail if isinstance(error, UpstreamError) else str(error))
+        if refresh is not None:
+            refresh()

@@ -32,7 +32,7 @@ from gateway.api.events import Event, Severity
 from gateway.api.services import Clock
 from gateway.api.transaction import Response, Transaction
 from gateway.api.verdicts import Block, Verdict
-from gateway.config.schema import Scan
+from gateway.config.sections.scan import Scan
 from gateway.message.fields import Fields
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans, Soon
@@ -151,6 +151,9 @@ class Scans:
                 # Said beforehand: nothing has to be held to know it.
                 return self._follow(x, Side.RESPONSE, [Unscannable(TOO_LARGE)])
             return self._held_download(x, need)  # type: ignore[return-value]
+        if x.download is not None:
+            # Stored in a file; it went through the filters before.
+            return self._held(x, x.download, need, Side.RESPONSE)  # type: ignore[return-value]
         return self._stored(x, head, need)  # type: ignore[return-value]
 
     async def _held_upload(self, x: Exchange, upload: BodyPipe, need: Whole) -> Verdict | None:
@@ -304,7 +307,9 @@ def _note(txn: Transaction, side: Side, what: str) -> None:
 def _has_content(x: Exchange, head: Response) -> bool:
     if isinstance(head, ResponseHead):
         return bool(head.framing) and (x.content is None or bool(x.content))
-    return bool(head.content) and x.asked.raw_method != b"HEAD" and head.status not in (204, 304)
+    if x.asked.raw_method == b"HEAD" or head.status in (204, 304):
+        return False
+    return x.download is not None or bool(head.content)
 
 
 def _token(result: ScanResult) -> str:

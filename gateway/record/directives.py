@@ -181,7 +181,7 @@ def _directives() -> dict[str, Directive]:
             "the cipher with the client", lambda c, t, _: c.names[_tls(t).cipher]
         ),
         "ssl::<negotiated_version": d(
-            "TLS with the server, where it is intercepted",
+            "TLS with the server, where it is intercepted or passes unread",
             lambda c, t, _: c.names[squid_version(_tls(t).upstream_version)],
         ),
         "ssl::<negotiated_cipher": d(

@@ -11,7 +11,7 @@ import time
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.api.transaction import Transaction
-from gateway.config.schema import Log
+from gateway.config.sections.log import Log
 from gateway.record.access import AccessLog
 from gateway.record.counters import Counters
 from gateway.record.exposition import Exposition

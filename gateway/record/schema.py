@@ -35,13 +35,13 @@ class Times(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Tls(Struct, forbid_unknown_fields=True, frozen=True):
-    """The TLS of the client's connection; `null` if there is none, or none that was looked at."""
+    """The TLS of the client's connection; `null` if there is none, or none that was seen."""
 
     server_name: Annotated[
         str | None, Meta(description="The host that the client asked for (SNI): its own claim.")
     ]
     version: Annotated[
-        str | None, Meta(description="As agreed with the client, `TLSv1.2` or `TLSv1.3`.")
+        str | None, Meta(description="As agreed with the client, such as `TLSv1.3`.")
     ]
     cipher: Annotated[str | None, Meta(description="As agreed with the client, by OpenSSL's name.")]
     alpn: Annotated[
@@ -56,7 +56,10 @@ class Tls(Struct, forbid_unknown_fields=True, frozen=True):
     ]
     why: Annotated[str | None, Meta(description="What led to that, as a token for programs.")]
     upstream_version: Annotated[
-        str | None, Meta(description="As agreed with the server, where TLS is intercepted.")
+        str | None,
+        Meta(
+            description="As agreed with the server: by us where TLS is intercepted, by the client where it passes unread."
+        ),
     ]
     upstream_cipher: Annotated[str | None, Meta(description="As agreed with the server, likewise.")]
 

@@ -23,6 +23,7 @@ WHYS: Final = frozenset(
         "bad_hello",
         "decrypt_all",
         "decrypt_hosts",
+        "http2_only",
         "never_decrypt",
         "not_listed",
         "off",

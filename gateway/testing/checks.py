@@ -19,9 +19,11 @@ from gateway.api.content import BodyFilter
 from gateway.api.events import Event
 from gateway.api.hooks import HOOKS, Plugin
 from gateway.api.marks import IMPL_MARK, HookSpec
+from gateway.api.review import Caution, SettingFault
 from gateway.api.services import HttpFailed, Services, StoreFailed
 from gateway.config.faults import ConfigError
 from gateway.config.load import load, load_plugin_settings
+from gateway.config.reading import fields_of
 from gateway.pipeline.loaded import START_SECONDS, STOP_SECONDS
 from gateway.pipeline.plugins import load_plugins
 from gateway.pipeline.waiting import begin
@@ -33,7 +35,7 @@ from gateway.testing.declared import (
     settings_findings,
 )
 from gateway.testing.http import HttpScript
-from gateway.testing.samples import asked
+from gateway.testing.samples import SURROUNDINGS, asked
 from gateway.testing.services import FakeServices, FakeStore
 
 _PIECES = (b"<html>", b"hello", b"</html>")
@@ -148,6 +150,7 @@ class _Check:
         """Make it run through everything."""
         before = set(threading.enumerate())
         self._usual()
+        self._review()
         self._never_started()
         self._broken_start()
         self._silent_start()
@@ -189,6 +192,27 @@ class _Check:
                     self._ask(bench, plugin, hook, spec)
         self._stop(bench, plugin, services, "")
         self._stop(bench, plugin, services, " a second time")
+
+    def _review(self) -> None:
+        """Ask what it says of its settings in several surroundings."""
+        _, plugin, _ = self._made()
+        mend = "look only at what is there, for nobody hears what it would have said"
+        for sample, around in SURROUNDINGS:
+            try:
+                said = list(plugin.review(around))
+            except Exception as error:
+                self._find(".review", f"given {sample} it raises {_said(error)}", mend)
+                continue
+            for one in said:
+                if not isinstance(one, Caution | SettingFault):
+                    what = f"given {sample} it gives {one!r}, a {type(one).__name__}"
+                    self._find(".review", what, "give Caution and SettingFault")
+                elif not isinstance(one.key, tuple):
+                    what = f"the key {one.key!r} is no tuple"
+                    self._find(".review", what, f"write ({one.key!r},)")
+                elif one.key[:1] and one.key[0] not in _keys(self._cls):
+                    what = f"the key {one.key!r} begins with no setting of the plugin"
+                    self._find(".review", what, "name one of its Settings, as in the file")
 
     def _never_started(self) -> None:
         """Stop what never got as far as being started: another plugin before it failed."""
@@ -326,6 +350,10 @@ class _Check:
                 "it goes on after CancelledError, although the client has gone",
                 "write `except CancelledError: raise` before `except Exception`",
             )
+
+
+def _keys(cls: type[Plugin]) -> set[str]:
+    return {field.key for field in fields_of(cls.Settings)}
 
 
 def _is_overridden(cls: type[Plugin], hook: str) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 
 from gateway.api.hooks import Plugin
 from gateway.config.reading import Field, fields_of, is_struct
-from gateway.config.schema import Plugins, Rule
+from gateway.config.sections.plugins import Plugins, Rule
 from gateway.record.redaction import is_secret_name
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -15,13 +15,11 @@ sees what a client, an origin and the log would see. There is no socket, no thre
 
 from __future__ import annotations
 
-import contextlib
-import io
 import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from types import CoroutineType, TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
@@ -38,7 +36,7 @@ from gateway.config.schema import Config
 from gateway.plugin_services import pool_sizes
 from gateway.service import GatewayService
 from gateway.testing.clock import GatewayClock
-from gateway.testing.exchange import Exchange, Seen
+from gateway.testing.exchange import Exchange
 from gateway.testing.harness import CLIENT, ORIGIN, Harness
 from gateway.testing.http import HttpScript
 from gateway.testing.peers import ScriptedClient
@@ -46,6 +44,7 @@ from gateway.testing.probe import NAME as PROBE
 from gateway.testing.probe import Probe, WhyNot
 from gateway.testing.services import FakeLog, FakeServices, LogText
 from gateway.testing.spoken import request_bytes, target_of
+from gateway.testing.under_way import UnderWay
 from gateway.testing.web import FakeOrigin, Far, Page
 
 #: A plugin of a test: its class, its class with settings, or an object that was made already.
@@ -99,8 +98,6 @@ class FakeGateway:
         self.origin = FakeOrigin(origin)
         self.plugins: dict[str, Plugin] = {}
         self._probe = Probe()
-        self._waiting: dict[Exchange, _Asked] = {}
-        self._looking = False
         self._mode = mode
         given = [(plugin, settings), *(_pair(other) for other in plugins)]
         named = [_named(one) for one, _ in given]
@@ -128,6 +125,7 @@ class FakeGateway:
                 )
         if self._harness.network.stopped:
             raise AssertionError(f"the gateway does not start: {why_not.text}")
+        self._under_way = UnderWay(self._harness, self._probe, self.origin, self.clock)
         names = self.origin.join(self._harness.network)
         self._harness.names = self._composed.upstreams.dialer.resolver = names
         self.plugin: Plugin = self.plugins[named[0]]
@@ -256,6 +254,12 @@ class FakeGateway:
         return list(self._probe.events)
 
     @property
+    def cautions(self) -> list[str]:
+        """What the plugins say of their settings as C{gateway check} shows it: C{plugins.x.key: what (how to mend it)}."""
+        found = self._composed.plugins.cautions
+        return [str(replace(caution, file="", line=0)) for caution in found]
+
+    @property
     def log(self) -> list[LogText]:
         """What the first plugin logged."""
         log = self.services.log
@@ -354,18 +358,7 @@ class FakeGateway:
     ) -> Exchange:
         self._running()
         client = on or self._harness.client(address)
-        exchange = Exchange(name, client, request, settle=self._look, where=self._where)
-        begun = len(self._probe.ended.get(client.address, ()))
-        busy = sum(other.client is client for other in self._waiting)
-        self._waiting[exchange] = _Asked(
-            begun + busy, len(client.received), self.origin.came_so_far, then, is_own=on is None
-        )
-        if len(self._waiting) > 1:
-            for asked in self._waiting.values():
-                asked.is_alone = False
-        client.send(request)
-        self._look()
-        return exchange
+        return self._under_way.ask(name, request, then, client, is_own=on is None)
 
     def _running(self) -> None:
         """
@@ -382,99 +375,7 @@ class FakeGateway:
             )
 
     def _look(self) -> None:
-        """Let everything happen, and finish the exchanges that have ended; harmless from within."""
-        if self._looking:
-            return
-        self._looking = True
-        try:
-            moved = True
-            while moved:
-                self._settle()
-                moved = False
-                for exchange, asked in list(self._waiting.items()):
-                    moved = self._go_on(exchange, asked) or moved
-        finally:
-            self._looking = False
-
-    def _settle(self) -> None:
-        if self._harness.network.ports:
-            self._harness.settle()
-        else:
-            # A gateway that had to wait for its plugins greets when it is up.
-            with contextlib.redirect_stdout(io.StringIO()):
-                self._harness.settle()
-
-    def _go_on(self, exchange: Exchange, asked: _Asked) -> bool:
-        """Take an exchange a step further; tells whether anything was done."""
-        client = exchange.client
-        ended = self._probe.ended.get(client.address, ())
-        if len(ended) > asked.index:
-            del self._waiting[exchange]
-            txn = ended[asked.index]
-            lines = [line for line in self._harness.log if line["id"] == txn.id]
-            self._finish(exchange, asked, txn, lines[0] if lines else {})
-            return True
-        if client.closed and not client.left and not client.received[asked.since :]:
-            del self._waiting[exchange]
-            self._finish(exchange, asked, None, {})
-            return True
-        if exchange.is_connect and not asked.sent and b"\r\n\r\n" in client.received[asked.since :]:
-            asked.sent = True
-            if 200 <= exchange.answer(asked.since)[0] < 300:
-                if asked.then:
-                    client.send(asked.then)
-                client.end()
-            return True
-        return False
-
-    def _finish(self, exchange: Exchange, asked: _Asked, txn: Any, line: dict[str, Any]) -> None:
-        status, fields, content, complete = exchange.answer(asked.since)
-        seen = Seen(
-            None if txn is None else txn.outcome,
-            status,
-            fields,
-            content,
-            complete,
-            {} if txn is None else dict(txn.notes),
-            self.origin.reached(
-                "" if asked.is_alone else exchange.name.partition(" ")[2], after=asked.reached
-            ),
-            line,
-            txn,
-        )
-        if asked.is_own and not exchange.client.left:
-            exchange.client.close()
-        if not exchange.called:
-            exchange.callback(seen)
-
-    def _where(self) -> str:
-        """Say what the gateway waits for."""
-        calls = sorted(call.getTime() for call in self.clock.getDelayedCalls())
-        due = f", the plugin's next call is due at {calls[0]:g} s" if calls else ""
-        return f"it is {self.clock.seconds():g} s on the clock{due}"
-
-
-@dataclass(slots=True)
-class _Asked:
-    """
-    What is known of an exchange that has not ended.
-
-    @ivar index: how many transactions its connection has before it.
-    @ivar since: how many bytes the client had got before.
-    @ivar reached: what had come to origins before.
-    @ivar then: what goes through the tunnel.
-    @ivar is_own: its connection is its own.
-    @ivar sent: the tunnel was given its bytes, or refused.
-    @ivar is_alone: no other was under way at the same time, so whatever came to an origin came of it.
-    """
-
-    index: int
-    since: int
-    reached: tuple[int, int]
-    then: bytes
-    is_own: bool
-    sent: bool = False
-    is_alone: bool = True
+        self._under_way.look()
 
 
 def _pair(given: Given) -> tuple[Given, object]:

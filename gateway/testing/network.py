@@ -99,6 +99,13 @@ class MemoryNetwork(Clock):
         self.settle()
         while self.calls and self.calls[0].getTime() <= until:
             self.rightNow = max(self.rightNow, self.calls[0].getTime())
+            if self.choose is None:
+                # Nothing else can happen now: all far ends are not asked once more before it.
+                self._settling = True
+                try:
+                    self._due()
+                finally:
+                    self._settling = False
             self.settle()
         self.rightNow = until
         self.settle()

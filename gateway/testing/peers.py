@@ -43,11 +43,13 @@ class ScriptedPeer:
     def send(self, data: bytes) -> None:
         """Send, as fast as the gateway reads."""
         self._outbox += data
+        self._act_on()
         self._network.settle()
 
     def end(self) -> None:
         """Say that no more comes (half-close) when all is sent; reading goes on."""
         self._ending = True
+        self._act_on()
         self._network.settle()
 
     def close(self) -> None:
@@ -139,6 +141,17 @@ class ScriptedPeer:
             self._ending = False
         if not self._seen and self._left_to_read != 0 and socket.readable:
             self._read()
+        if self._seen and not self._outbox and not self._ending:
+            # Nothing more comes, so nobody has to ask for it at every step.
+            self._rest()
+
+    def _act_on(self) -> None:
+        if self not in self._network.agents and not self._socket.closed:
+            self._network.agents.append(self)
+
+    def _rest(self) -> None:
+        if self in self._network.agents:
+            self._network.agents.remove(self)
 
     def _read(self) -> None:
         count = _READ_BYTES if self._left_to_read is None else min(_READ_BYTES, self._left_to_read)
@@ -159,8 +172,7 @@ class ScriptedPeer:
         """Something was read."""
 
     def _leave(self) -> None:
-        if self in self._network.agents:
-            self._network.agents.remove(self)
+        self._rest()
         self._network.settle()
 
 

@@ -1,5 +1,6 @@
 """
-What hooks are asked with when a plugin is checked: one plain transaction of each sort, whole at the moment of the hook.
+What a plugin is asked with when it is checked: one plain transaction of each sort, whole at the moment of the hook, and
+configurations that it may find itself in.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from gateway.api.answers import ClientHello, Server
 from gateway.api.content import ScanJob, Side
 from gateway.api.events import Event, Severity
+from gateway.api.review import Listener, Surroundings
 from gateway.api.transaction import (
     Client,
     ClientTls,
@@ -24,6 +26,18 @@ from gateway.api.transaction import (
 from gateway.message.fields import Fields
 
 _CONTENT = b"<html>hello</html>"
+
+_PROXY = Listener("192.0.2.1:8080")
+_SITE = Listener("192.0.2.1:443", "reverse", has_tls=True, hosts=("*", "www.example.com"))
+
+#: Surroundings for C{Plugin.review}, each with a word for people.
+SURROUNDINGS = (
+    ("no listener", Surroundings()),
+    ("a forward proxy", Surroundings("none", (_PROXY,), ("192.0.2.5/32", "2001:db8::/32"))),
+    ("a forward proxy that decrypts by rules", Surroundings("rules", (_PROXY,))),
+    ("a forward proxy that decrypts all", Surroundings("all", (_PROXY, _SITE))),
+    ("a site", Surroundings("none", (_SITE, Listener("unix:/run/site", "reverse", "unix")))),
+)
 
 
 def asked(hook: str) -> Iterator[tuple[str, tuple[object, ...]]]:

@@ -46,6 +46,7 @@ class Section:
     @ivar harmless: nothing in it calls for more than to be sent on; a mode's finding.
     @ivar onward: what it became for the next hop, as a mode remembers it.
     @ivar onward_for: under which circumstances; C{None}: nothing is remembered.
+    @ivar onward_lines: of which lines it was made: those received, or what plugins have made of them.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Section:
         "keep_alive",
         "onward",
         "onward_for",
+        "onward_lines",
         "persistent",
         "received",
         "special",
@@ -80,6 +82,7 @@ class Section:
         self.harmless = False
         self.onward = b""
         self.onward_for: object = None
+        self.onward_lines: list[bytes] | None = None
 
 
 class RequestHead(Request):

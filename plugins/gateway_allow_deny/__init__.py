@@ -8,19 +8,28 @@ after it was judged.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from gateway.api import Allow, Block, Plugin, Server, Services, Transaction, hookimpl
+from gateway.api import (
+    Allow,
+    Block,
+    Caution,
+    Plugin,
+    Server,
+    Services,
+    Surroundings,
+    Transaction,
+    hookimpl,
+)
 from gateway.api.settings import Help, PathKind, Ports, TextKind
 from gateway_allow_deny.canonical import canonical_address, canonical_host
 from gateway_allow_deny.entries import Entry, ListFile, Network, entry, gathered, read_list
 from gateway_allow_deny.lists import HostList, Target, Unseen
+from gateway_allow_deny.unseen import Listed, path_caution
 
 __all__ = ["AllowDeny", "AllowDenySettings", "plugin"]
-
-#: So many entries with a path are named when the plugin starts.
-_SHOWN = 3
 
 
 class ListFileKind(PathKind):
@@ -118,19 +127,15 @@ class AllowDeny(Plugin):
         self._unseen_allow: Unseen = "matches" if is_open else "differs"
         self._unseen_deny: Unseen = "differs" if is_open else "matches"
 
-    def start(self) -> None:
+    def review(self, around: Surroundings) -> Iterator[Caution]:
         """Say which entries can't be kept to in tunnels."""
-        for use, entries in (("allow", self._allow), ("deny", self._deny)):
-            able = [one for one in entries.with_paths if one.scheme != "http"]
-            if able:
-                self.services.log.warn(
-                    "{count} entries of {use} have a path and are host-only unless decrypted: in a tunnel no path can "
-                    "be seen, and tunnels = {tunnels!r} decides; such as {entries}",
-                    count=len(able),
-                    use=use,
-                    tunnels=self.settings.tunnels,
-                    entries=", ".join(one.text for one in able[:_SHOWN]),
-                )
+        if around.of_mode("forward"):
+            settings = self.settings
+            for listed in (
+                Listed("allow", settings.allow, self._allow.with_paths),
+                Listed("deny", settings.deny, self._deny.with_paths),
+            ):
+                yield from path_caution(listed, settings.tunnels, around.decrypt)
 
     @hookimpl()
     def request_headers(self, txn: Transaction) -> Allow | Block | None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from gateway.api import Client, Identity, Services, Transaction
 from gateway.api.settings import (
@@ -30,10 +30,14 @@ from gateway.api.settings import (
     WholeKind,
 )
 from gateway_auth.address_book import MOST_PROGRAMS, Entry, Lookup, Mark, book_of, canonical, key_of
+from gateway_auth.credentials import values
 from gateway_auth.shared_addresses import SharedAddresses
 
 if TYPE_CHECKING:
     from gateway_auth.settings import AuthSettings
+
+#: What a request shows of who sent it: another proxy has passed it on; the kind of program.
+Signs: TypeAlias = tuple[bool, int]
 
 #: C{Identity.source} of whom only the address tells.
 SOURCE = "address"
@@ -124,7 +128,14 @@ class AddressCache:
 
     # On the path of requests.
 
-    def get(self, txn: Transaction, *, can_be_asked: bool = True) -> Identity | None:
+    def signs(self, txn: Transaction) -> Signs:
+        """Give what L{get} looks at in a request, which is the same for all of a connection with the same lines."""
+        guarded = self._settings.guard
+        return guarded and self.guard.relayed(txn), self._program(txn)
+
+    def get(
+        self, txn: Transaction, *, can_be_asked: bool = True, signs: Signs | None = None
+    ) -> Identity | None:
         """
         Give the user of a request's address, if the address is believed for this request.
 
@@ -133,6 +144,7 @@ class AddressCache:
 
         @param can_be_asked: whoever sends this request can be asked who he is. If not there is no probation, which
             would only refuse him; sharing shows by requests that can be.
+        @param signs: of L{signs}, if they are known already.
         """
         client, book = txn.client, self._book
         if client.shared and self._settings.guard:
@@ -144,7 +156,7 @@ class AddressCache:
             book.lookups["unknown"] += 1
             return None
         if self._settings.guard:
-            doubt = self._doubt(txn, entry)
+            doubt = self._doubt(signs or self.signs(txn), entry)
             if doubt is not None and (can_be_asked or doubt != "probation"):
                 book.lookups[doubt] += 1
                 return None
@@ -297,11 +309,12 @@ class AddressCache:
         for entry in entries:
             self._book.entries.pop(entry.key, None)
 
-    def _doubt(self, txn: Transaction, entry: Entry) -> Lookup | None:
+    def _doubt(self, signs: Signs, entry: Entry) -> Lookup | None:
         """Say why the address is not believed for this request; C{None} if it is."""
-        if self.guard.relayed(txn):
+        relayed, program = signs
+        if relayed:
             return "relay"
-        begun = entry.programs.get(self._program(txn))
+        begun = entry.programs.get(program)
         if begun is None:
             return "other_program"
         return "probation" if self._is_asked(self._clock.seconds() - begun) else None
@@ -317,7 +330,8 @@ class AddressCache:
     def _program(self, txn: Transaction) -> int:
         if not self._settings.same_program or not self._settings.guard:
             return 0
-        return hash(txn.request.fields.get("user-agent"))
+        found = values(txn.request.fields.lines, b"\nuser-agent:")
+        return hash(found[0] if found else None)
 
     def _window_at(self, address: str, mode: str) -> float:
         """Give how long a user is remembered at an address, in seconds; 0.0: not at all."""

@@ -96,14 +96,9 @@ class Browsers:
             services.every(LOOK_SECONDS, self.renew_keys, name="cookie keys")
 
     async def start(self) -> None:
-        """Have keys, and say what does not work."""
+        """Have keys."""
         if self._tokens.keys is None:
             await self.renew_keys()
-        if not self._settings.tunnels:
-            self._services.log.info(
-                "cookies say who is asking by http only: for https, browsers are asked by Proxy-Authorization. Where TLS is "
-                "decrypted, name the hosts in plugins.auth.cookies.tunnels"
-            )
 
     async def renew_keys(self) -> None:
         """Read the keys that are kept, or make the next one if it is time; without a store they are kept in memory."""

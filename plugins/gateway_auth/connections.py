@@ -45,9 +45,9 @@ class ConnectionSettings:
     ] = NetworkSet()
 
 
-class _Shown:
+class Shown:
     """
-    Who a connection's user is.
+    Who a connection's user is (a L{Proof<gateway_auth.repeats.Proof>}).
 
     @ivar until: on the monotonic clock; 0 when it was taken back.
     @ivar address: what the client's address was, which never changes.
@@ -61,10 +61,11 @@ class _Shown:
         self.address = address
 
 
-_SHOWN: Key[_Shown] = Key("auth.connection")
+#: Whose a connection is, in its store.
+SHOWN: Key[Shown] = Key("auth.connection")
 
 # All of the process: connections outlive a reload, and so does the wish to evict their users.
-_ALL: WeakSet[_Shown] = WeakSet()
+_ALL: WeakSet[Shown] = WeakSet()
 
 
 class Connections:
@@ -84,12 +85,17 @@ class Connections:
 
     def identity(self, txn: Transaction) -> Identity | None:
         """Give whose connection it is that a request came by; C{None} if nobody knows or not any more."""
-        shown = txn.client.store.get(_SHOWN)
+        shown = self.shown(txn)
+        return None if shown is None else shown.identity
+
+    def shown(self, txn: Transaction) -> Shown | None:
+        """Give what says whose connection it is; C{None} as of L{identity}."""
+        shown = txn.client.store.get(SHOWN)
         if shown is None or self._clock.seconds() >= shown.until:
             return None
         if shown.address != txn.client.address or self.is_shared(txn):
             return None
-        return shown.identity
+        return shown
 
     def remember(self, txn: Transaction, identity: Identity, seconds: float | None = None) -> None:
         """
@@ -103,13 +109,13 @@ class Connections:
         lifetime = self._settings.lifetime
         if seconds is not None:
             lifetime = min(lifetime, seconds)
-        shown = _Shown(identity, self._clock.seconds() + lifetime, txn.client.address)
-        txn.client.store[_SHOWN] = shown
+        shown = Shown(identity, self._clock.seconds() + lifetime, txn.client.address)
+        txn.client.store[SHOWN] = shown
         _ALL.add(shown)
 
     def forget(self, txn: Transaction) -> None:
         """Take back what is known of a connection: somebody tries to be another one, or failed to be anyone."""
-        shown = txn.client.store.get(_SHOWN)
+        shown = txn.client.store.get(SHOWN)
         if shown is not None:
             shown.until = 0.0
             _ALL.discard(shown)

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final, Protocol
 
 from gateway.api import Fields, Identity, Key, Request, Respond, Response, Services, Transaction
 from gateway_auth import cookies, login_page
 from gateway_auth.cookies import Origin
+from gateway_auth.keys import KeyRing
 from gateway_auth.sessions import Session, binding, client_hash, fresh_id, read, same, written
 from gateway_auth.tokens import MAX_URL, BadToken, NoKey, Once, Tokens
 from gateway_auth.verifier import Unavailable
@@ -62,6 +64,7 @@ class CookieMode:
     @ivar host: the gateway's own name.
     @ivar life_seconds: how long a user is known after having shown who he is.
     @ivar own: the origin of C{host}.
+    @ivar repeated: how many cookies were taken without a look since L{tell}, as nothing has changed; for who takes them so.
     """
 
     def __init__(
@@ -92,8 +95,11 @@ class CookieMode:
         self._once = Once() if once is None else once
         self._to_address = to_address
         self._groups = groups
-        # What was opened, by where and what it was. Dropped as a whole when full: all of it is only a minute's work.
-        self._known: dict[tuple[str, str], Session] = {}
+        # What was opened by L{_keys}, by where and what it was, and until when it is good. Dropped as a whole when full: all
+        # of it is only a minute's work.
+        self._known: dict[tuple[str, str], tuple[Session, float]] = {}
+        self._keys: KeyRing | None = None
+        self.repeated = 0
         self._counted = services.metrics.counter(
             "cookies",
             "Cookies of cookie mode and what became of them.",
@@ -113,22 +119,48 @@ class CookieMode:
 
     def session(self, txn: Transaction) -> Session | None:
         """Give what a request's cookie says; two that name different users say nothing."""
+        return self.shown(txn)[0]
+
+    def shown(self, txn: Transaction) -> tuple[Session | None, float]:
+        """Give what a request's cookie says, and until when it is good, in seconds since the epoch."""
         if not txn.request.scheme:
-            return None
+            return None, 0.0
         origin = Origin.of(txn.request)
         found: Session | None = None
+        until = 0.0
         for text in cookies.copies(txn.request.fields, origin.cookie()):
-            session = self._opened(txn, origin, text)
+            session, ends = self._opened(txn, origin, text)
             if session is None:
                 continue
             if found is not None and found.user != session.user:
                 # Somebody may have slipped his own in beside it, by a domain or a path.
                 self._counted.inc(result="ambiguous")
-                return None
+                return None, 0.0
+            until = ends if found is None else min(until, ends)
             found = session
         if found is not None:
             self._counted.inc(result="taken")
-        return found
+        return found, until
+
+    def tell(self) -> None:
+        """Bring the metric to what was counted apart, too often for a metric with labels."""
+        count, self.repeated = self.repeated, 0
+        if count:
+            self._counted.inc(count, result="taken")
+
+    def at_once(self, session: Session) -> tuple[Identity | None, float]:
+        """
+        Say who it is by what the session says alone, and until when that is recent, in seconds since the epoch.
+
+        @return: C{None}: L{identity} has to ask.
+        """
+        groups = session.groups
+        if groups is None:
+            return None, 0.0
+        if self._groups is None:
+            return session.identity(groups), inf
+        until = session.since + GROUPS_SECONDS
+        return (session.identity(groups) if self.tokens.now() < until else None), until
 
     async def identity(self, session: Session) -> Identity:
         """
@@ -136,11 +168,10 @@ class CookieMode:
 
         @raise Unavailable: there are none.
         """
+        identity, _ = self.at_once(session)
+        if identity is not None:
+            return identity
         groups = session.groups
-        if groups is not None and (
-            self._groups is None or self.tokens.now() - session.since < GROUPS_SECONDS
-        ):
-            return session.identity(groups)
         if self._groups is None:
             raise Unavailable("the groups did not fit into the cookie, and nobody else knows them")
         try:
@@ -150,28 +181,38 @@ class CookieMode:
                 raise
             return session.identity(groups)
 
-    def _opened(self, txn: Transaction, origin: Origin, text: str) -> Session | None:
+    def _opened(self, txn: Transaction, origin: Origin, text: str) -> tuple[Session | None, float]:
+        tokens = self.tokens
+        if self._keys is not tokens.keys:
+            # What a key has opened that is none any more is opened no longer.
+            self._keys = tokens.keys
+            self._known.clear()
         place = str(origin), text
-        session = self._known.get(place)
-        if session is None:
+        known = self._known.get(place)
+        now = tokens.now()
+        if known is None:
             try:
-                session = Session.unpacked(read(self.tokens.open("cookie", place[0], text)))
+                content, until = tokens.opened("cookie", place[0], text)
+                session = Session.unpacked(read(content))
             except (BadToken, ValueError) as fault:
                 self._counted.inc(result=getattr(fault, "reason", "malformed"))
-                return None
+                return None, 0.0
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
-            self._known[place] = session
-        if self.tokens.now() >= session.since + self.life_seconds:
+            until = min(until, session.since + self.life_seconds)
+            self._known[place] = session, until
+        else:
+            session, until = known
+        if now >= until:
             self._counted.inc(result="expired")
-            return None
+            return None, 0.0
         if self._ended.is_over(session.user, session.since):
             self._counted.inc(result="logged_out")
-            return None
+            return None, 0.0
         if not same(session.bound, self.bound(txn)):
             self._counted.inc(result="other_client")
-            return None
-        return session
+            return None, 0.0
+        return session, until
 
     def bound(self, txn: Transaction) -> str:
         """Hash what this client's cookies are bound to."""

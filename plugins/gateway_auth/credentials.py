@@ -73,6 +73,30 @@ def find_line(lines: list[bytes], name: bytes) -> bytes | None:
     return text[at + 1 : text.index(b"\n", at + 1)]
 
 
+def named(lines: list[bytes], mark: bytes) -> list[bytes]:
+    """
+    Give all lines of a name, as received; like L{find_line} without an index of them all.
+
+    @param mark: the name in lower case, with a line break in front and its colon behind.
+    """
+    text = b"\n".join((b"", *lines, b""))
+    lowered = text.lower()
+    at = lowered.find(mark)
+    found: list[bytes] = []
+    while at >= 0:
+        end = text.index(b"\n", at + 1)
+        found.append(text[at + 1 : end])
+        at = lowered.find(mark, end)
+    return found
+
+
+def values(lines: list[bytes], mark: bytes) -> list[str]:
+    """Give the values of all lines of a name, as C{Fields.get_all} does; C{mark}: as of L{named}."""
+    found = named(lines, mark)
+    at = len(mark) - 1
+    return [line[at:].decode("latin-1").strip(" \t") for line in found] if found else []
+
+
 def parse(value: bytes) -> Credentials:
     """
     Read the value of a field of credentials.

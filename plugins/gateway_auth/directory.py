@@ -19,6 +19,7 @@ from gateway.api import Services
 from gateway_auth.directory_servers import Resolves, Servers, resolved
 from gateway_auth.directory_work import DirectoryWork
 from gateway_auth.flights import Flights
+from gateway_auth.groups import Above
 from gateway_auth.lasting import lasting
 from gateway_auth.ldap_settings import LdapSettings
 from gateway_auth.ldap_wire import Connects, connects, tls_context
@@ -61,7 +62,8 @@ class Directory:
         self._users, self._names = lasting(
             services.clock, "directory", settings, lambda: (self._lookups(), self._lookups())
         )
-        self._work = DirectoryWork(settings, self._users)
+        self._above = Above(services.clock.seconds)
+        self._work = DirectoryWork(settings, self._users, self._above)
         if connect is None:
             connect = connects(tls_context(settings.ca), plaintext=lambda uri: settings.plaintext)
         self._servers = Servers(settings, services, connect, self._work.probe, resolve)
@@ -80,14 +82,6 @@ class Directory:
     def is_down(self) -> bool:
         """Tell whether no server is left to ask."""
         return self._servers.is_down
-
-    def start(self) -> None:
-        """Say what the operator should know."""
-        if self._settings.plaintext:
-            self._services.log.warn(
-                "passwords go to {servers} without TLS: ldap.plaintext is set",
-                servers=", ".join(str(u) for u in self._settings.uri if u.scheme == "ldap"),
-            )
 
     def stop(self) -> None:
         """Close connections."""
@@ -137,7 +131,8 @@ class Directory:
         return (await self.look_up(user)).user
 
     def forget(self, user: str) -> None:
-        """Forget the groups of a user, by the canonical name."""
+        """Forget the groups of a user, by the canonical name, and what is known of groups within groups."""
+        self._above.clear()
         self._users.forget(user)
         self._names.forget(user)
 

@@ -63,6 +63,7 @@ class Server:
     """
     One server.
 
+    @ivar literal: where it is, if C{uri} says so; else empty.
     @ivar why: why it failed last, for the log.
     @ivar addresses: where it was found last, and C{until} when that is good.
     """
@@ -70,6 +71,7 @@ class Server:
     uri: ServerUri
     pool: Pool
     breaker: Breaker
+    literal: Sequence[SocketAddress]
     why: str = ""
     addresses: Sequence[SocketAddress] = ()
     until: float = 0.0
@@ -96,6 +98,7 @@ class Servers:
                 uri,
                 Pool(settings, uri, connect),
                 Breaker(services.clock, settings.failures, settings.retry),
+                _literal(uri),
             )
             for uri in settings.uri
         ]
@@ -136,7 +139,9 @@ class Servers:
         candidates = [server for server in self.servers if server.breaker.is_closed]
         if not candidates:
             raise Unavailable(f"no server answers: {self._whys()}")
-        await self._in_time(self._room.acquire(), self._settings.timeout, "too many logins")
+        room = self._room.acquire()
+        if not room.called:
+            await self._in_time(room, self._settings.timeout, "too many logins")
         try:
             for index, server in enumerate(candidates):
                 left = end - clock.seconds()
@@ -208,9 +213,8 @@ class Servers:
         One thread at the most waits for the system's resolver, for each server, however long that takes.
         """
         uri = server.uri
-        literal = _literal(uri)
-        if literal:
-            return literal
+        if server.literal:
+            return server.literal
         if server.addresses and self._services.clock.seconds() < server.until:
             return server.addresses
         try:
@@ -244,9 +248,10 @@ class Servers:
             return await waiting
 
         clock: Any = self._services.clock
-        answer = Deferred.fromCoroutine(wait()).addTimeout(seconds, clock)
+        # Nearly always it is one already.
+        answer = waiting if isinstance(waiting, Deferred) else Deferred.fromCoroutine(wait())
         try:
-            return await answer
+            return await answer.addTimeout(seconds, clock)
         except OutOfTime:
             if what:
                 raise Unavailable(f"{what} wait for the directory") from None

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from typing import Literal
 
 from gateway_auth.bind_results import Odd, refusal
-from gateway_auth.groups import ATTRIBUTES, read_groups
+from gateway_auth.groups import ATTRIBUTES, Above, read_groups
+from gateway_auth.ldap_messages import Entry, Scope
 from gateway_auth.ldap_pool import Link
 from gateway_auth.ldap_settings import LdapSettings
-from gateway_auth.ldap_wire import Entry, SearchRefused, ServerFailed, TooMany, Wire
+from gateway_auth.ldap_wire import SearchRefused, ServerFailed, TooMany, Wire
 from gateway_auth.lookups import Lookups
 from gateway_auth.names import (
     MAX_NAME,
@@ -37,14 +37,17 @@ _AMBIGUOUS = 5
 class DirectoryWork:
     """Asks servers; all its methods block."""
 
-    def __init__(self, settings: LdapSettings, lookups: Lookups) -> None:
+    def __init__(self, settings: LdapSettings, lookups: Lookups, above: Above) -> None:
         """
         Make it.
 
         @param lookups: the groups that are known already, by the entries' names.
+        @param above: the groups that groups are in.
         """
         self._settings = settings
         self._lookups = lookups
+        # Who can't search as the service account, or as nobody, searches as the user.
+        self._above = above if settings.bind_dn or not settings.dn_template else None
 
     def authenticate(self, link: Link, login: Login, password: str) -> Verified:
         """
@@ -193,7 +196,7 @@ class DirectoryWork:
         return f"(&(objectCategory=person)(objectClass=user){found})"
 
     def _search(
-        self, wire: Wire, base: str, filter: str, scope: Literal["base", "subtree"], *, is_ad: bool
+        self, wire: Wire, base: str, filter: str, scope: Scope, *, is_ad: bool
     ) -> list[Entry]:
         attributes = [self._user_attribute(is_ad=is_ad), *ATTRIBUTES]
         if is_ad:
@@ -234,7 +237,7 @@ class DirectoryWork:
 
     def _with_groups(self, wire: Wire, entry: Entry, user: str, *, is_ad: bool) -> Verified:
         try:
-            groups = read_groups(wire, self._settings, entry, user, is_ad=is_ad)
+            groups = read_groups(wire, self._settings, entry, user, self._above, is_ad=is_ad)
         except (SearchRefused, TooMany) as error:
             raise Unavailable(str(error)) from None
         verified = Verified(user, groups)

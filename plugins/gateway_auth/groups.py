@@ -8,36 +8,86 @@ as nobody knows what a rule about the others would have said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from threading import Lock
 
+from gateway_auth.ldap_messages import Entry
 from gateway_auth.ldap_settings import LdapSettings
-from gateway_auth.ldap_wire import Entry, TooMany, Wire
+from gateway_auth.ldap_wire import TooMany, Wire
 from gateway_auth.names import escape_filter, escape_filter_bytes, first_rdn
 
 #: LDAP_MATCHING_RULE_IN_CHAIN (MS-ADTS section 3.1.1.3.4.4).
 _IN_CHAIN = "1.2.840.113556.1.4.1941"
 #: So many groups are asked for at once.
 _AT_ONCE = 25
+#: So long it is taken for good which groups some groups are in: it is the same for all who log in at the same time.
+ABOVE_SECONDS = 60.0
+#: Of so many sets of groups that is known, of sets that have no more groups than this with those above.
+_MOST_KNOWN, _MOST_GROUPS = 1000, 100
 #: What of a user's entry has to be at hand.
 ATTRIBUTES = ("memberOf", "objectSid", "primaryGroupID")
 
 
+class Above:
+    """Which groups some groups are in, for a short time; threads look here, so it is behind a lock."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """
+        Know nothing.
+
+        @param now: gives seconds.
+        """
+        self._now = now
+        self._lock = Lock()
+        self._known: OrderedDict[frozenset[str], tuple[float, tuple[str, ...]]] = OrderedDict()
+
+    def get(self, groups: frozenset[str]) -> tuple[str, ...] | None:
+        """Give the groups that these are in, C{None} if that is not known."""
+        with self._lock:
+            known = self._known.get(groups)
+            return known[1] if known is not None and self._now() < known[0] else None
+
+    def put(self, groups: frozenset[str], above: Sequence[str]) -> None:
+        """Keep what was found; what was found first gives way. Who is in many groups is alone with that, so it is not kept."""
+        if len(groups) + len(above) > _MOST_GROUPS:
+            return
+        with self._lock:
+            self._known.pop(groups, None)
+            self._known[groups] = (self._now() + ABOVE_SECONDS, tuple(above))
+            if len(self._known) > _MOST_KNOWN:
+                self._known.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._known.clear()
+
+
 def read_groups(
-    wire: Wire, settings: LdapSettings, entry: Entry, user: str, *, is_ad: bool
+    wire: Wire, settings: LdapSettings, entry: Entry, user: str, above: Above | None, *, is_ad: bool
 ) -> frozenset[str]:
     """
     Give the names of all groups of a user.
 
     @param entry: the user's, with L{ATTRIBUTES}.
+    @param above: what is known of groups within groups, of this directory and by these settings; C{None} where it is the user who
+        looks, who may see less or more of them than another one.
     @param user: what groups that list names and not entries know him as (C{memberUid}).
     @raise TooMany: there are more, or deeper ones, than the settings allow.
     """
-    found = _of_ad(wire, settings, entry) if is_ad else _walked(wire, settings, entry, user)
+    found = _of_ad(wire, settings, entry) if is_ad else _walked(wire, settings, entry, user, above)
     if len(found) > settings.groups:
         raise TooMany(f"the user is in more than {settings.groups} groups")
     if settings.group_name == "dn":
         return frozenset(found)
-    return frozenset(name for dn in found if (name := first_rdn(dn)))
+    return frozenset(name for dn in found if (name := _common_name(dn)))
+
+
+@lru_cache(maxsize=4096)
+def _common_name(dn: str) -> str | None:
+    return first_rdn(dn)
 
 
 def _of_ad(wire: Wire, settings: LdapSettings, entry: Entry) -> list[str]:
@@ -50,7 +100,9 @@ def _of_ad(wire: Wire, settings: LdapSettings, entry: Entry) -> list[str]:
     return _search(wire, settings, wanted)
 
 
-def _walked(wire: Wire, settings: LdapSettings, entry: Entry, user: str) -> list[str]:
+def _walked(
+    wire: Wire, settings: LdapSettings, entry: Entry, user: str, above: Above | None
+) -> list[str]:
     wanted = [*_has_member([entry.dn]), f"(memberUid={escape_filter(user)})"]
     found: dict[str, str] = {}
     level = _new(found, _search(wire, settings, wanted))
@@ -63,12 +115,25 @@ def _walked(wire: Wire, settings: LdapSettings, entry: Entry, user: str) -> list
             raise TooMany(
                 f"the user's groups are more than {settings.groups}, or nested more than {settings.group_depth} deep"
             )
-        above: list[str] = []
-        for index in range(0, len(level), _AT_ONCE):
-            above += _search(wire, settings, _has_member(level[index : index + _AT_ONCE]))
-        level = _new(found, above)
+        level = _new(found, _all_above(wire, settings, level, above))
         depth += 1
     return list(found.values())
+
+
+def _all_above(
+    wire: Wire, settings: LdapSettings, level: Sequence[str], above: Above | None
+) -> Sequence[str]:
+    """Give the groups that any of these is in."""
+    key = frozenset(level)
+    known = None if above is None else above.get(key)
+    if known is not None:
+        return known
+    found: list[str] = []
+    for index in range(0, len(level), _AT_ONCE):
+        found += _search(wire, settings, _has_member(level[index : index + _AT_ONCE]))
+    if above is not None:
+        above.put(key, found)
+    return found
 
 
 def _new(found: dict[str, str], dns: Iterable[str]) -> list[str]:

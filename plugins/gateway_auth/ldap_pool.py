@@ -65,10 +65,14 @@ class Pool:
 
     def take(self, use: Use) -> Wire | None:
         """Take a kept connection, C{None} if there is none that is fresh enough."""
-        self.prune()
+        limit = self._now() - self._settings.idle
         with self._lock:
+            kept = self._idle[use]
             # The last one is the freshest.
-            return self._idle[use].pop()[0] if self._idle[use] else None
+            if kept and kept[-1][1] >= limit:
+                return kept.pop()[0]
+        self.prune()
+        return None
 
     def give(self, use: Use, wire: Wire) -> None:
         """Keep a connection, or close it if there are enough."""

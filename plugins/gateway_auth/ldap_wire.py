@@ -1,10 +1,10 @@
 """
-One connection to a directory server: the socket with its TLS and its deadline is ours, the protocol is ldap3's.
+One connection to a directory server: its socket, TLS, deadline, and one question at a time with its answer.
 
-Everything here blocks and runs in a thread of the pool C{directory}. ldap3's own time-outs hold for each read, so a server
-that sends a byte now and then could hold a thread for ever; here one deadline holds for connecting, TLS and every read, and what
-a server sends is bounded. ldap3 would also look names up, follow referrals with the credentials and check certificates in a
-way of its own; none of it is used. Certificates are verified by the standard library, addresses in certificates included.
+Everything here blocks and runs in a thread of the pool C{directory}. One deadline holds for connecting, TLS and every read, so a server
+that sends a byte now and then holds nobody for longer than one that sends none; what a server sends is bounded. An answer has the
+number of its question, or the connection is given up. Referrals are not followed. Certificates are verified by the standard library,
+addresses in certificates included. What messages look like is the business of C{ldap_messages}.
 """
 
 from __future__ import annotations
@@ -12,16 +12,29 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypeAlias
-
-from ldap3 import ANONYMOUS, BASE, NONE, SAFE_SYNC, SIMPLE, SUBTREE, Connection, Server
+from typing import Any, Protocol, TypeAlias
 
 from gateway_auth.bind_results import PASSWORD_POLICY, Answer
+from gateway_auth.ldap_ber import BadMessage, message_size
+from gateway_auth.ldap_filters import BadFilter, encode_filter
+from gateway_auth.ldap_messages import (
+    BIND_ANSWER,
+    EXTENDED_ANSWER,
+    MAX_NUMBER,
+    SEARCH_DONE,
+    Entry,
+    Reference,
+    Result,
+    Scope,
+    bind_request,
+    message,
+    read_message,
+    search_request,
+    start_tls_request,
+    unbind_request,
+)
 from gateway_auth.ldap_settings import ServerUri
 
 #: Where a server is, as C{socket.getaddrinfo} says it: family and address.
@@ -33,29 +46,40 @@ MAX_ANSWER = 8 * 2**20
 ACTIVE_DIRECTORY = b"1.2.840.113556.1.4.800"
 
 _LATE = "no answer in time"
-_START_TLS = "1.3.6.1.4.1.1466.20037"
-#: UnbindRequest with the largest message number of one byte (RFC 4511 section 4.3).
-_UNBIND = b"\x30\x05\x02\x01\x7f\x42\x00"
+_READ_SIZE = 65536
+#: A socket's time-out is set again when it would end so much too late.
+_SLACK_SECONDS = 0.01
 #: noSuchObject and referral: there is nothing of it here.
 _NOTHING = (10, 32)
 _SIZE_LIMIT = 4
 #: Of the server, not of the question: timeLimitExceeded, adminLimitExceeded, busy, unavailable, other.
 _SERVERS_FAULT = (3, 11, 51, 52, 80)
-
-
-#: Held by the thread that writes or reads messages, which is all Python and takes a millisecond for each; let go while it waits
-#: for a server. Several such threads at once are no faster, but the reactor's thread would have to wait for each of them.
-_computing = threading.Lock()
-
-
-@contextlib.contextmanager
-def _waiting() -> Iterator[None]:
-    """Let another thread compute."""
-    _computing.release()
-    try:
-        yield
-    finally:
-        _computing.acquire()
+#: What operators read of result codes that servers give to searches and StartTLS (RFC 4511 appendix A).
+_CODES: Mapping[int, str] = {
+    1: "operationsError",
+    2: "protocolError",
+    3: "timeLimitExceeded",
+    7: "authMethodNotSupported",
+    8: "strongerAuthRequired",
+    11: "adminLimitExceeded",
+    12: "unavailableCriticalExtension",
+    13: "confidentialityRequired",
+    16: "noSuchAttribute",
+    17: "undefinedAttributeType",
+    18: "inappropriateMatching",
+    21: "invalidAttributeSyntax",
+    33: "aliasProblem",
+    34: "invalidDNSyntax",
+    36: "aliasDereferencingProblem",
+    48: "inappropriateAuthentication",
+    49: "invalidCredentials",
+    50: "insufficientAccessRights",
+    51: "busy",
+    52: "unavailable",
+    53: "unwillingToPerform",
+    54: "loopDetect",
+    80: "other",
+}
 
 
 class ServerFailed(Exception):
@@ -110,29 +134,6 @@ class Deadline:
         return left
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """
-    What was found.
-
-    @ivar dn: its distinguished name.
-    @ivar attributes: values by name in lower case.
-    """
-
-    dn: str
-    attributes: Mapping[str, tuple[bytes, ...]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
-
-    def texts(self, attribute: str) -> list[str]:
-        """Give the values of an attribute that are text."""
-        found = []
-        for value in self.attributes.get(attribute.lower(), ()):
-            with contextlib.suppress(UnicodeDecodeError):
-                found.append(value.decode("utf-8"))
-        return found
-
-
 class Wire(Protocol):
     """
     A connection; for one thread at a time. After any exception it can only be closed.
@@ -157,13 +158,13 @@ class Wire(Protocol):
         attributes: Sequence[str],
         *,
         limit: int,
-        scope: Literal["base", "subtree"] = "subtree",
+        scope: Scope = "subtree",
     ) -> list[Entry]:
         """
         Find entries.
 
         @raise ServerFailed: there is no answer.
-        @raise SearchRefused: the server does not want to.
+        @raise SearchRefused: the server does not want to; or C{filter} is none.
         @raise TooMany: there are more than C{limit}.
         """
 
@@ -217,7 +218,7 @@ def connects(context: ssl.SSLContext, *, plaintext: Callable[[ServerUri], bool])
 
 class LdapWire:
     """
-    A connection by ldap3.
+    A connection over a socket.
 
     @ivar deadline: for what is done on it from now on.
     """
@@ -225,8 +226,13 @@ class LdapWire:
     def __init__(self, stream: socket.socket, deadline: Deadline) -> None:
         """Take over a connected socket."""
         self.deadline = deadline
-        self._stream = _Stream(stream, self)
-        self._connection = _protocol(self._stream)
+        self._stream = stream
+        self._timeout = -1.0
+        self._is_closed = False
+        self._number = 0
+        # What came, and how much of it was read; C{taken}: bytes since the last request.
+        self._came = bytearray()
+        self._taken = 0
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """
@@ -234,11 +240,15 @@ class LdapWire:
 
         @raise ServerFailed: the server does not want to, or the handshake fails.
         """
-        _, result, _, _ = self._ask(lambda ldap: ldap.extended(_START_TLS))
-        if result["result"] != 0:
+        with _faults():
+            number = self._send(start_tls_request())
+            result = self._result(number, EXTENDED_ANSWER)
+        if result.code != 0:
             raise ServerFailed(f"StartTLS is refused: {_described(result)}")
+        if self._came:
+            # Whoever is on the way could have put it there, to be taken for something that came by TLS.
+            raise ServerFailed("the server sends more than its answer before TLS")
         self.secure(context, host)
-        self._connection.tls_started = True
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
         """
@@ -248,7 +258,10 @@ class LdapWire:
         @raise ServerFailed: the handshake or the certificate fails.
         """
         try:
-            self._stream.secure(context, host)
+            self._timeout = self.deadline.left()
+            self._stream.settimeout(self._timeout)
+            # Closes the socket itself if it fails.
+            self._stream = context.wrap_socket(self._stream, server_hostname=host)
         except ssl.SSLCertVerificationError as error:
             raise ServerFailed(f"the certificate is not trusted: {error.verify_message}") from None
         except TimeoutError:
@@ -260,24 +273,10 @@ class LdapWire:
         """Authenticate the connection."""
         if not name or not password:
             raise ValueError("an empty name or password is an anonymous bind (RFC 4513 5.1)")
-
-        def ask(ldap: Any) -> Any:
-            ldap.user, ldap.authentication = name, SIMPLE
-            # As bytes it is sent as it is: ldap3 would map some characters to others.
-            ldap.password = password.encode("utf-8")
-            try:
-                return ldap.bind(read_server_info=False, controls=[(PASSWORD_POLICY, False, None)])
-            finally:
-                ldap.user = ldap.password = None
-                ldap.authentication = ANONYMOUS
-
-        _, result, _, _ = self._ask(ask)
-        controls = {
-            oid: control["value"]
-            for oid, control in (result.get("controls") or {}).items()
-            if isinstance(control.get("value"), bytes)
-        }
-        return Answer(int(result["result"]), str(result.get("message") or ""), controls)
+        with _faults():
+            number = self._send(bind_request(name, password.encode("utf-8"), (PASSWORD_POLICY,)))
+            result = self._result(number, BIND_ANSWER)
+        return Answer(result.code, result.message, result.controls)
 
     def search(
         self,
@@ -286,121 +285,137 @@ class LdapWire:
         attributes: Sequence[str],
         *,
         limit: int,
-        scope: Literal["base", "subtree"] = "subtree",
+        scope: Scope = "subtree",
     ) -> list[Entry]:
         """Find entries."""
-        _, result, found, _ = self._ask(
-            lambda ldap: ldap.search(
-                base,
-                filter,
-                BASE if scope == "base" else SUBTREE,
-                attributes=list(attributes) or ["1.1"],
-                size_limit=limit,
-            )
-        )
-        code = result["result"]
-        if code == _SIZE_LIMIT:
+        try:
+            wanted = encode_filter(filter)
+        except BadFilter as error:
+            raise SearchRefused(f"a filter is none: {error}") from None
+        request = search_request(base, scope, wanted, attributes, limit)
+        entries: list[Entry] = []
+        with _faults():
+            number = self._send(request)
+            while not isinstance(said := self._answer(number), Result):
+                # The connection is kept, so all has to be read; what is too much is not kept.
+                if isinstance(said, Entry) and len(entries) <= limit:
+                    entries.append(said)
+            _check_kind(said, SEARCH_DONE)
+        if said.code == _SIZE_LIMIT or len(entries) > limit:
             raise TooMany(f"more than {limit} entries")
-        if code in _NOTHING:
+        if said.code in _NOTHING:
             return []
-        if code in _SERVERS_FAULT:
-            raise ServerFailed(f"a search fails: {_described(result)}")
-        if code != 0:
-            raise SearchRefused(f"a search is refused: {_described(result)}")
-        entries = [_entry(one) for one in found or () if one["type"] == "searchResEntry"]
-        if len(entries) > limit:
-            raise TooMany(f"more than {limit} entries")
+        if said.code in _SERVERS_FAULT:
+            raise ServerFailed(f"a search fails: {_described(said)}")
+        if said.code != 0:
+            raise SearchRefused(f"a search is refused: {_described(said)}")
         return entries
 
     def close(self) -> None:
         """Say goodbye, if that can be said at once, and close."""
-        self._stream.end()
-
-    def _ask(self, ask: Callable[[Any], Any]) -> Any:
-        """
-        Let ldap3 do one thing.
-
-        @raise ServerFailed: whatever goes wrong with what a server sends, or does not.
-        """
-        self._stream.taken = 0
-        try:
-            self.deadline.left()
-            with _computing:
-                return ask(self._connection)
-        except TimeoutError:
-            raise NoAnswer(_LATE) from None
-        except Exception as error:
-            # What a server sends can make ldap3 raise anything. Its texts are not passed on: no one knows what is in them.
-            if isinstance(self._stream.fault, TimeoutError):
-                raise NoAnswer(_LATE) from None
-            if self._stream.fault is not None:
-                raise ServerFailed(_said(self._stream.fault)) from None
-            raise ServerFailed(f"no sensible answer ({type(error).__name__})") from None
-
-
-class _Stream:
-    """
-    A socket that keeps to the deadline of its connection, with as much of a socket as ldap3 uses.
-
-    @ivar taken: bytes received since a request was sent.
-    @ivar fault: what went wrong.
-    """
-
-    def __init__(self, stream: socket.socket, wire: LdapWire) -> None:
-        self.taken = 0
-        self.fault: OSError | None = None
-        self._stream = stream
-        self._wire = wire
-        self._is_closed = False
-
-    def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS."""
-        self._stream.settimeout(self._wire.deadline.left())
-        # Closes the socket itself if it fails.
-        self._stream = context.wrap_socket(self._stream, server_hostname=host)
-
-    def recv(self, size: int) -> bytes:
-        """Give some of what came."""
-        try:
-            self._stream.settimeout(self._wire.deadline.left())
-            with _waiting():
-                data = self._stream.recv(size)
-        except OSError as error:
-            self.fault = error
-            raise
-        self.taken += len(data)
-        if self.taken > MAX_ANSWER:
-            self.fault = OSError("the answer is too long")
-            raise self.fault
-        if not data:
-            self.fault = OSError("the server closed the connection")
-        return data
-
-    def sendall(self, data: bytes) -> None:
-        """Send."""
-        try:
-            self._stream.settimeout(self._wire.deadline.left())
-            with _waiting():
-                self._stream.sendall(data)
-        except OSError as error:
-            self.fault = error
-            raise
-
-    def shutdown(self, how: int) -> None:
-        """Nothing: closing is enough."""
-
-    def close(self) -> None:
-        """Close."""
-        self._is_closed = True
-        self._stream.close()
-
-    def end(self) -> None:
-        """Send an unbind request if it goes out at once, and close."""
         if not self._is_closed:
+            self._is_closed = True
             with contextlib.suppress(OSError, ValueError):
                 self._stream.settimeout(0.0)
-                self._stream.sendall(_UNBIND)
-            self.close()
+                self._stream.sendall(message(self._next_number(), unbind_request()))
+            self._stream.close()
+
+    def _next_number(self) -> int:
+        self._number = self._number % MAX_NUMBER + 1
+        return self._number
+
+    def _send(self, request: bytes) -> int:
+        """
+        Send a request; gives its number.
+
+        @raise OSError: it can't be sent, or not in time.
+        """
+        number = self._next_number()
+        self._taken = len(self._came)
+        self._keep_to_deadline()
+        self._stream.sendall(message(number, request))
+        return number
+
+    def _result(self, number: int, kind: int) -> Result:
+        """
+        Read the one message that answers a request.
+
+        @raise BadMessage: it is another one; else as L{_answer}.
+        """
+        said = self._answer(number)
+        if not isinstance(said, Result):
+            raise BadMessage("an answer is of another kind than its question")
+        _check_kind(said, kind)
+        return said
+
+    def _answer(self, number: int) -> Entry | Reference | Result:
+        """
+        Read the next message, which has to answer the request of this number.
+
+        @raise BadMessage: it does not.
+        @raise OSError: none comes, or not in time.
+        """
+        while not (size := message_size(self._came, MAX_ANSWER)) or len(self._came) < size:
+            self._receive()
+        about, said = read_message(bytes(self._came[:size]))
+        del self._came[:size]
+        if about == 0:
+            raise BadMessage("the server ends the connection")
+        if about != number:
+            raise BadMessage("an answer is to something that was not asked")
+        return said
+
+    def _receive(self) -> None:
+        self._keep_to_deadline()
+        data = self._stream.recv(_READ_SIZE)
+        if not data:
+            raise OSError("the server closed the connection")
+        self._taken += len(data)
+        if self._taken > MAX_ANSWER:
+            raise BadMessage("the answer is too long")
+        self._came += data
+
+    def _keep_to_deadline(self) -> None:
+        """
+        Let what is done next on the socket end with the deadline.
+
+        @raise TimeoutError: it is over.
+        """
+        left = self.deadline.left()
+        # Each time it is set it costs a system call.
+        if not left <= self._timeout <= left + _SLACK_SECONDS:
+            self._timeout = left
+            self._stream.settimeout(left)
+
+
+@contextlib.contextmanager
+def _faults() -> Iterator[None]:
+    """
+    Say what goes wrong with what a server sends, or does not.
+
+    @raise ServerFailed: it went wrong.
+    """
+    try:
+        yield
+    except TimeoutError:
+        raise NoAnswer(_LATE) from None
+    except BadMessage as error:
+        raise ServerFailed(f"no sensible answer: {error}") from None
+    except OSError as error:
+        raise ServerFailed(_said(error)) from None
+    except ValueError as error:
+        # Its text may have a part of what was to be sent.
+        raise ServerFailed(f"nothing can be asked ({type(error).__name__})") from None
+
+
+def _check_kind(result: Result, kind: int) -> None:
+    """
+    See that a result is the one of a question.
+
+    @raise BadMessage: it is that of another one.
+    """
+    if result.kind != kind:
+        raise BadMessage("an answer is of another kind than its question")
 
 
 def _opened(addresses: Sequence[SocketAddress], deadline: Deadline) -> socket.socket:
@@ -421,37 +436,8 @@ def _opened(addresses: Sequence[SocketAddress], deadline: Deadline) -> socket.so
     raise failed
 
 
-def _protocol(stream: _Stream) -> Any:
-    """
-    Make ldap3's side of a connection that is open already.
-
-    It neither opens nor secures anything itself, so of its server object nothing is used but the name.
-    """
-    made = Connection(
-        Server("directory", get_info=NONE),
-        client_strategy=SAFE_SYNC,
-        auto_referrals=False,
-        check_names=False,
-        auto_escape=False,
-        auto_encode=False,
-        return_empty_attributes=False,
-    )
-    made.socket = stream
-    made.closed = False
-    made.listening = True
-    made.strategy._outstanding = {}
-    return made
-
-
-def _entry(found: Mapping[str, Any]) -> Entry:
-    attributes = found.get("raw_attributes") or {}
-    return Entry(
-        str(found["dn"]), {name.lower(): tuple(values) for name, values in attributes.items()}
-    )
-
-
-def _described(result: Mapping[str, Any]) -> str:
-    return f"{result.get('description')} ({result.get('result')})"
+def _described(result: Result) -> str:
+    return f"{_CODES.get(result.code, 'result')} ({result.code})"
 
 
 def _said(error: BaseException) -> str:

@@ -19,7 +19,9 @@ from gateway_auth.verifier import Refused
 MAX_NAME = 256
 
 _PLAIN = frozenset(string.ascii_letters + string.digits)
+_ESCAPED = [chr(byte) if chr(byte) in _PLAIN else f"\\{byte:02x}" for byte in range(256)]
 _DN_SPECIAL = frozenset(',+"\\<>;=#')
+_COMMA = re.compile("[,;]")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 _KEYWORD = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)\s*=")
 
@@ -66,6 +68,8 @@ def read_login(text: str) -> Login:
 
 def is_clean(text: str) -> bool:
     """Tell whether a text is without control, format and unassigned characters, and has no space but the plain one."""
+    if text.isascii():
+        return text.isprintable()
     return all(c == " " or unicodedata.category(c)[0] not in "CZ" for c in text)
 
 
@@ -75,9 +79,7 @@ def escape_filter(text: str) -> str:
 
     All but ASCII letters and digits is escaped, which is always allowed, so nothing hangs on how a filter is parsed.
     """
-    return "".join(
-        chr(byte) if chr(byte) in _PLAIN else f"\\{byte:02x}" for byte in text.encode("utf-8")
-    )
+    return "".join([_ESCAPED[byte] for byte in text.encode("utf-8")])
 
 
 def escape_filter_bytes(value: bytes) -> str:
@@ -129,6 +131,8 @@ def domain_of(dn: str) -> str:
 
 def _split(dn: str) -> list[list[str]]:
     """Split a name into its parts, and these at their plus signs; escapes stay."""
+    if "\\" not in dn:
+        return [part.split("+") for part in _COMMA.split(dn)] if dn else []
     parts: list[list[str]] = [[""]]
     index = 0
     while index < len(dn):

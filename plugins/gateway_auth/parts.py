@@ -19,6 +19,7 @@ from gateway_auth.negotiate import Negotiate
 from gateway_auth.ntlm import Ntlm
 from gateway_auth.passwords import Passwords
 from gateway_auth.remembered import Remembered
+from gateway_auth.repeats import Epoch
 from gateway_auth.settings import AuthSettings
 from gateway_auth.sites import Sites
 from gateway_auth.user_orders import UserOrders
@@ -31,6 +32,7 @@ class Parts:
     """
     All parts.
 
+    @ivar epoch: ends with whatever a user may have lost.
     @ivar local: local users, C{None} without a file of them.
     @ivar directory: C{None} without one.
     @ivar digest: C{None} without local users who have a hash for it.
@@ -56,6 +58,7 @@ class Parts:
                 forget_seconds=limits.forget,
             ),
         )
+        self.epoch = lasting(clock, "epoch", None, Epoch)
         self.remembered = lasting(
             clock,
             "remembered",
@@ -127,8 +130,6 @@ class Parts:
 
         @raise Exception: a part can't work with its settings; the text says why.
         """
-        if self.directory is not None:
-            self.directory.start()
         if self.negotiate is not None:
             await self.negotiate.start()
         if self.ntlm is not None:
@@ -162,11 +163,13 @@ class Parts:
 
     def evict(self, who: str) -> int:
         """Forget what is known of a user without asking; tells how many passwords that were."""
+        self.epoch.end()
         if self.directory is not None:
             self.directory.forget(who)
         return self.passwords.evict(who)
 
     def _changed(self, user: str) -> None:
+        self.epoch.end()
         self.passwords.changed(user)
 
     def _signed_in(self, txn: Transaction, identity: Identity) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from gateway.api import Identity, Overloaded, Services
 from gateway_auth.flights import Flights
 from gateway_auth.limiter import Limiter
-from gateway_auth.remembered import Remembered
+from gateway_auth.remembered import Good, Remembered
 from gateway_auth.verifier import Reason, Refused, Unavailable, Verified, Verifier
 
 #: Longer names and passwords are nobody's.
@@ -53,9 +53,9 @@ class Passwords:
             "password_seconds", "How long sources of users took for a password."
         )
 
-    def known(self, value: bytes) -> Identity | None:
+    def known(self, value: bytes) -> Good | None:
         """Tell whose C{Basic} credentials these are, if they are remembered; C{value}: as in the field."""
-        return self._remembered.identity(self._remembered.key(value))
+        return self._remembered.good(self._remembered.key(value))
 
     async def check(
         self, user: str, password: str, address: str, source: str = "basic"

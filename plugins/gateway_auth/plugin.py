@@ -2,18 +2,23 @@
 The plugin: asks the parts in their order, and knows none of them from within.
 
 For each request: the policy of the client's network; credentials in the request, the connection's own identity, a cookie, the
-address; and if nobody knows, a challenge or a redirect. Most requests of known users bring credentials that are remembered, so
-that comes first and waits for nothing.
+address; and if nobody knows, a challenge or a redirect. Most requests of known users have the same lines as the one before on
+their connection (L{gateway_auth.repeats}) or bring credentials that are remembered, so that comes first and waits for nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
 from typing import Final, TypeAlias
 
 from gateway.api import (
     Block,
+    Caution,
     Challenge,
+    Fields,
     Identity,
     Key,
     Maybe,
@@ -21,15 +26,20 @@ from gateway.api import (
     ReadContent,
     Respond,
     Services,
+    SettingFault,
+    Surroundings,
     Transaction,
     hookimpl,
 )
 from gateway_auth import cookies
-from gateway_auth.cookie_mode import RESERVED, is_navigation
+from gateway_auth.cookie_mode import RESERVED, CookieMode, is_navigation
 from gateway_auth.credentials import BadCredentials, find_line, parse, token, user_password
 from gateway_auth.digest import Stale
 from gateway_auth.parts import Parts
 from gateway_auth.policy import Policies, Policy
+from gateway_auth.repeats import LAST, Proof, Repeat
+from gateway_auth.review import review
+from gateway_auth.sessions import Session
 from gateway_auth.settings import CONNECTION_BOUND, AuthSettings, available
 from gateway_auth.verifier import Refused, Unavailable
 
@@ -40,12 +50,25 @@ PROXY_AUTHORIZATION: Final = b"proxy-authorization"
 AUTHORIZATION: Final = b"authorization"
 #: What is in each cookie of ours, whatever it is called.
 COOKIE: Final = cookies.NAME.encode("ascii")
+#: What a path begins with that is kept for ourselves.
+_OWN: Final = RESERVED.encode("ascii")
 
 #: Seconds after which an address's user is noted again on a connection that goes on.
 NOTE_SECONDS: Final = 5.0
 
+#: So long groups count that a session did not bring and that were asked for, seconds. Who was asked remembers for longer.
+GROUPS_SECONDS: Final = 30.0
+
 #: Which user a connection's address was noted for, and when.
 _NOTED: Key[tuple[str, float]] = Key("auth.noted")
+
+
+@dataclass(slots=True, eq=False)
+class _Opened:
+    """What a cookie has shown (a L{Proof<gateway_auth.repeats.Proof>})."""
+
+    identity: Identity
+    until: float
 
 
 class Auth(Plugin):
@@ -58,27 +81,25 @@ class Auth(Plugin):
 
     def __init__(self, settings: AuthSettings, services: Services) -> None:
         super().__init__(settings, services)
-        self._there = available(settings)
         self._parts = Parts(settings, services)
-        self._policies = Policies(settings, self._there)
+        self._policies = Policies(settings, available(settings))
         self._guest = Identity(settings.guest, source="guest")
+        # In what connections keep, in place of this object, which they must not keep after a reload.
+        self._token = object()
+        self._seconds = services.clock.seconds
+        self._epoch = self._parts.epoch
+        # Requests with the same lines have the same fate here in reverse mode and with cookies alone.
+        self._browsers = self._parts.browsers
         self._requests = 0
         self._challenges = 0
-        self._known: dict[str, int] = {}
+        self._known: defaultdict[str, int] = defaultdict(int)
+
+    def review(self, around: Surroundings) -> Iterable[Caution | SettingFault]:
+        """Say what an operator should think about."""
+        return review(self.settings, around)
 
     async def start(self) -> None:
-        """Open the parts, and say what an operator should think about."""
-        log = self.services.log
-        if any(policy.name == "required" and not policy.order for policy in self._policies.all):
-            log.warn(
-                "nobody can show who he is, so all of whom that is required are refused: set users, ldap or negotiate"
-            )
-        named = {*self.settings.order, *(s for rule in self.settings.networks for s in rule.order)}
-        for scheme in sorted(named - self._there):
-            log.warn(
-                "{scheme} is in the order, but there are no settings for it: it is not offered",
-                scheme=scheme,
-            )
+        """Open the parts."""
         await self._parts.start()
 
     async def stop(self) -> None:
@@ -90,13 +111,40 @@ class Auth(Plugin):
         """Say who is asking."""
         self._requests += 1
         client = txn.client
-        fields = txn.request.fields
+        request = txn.request
+        fields = request.fields
+        last = client.store.get(LAST)
+        # All that is compared is compared by identity or short, and here: a call for it would cost as much as all of it.
+        if (
+            last is not None
+            and (last.lines is fields.lines or last.cookie is not None)
+            and last.host == request.host
+            and last.port == request.port
+            and last.scheme == request.scheme
+            and last.maker is self._token
+            and last.epoch is self._epoch.now
+            and not client.by_proxy
+            and (last.lines is fields.lines or last.goes_on(fields.lines))
+        ):
+            proof = last.proof
+            if proof is None:
+                if last.left is not last.lines:
+                    request.fields = Fields(last.left)
+                return self._unshown(txn, self._policies.of(client.address), last)
+            now = self._seconds()
+            if now < last.until and now < proof.until and self._is_taken(last):
+                if last.left is not last.lines:
+                    request.fields = Fields(last.left)
+                identity = proof.identity
+                self._known[identity.source] += 1
+                return identity
+        received = fields.lines
         is_reverse = client.mode == "reverse"
         if is_reverse:
             sites = self._parts.sites
             # Not in request_headers alone: a plugin in front may end that phase.
             sites.strip(fields)
-            if txn.request.host not in sites.hosts:
+            if request.host not in sites.hosts:
                 return None
         policy = self._policies.of(client.address)
         if policy.name == "off":
@@ -108,42 +156,74 @@ class Auth(Plugin):
         except BadCredentials:
             return self._nobody(txn, policy)
         if line is None:
-            return self._without(txn, policy)
+            return self._without(txn, policy, received)
         value = line.partition(b":")[2].strip(b" \t")
         if is_reverse and self._has_cookie(txn, policy):
             # Whoever is known by a cookie has credentials for the origin alone.
-            return self._by_cookie(txn, policy, value)
+            return self._by_cookie(txn, policy, received, value)
         if "basic" in policy.order:
-            identity = self._parts.passwords.known(value)
-            if identity is not None:
+            good = self._parts.passwords.known(value)
+            if good is not None:
                 if is_reverse:
                     self._parts.sites.consumed(txn)
-                return self._shown(txn, policy, identity)
-        return self._with(txn, policy, value)
+                noted = self._noted(txn, policy, good.identity)
+                self._keep(txn, received, good, noted, is_basic=True)
+                return self._known_as(good.identity)
+        return self._with(txn, policy, value, received)
 
     @hookimpl()
     def request_headers(self, txn: Transaction) -> Block | Respond | ReadContent | None:
         """Answer what is for the login page, and tell the origin of a site who it is."""
-        browsers = self._parts.browsers
+        browsers = self._browsers
+        is_reverse = txn.client.mode == "reverse"
+        if browsers is None and not is_reverse:
+            return None
+        request, identity = txn.request, txn.identity
+        before = request.fields.lines
+        last = txn.client.store.get(LAST) if identity is not None else None
+        if last is not None and not (
+            last.left is before
+            and last.proof is not None
+            and last.proof.identity is identity
+            and last.is_of(self._token, self._epoch.now, request)
+            and not request.raw_target.startswith(_OWN)
+        ):
+            last = None
+        if last is not None and last.sent is not None:
+            if last.sent is not before:
+                request.fields = Fields(last.sent)
+            return None
         if browsers is not None:
             said = browsers.answer(txn)
             if said is not None:
                 return said
-        if txn.client.mode == "reverse":
-            fields = txn.request.fields
+        if is_reverse:
+            fields = request.fields
             self._parts.sites.strip(fields)
-            if txn.identity is not None:
-                self._parts.sites.tell(fields, txn.identity)
+            if identity is not None:
+                self._parts.sites.tell(fields, identity)
+        if last is not None:
+            last.sent = request.fields.lines
         return None
 
     @hookimpl()
     def response_headers(self, txn: Transaction) -> None:
         """Let the gateway prove itself to the client, and no origin set cookies of ours."""
-        parts = self._parts
-        if parts.negotiate is not None:
-            parts.negotiate.answered(txn)
-        if parts.browsers is not None:
-            parts.browsers.judge(txn)
+        negotiate = self._parts.negotiate
+        if negotiate is not None:
+            negotiate.answered(txn)
+        browsers = self._browsers
+        if browsers is None:
+            return
+        last = txn.client.store.get(LAST)
+        if last is None or txn.response is None:
+            browsers.judge(txn)
+            return
+        lines = txn.response.fields.lines
+        if lines is not last.answered:
+            browsers.judge(txn)
+            if txn.response.fields.lines is lines:
+                last.answered = lines
 
     @hookimpl()
     async def order(self, name: str, said: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -154,6 +234,8 @@ class Auth(Plugin):
     def counters(self) -> Mapping[str, float]:
         """Give what is counted for each request, too often for metrics with labels."""
         remembered = self._parts.remembered
+        if self._browsers is not None:
+            self._browsers.mode.tell()
         return {
             "auth_requests_total": self._requests,
             "auth_challenges_total": self._challenges,
@@ -167,7 +249,9 @@ class Auth(Plugin):
 
     # With credentials in the request.
 
-    async def _with(self, txn: Transaction, policy: Policy, value: bytes) -> Answer:
+    async def _with(
+        self, txn: Transaction, policy: Policy, value: bytes, received: list[bytes]
+    ) -> Answer:
         """Judge a request by its credentials; with those that are nothing to us, as one that has none."""
         try:
             credentials = parse(value)
@@ -175,7 +259,7 @@ class Auth(Plugin):
             return self._nobody(txn, policy)
         scheme = credentials.scheme
         if scheme not in policy.order or scheme == "cookie":
-            answer = self._without(txn, policy)
+            answer = self._without(txn, policy, received)
             return await answer if isinstance(answer, Awaitable) else answer
         if txn.client.mode == "reverse":
             # Whatever becomes of them: a password that is wrong here is none of the origin's business.
@@ -200,7 +284,8 @@ class Auth(Plugin):
             return self._nobody(txn, policy, stale=True)
         except Unavailable as error:
             return self._unavailable(txn, error)
-        return self._shown(txn, policy, identity)
+        self._noted(txn, policy, identity)
+        return self._known_as(identity)
 
     def _digest(self, txn: Transaction, rest: bytes) -> Identity:
         parts = self._parts
@@ -235,66 +320,188 @@ class Auth(Plugin):
 
     # Without.
 
-    def _without(self, txn: Transaction, policy: Policy) -> Maybe[Answer]:
+    def _without(self, txn: Transaction, policy: Policy, received: list[bytes]) -> Maybe[Answer]:
         """Find out by what is known of the connection, the browser or the address."""
         parts = self._parts
-        if parts.binds:
-            identity = parts.connections.identity(txn)
-            if identity is not None and not CONNECTION_BOUND.isdisjoint(policy.order):
-                return self._known_as(identity)
+        if parts.binds and not CONNECTION_BOUND.isdisjoint(policy.order):
+            shown = parts.connections.shown(txn)
+            if shown is not None:
+                self._keep(txn, received, shown)
+                return self._known_as(shown.identity)
         if self._has_cookie(txn, policy):
-            return self._by_cookie(txn, policy)
-        return self._by_address(txn, policy)
+            return self._by_cookie(txn, policy, received)
+        if not policy.believes_address:
+            return self._nobody(txn, policy)
+        if policy.redirects:
+            # What is done depends on more than the lines.
+            return self._unless_sent_away(txn, policy)
+        return self._by_address(txn, policy, self._keep(txn, received))
+
+    def _unshown(self, txn: Transaction, policy: Policy, last: Repeat) -> Maybe[Answer]:
+        """Find out by connection or address alone, as nothing in the request's lines says who it is."""
+        parts = self._parts
+        if parts.binds and not CONNECTION_BOUND.isdisjoint(policy.order):
+            shown = parts.connections.shown(txn)
+            if shown is not None:
+                self._keep(txn, last.lines, shown)
+                return self._known_as(shown.identity)
+        return self._by_address(txn, policy, last)
 
     def _has_cookie(self, txn: Transaction, policy: Policy) -> bool:
-        return "cookie" in policy.order and any(COOKIE in line for line in txn.request.fields.lines)
+        return "cookie" in policy.order and COOKIE in b"\n".join(txn.request.fields.lines)
 
-    async def _by_cookie(
-        self, txn: Transaction, policy: Policy, credentials: bytes = b""
-    ) -> Answer:
+    def _by_cookie(
+        self, txn: Transaction, policy: Policy, received: list[bytes], credentials: bytes = b""
+    ) -> Maybe[Answer]:
         """
         Find out by a cookie; if it says nothing, by the rest.
 
         @param credentials: that are judged then; empty: there are none.
         """
-        browsers = self._parts.browsers
-        assert browsers is not None
+        mode = self._cookies()
+        session, until = mode.shown(txn)
+        if session is None:
+            return self._without_cookie(txn, policy, received, credentials)
+        identity, recent = mode.at_once(session)
+        if identity is None:
+            return self._with_groups(txn, policy, received, credentials, session, until)
+        return self._by_session(txn, policy, received, identity, min(until, recent))
+
+    async def _with_groups(
+        self,
+        txn: Transaction,
+        policy: Policy,
+        received: list[bytes],
+        credentials: bytes,
+        session: Session,
+        until: float,
+    ) -> Answer:
+        """Find out by a session whose groups have to be asked for."""
+        mode = self._cookies()
+        epoch = self._epoch.now
         try:
-            identity = await browsers.identify(txn)
+            identity = await mode.identity(session)
         except Refused:
-            identity = None
+            answer = self._without_cookie(txn, policy, received, credentials)
+            return await answer if isinstance(answer, Awaitable) else answer
         except Unavailable as error:
             return self._unavailable(txn, error)
-        if identity is not None:
-            return self._shown(txn, policy, identity)
+        if epoch is not self._epoch.now:
+            # Something has changed while it was asked: good for this request alone.
+            until = 0.0
+        now = mode.tokens.now()
+        return self._by_session(txn, policy, received, identity, min(until, now + GROUPS_SECONDS))
+
+    def _by_session(
+        self,
+        txn: Transaction,
+        policy: Policy,
+        received: list[bytes],
+        identity: Identity,
+        until: float,
+    ) -> Identity:
+        """
+        Take whom a cookie names.
+
+        @param until: when it has to be looked again, in seconds since the epoch.
+        """
+        mode = self._cookies()
+        ends = self._seconds() + until - mode.tokens.now()
+        noted = self._noted(txn, policy, identity)
+        last = self._keep(txn, received, _Opened(identity, ends), noted, keys=mode.tokens.keys)
+        if txn.client.mode != "reverse" and not self._parts.binds:
+            # Then nothing else in a request comes before its cookie but credentials for a proxy.
+            last.take_cookie()
+        return self._known_as(identity)
+
+    def _without_cookie(
+        self, txn: Transaction, policy: Policy, received: list[bytes], credentials: bytes
+    ) -> Maybe[Answer]:
+        """Find out by the rest, as there is a cookie and it says nothing."""
         if credentials:
-            return await self._with(txn, policy, credentials)
+            return self._with(txn, policy, credentials, received)
+        return self._unless_sent_away(txn, policy)
+
+    def _unless_sent_away(self, txn: Transaction, policy: Policy) -> Answer:
+        # A browser that can be sent to get its cookie shows its own user, whoever else is behind the address.
+        if not policy.believes_address or (policy.redirects and is_navigation(txn.request)):
+            return self._nobody(txn, policy)
         return self._by_address(txn, policy)
 
-    def _by_address(self, txn: Transaction, policy: Policy) -> Answer:
-        # A browser that can be sent to get its cookie shows its own user, whoever else is behind the address.
-        if policy.believes_address and not (policy.redirects and is_navigation(txn.request)):
-            can_be_asked = policy.order != ("cookie",)
-            identity = self._parts.addresses.get(txn, can_be_asked=can_be_asked)
-            if identity is not None:
-                return self._known_as(identity)
+    def _by_address(self, txn: Transaction, policy: Policy, last: Repeat | None = None) -> Answer:
+        addresses = self._parts.addresses
+        signs = None
+        if last is not None:
+            signs = last.signs
+            if signs is None:
+                signs = last.signs = addresses.signs(txn)
+        can_be_asked = policy.order != ("cookie",)
+        identity = addresses.get(txn, can_be_asked=can_be_asked, signs=signs)
+        if identity is not None:
+            return self._known_as(identity)
         return self._nobody(txn, policy)
+
+    def _cookies(self) -> CookieMode:
+        browsers = self._browsers
+        assert browsers is not None
+        return browsers.mode
+
+    # What is kept for the next request.
+
+    def _keep(
+        self,
+        txn: Transaction,
+        received: list[bytes],
+        proof: Proof | None = None,
+        until: float = inf,
+        *,
+        keys: object = None,
+        is_basic: bool = False,
+    ) -> Repeat:
+        """Keep what a request has shown for those of the connection that have the same lines."""
+        made = Repeat(
+            self._token,
+            self._epoch.now,
+            txn.request,
+            received,
+            proof,
+            until,
+            keys=keys,
+            is_basic=is_basic,
+        )
+        txn.client.store[LAST] = made
+        return made
+
+    def _is_taken(self, last: Repeat) -> bool:
+        """Tell whether a proof still counts that has not ended by itself, and count it where its kind is counted."""
+        if last.is_basic:
+            self._parts.remembered.hits += 1
+        elif last.keys is not None:
+            mode = self._cookies()
+            if last.keys is not mode.tokens.keys:
+                return False
+            mode.repeated += 1
+        return True
 
     # Answers.
 
-    def _shown(self, txn: Transaction, policy: Policy, identity: Identity) -> Identity:
-        """Take who has shown in this very request who he is."""
-        if policy.believes_address:
-            store, now = txn.client.store, self.services.clock.seconds()
-            noted = store.get(_NOTED)
-            if noted is None or noted[0] != identity.user or now - noted[1] >= NOTE_SECONDS:
-                store[_NOTED] = identity.user, now
-                self._parts.addresses.put(txn, identity)
-        return self._known_as(identity)
+    def _noted(self, txn: Transaction, policy: Policy, identity: Identity) -> float:
+        """
+        Note at his address who has shown in this very request who he is.
+
+        @return: when that has to be done again, on the monotonic clock.
+        """
+        if not policy.believes_address:
+            return inf
+        store, now = txn.client.store, self._seconds()
+        noted = store.get(_NOTED)
+        if noted is None or noted[0] != identity.user or now - noted[1] >= NOTE_SECONDS:
+            noted = store[_NOTED] = identity.user, now
+            self._parts.addresses.put(txn, identity)
+        return noted[1] + NOTE_SECONDS
 
     def _known_as(self, identity: Identity) -> Identity:
-        source = identity.source
-        self._known[source] = self._known.get(source, 0) + 1
+        self._known[identity.source] += 1
         return identity
 
     def _nobody(self, txn: Transaction, policy: Policy, *, stale: bool = False) -> Answer:

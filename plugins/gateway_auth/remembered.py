@@ -20,11 +20,18 @@ from gateway_auth.verifier import Reason
 _MOST_OF_USER = 8
 
 
-@dataclass(frozen=True, slots=True)
-class _Good:
+@dataclass(slots=True, eq=False)
+class Good:
+    """
+    Credentials that are good (a L{Proof<gateway_auth.repeats.Proof>}).
+
+    @ivar password: a keyed hash of it alone.
+    @ivar until: when they have to be checked anew, on the monotonic clock; 0 as soon as they are forgotten.
+    """
+
     identity: Identity
     password: bytes
-    expires: float
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Remembered:
         self._refused_seconds = refused_seconds
         self._most = most
         self._secret = secrets.token_bytes(32)
-        self._good: OrderedDict[bytes, _Good] = OrderedDict()
+        self._good: OrderedDict[bytes, Good] = OrderedDict()
         self._bad: OrderedDict[bytes, _Bad] = OrderedDict()
         self._of_user: dict[str, list[bytes]] = {}
 
@@ -68,14 +75,19 @@ class Remembered:
 
     def identity(self, key: bytes) -> Identity | None:
         """Tell whose credentials they are; C{None} if it is not known, or no longer."""
+        found = self.good(key)
+        return None if found is None else found.identity
+
+    def good(self, key: bytes) -> Good | None:
+        """Give what is known of good credentials; C{None} if it is not known, or no longer."""
         found = self._good.get(key)
         if found is None:
             return None
-        if found.expires <= self._clock.seconds():
+        if found.until <= self._clock.seconds():
             self._drop(key)
             return None
         self.hits += 1
-        return found.identity
+        return found
 
     def refused(self, key: bytes) -> Reason | None:
         """Tell why they were refused; C{None} if they were not, or not lately."""
@@ -100,7 +112,7 @@ class Remembered:
                 self._drop(other)
         self._bad.pop(key, None)
         self._drop(key)
-        self._good[key] = _Good(identity, hashed, self._clock.seconds() + self._seconds)
+        self._good[key] = Good(identity, hashed, self._clock.seconds() + self._seconds)
         keys = self._of_user.setdefault(identity.user, [])
         keys.append(key)
         if len(keys) > _MOST_OF_USER:
@@ -137,6 +149,8 @@ class Remembered:
         found = self._good.pop(key, None)
         if found is None:
             return
+        # For whoever has it at hand.
+        found.until = 0.0
         keys = self._of_user[found.identity.user]
         keys.remove(key)
         if not keys:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gateway.api import Identity, Transaction
+from gateway_auth.credentials import values
 
 #: Bytes of groups, packed, that a cookie has room for: browsers take 4096 for all of it.
 MAX_GROUPS = 1400
@@ -59,7 +60,9 @@ class Session:
             raw = zlib.compress("\n".join(sorted(self.groups)).encode(), 9)
             if len(raw) <= MAX_GROUPS:
                 groups = base64.b64encode(raw).decode("ascii")
-        return [self.user[:_MAX_USER], round(self.since, 3), groups, self.source, self.bound]
+        # Never later than it was, or who signs out in the same moment would not be out.
+        since = int(self.since * 1000) / 1000
+        return [self.user[:_MAX_USER], since, groups, self.source, self.bound]
 
     @classmethod
     def unpacked(cls, values: object) -> Session:
@@ -108,7 +111,7 @@ def binding(txn: Transaction, *, to_address: bool) -> str:
 
     @param to_address: the client's address too, not only the kind of browser.
     """
-    agent = txn.request.fields.combined("user-agent") or ""
+    agent = ", ".join(values(txn.request.fields.lines, b"\nuser-agent:"))
     return _digest(txn.client.address if to_address else "", agent)
 
 

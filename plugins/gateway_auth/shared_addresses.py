@@ -13,14 +13,16 @@ This notices and remembers; what follows is the business of L{gateway_auth.addre
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 
 from gateway.api import Event, Services, Severity, Transaction
 from gateway.api.settings import NetworkSet
 from gateway_auth.address_book import AddressBook, Mark, Reason
 
-#: Fields by which proxies name themselves (RFC 9110 section 7.6.3) or those behind them (RFC 7239).
-_RELAYED = ("via", "x-forwarded-for", "forwarded")
+#: Fields by which proxies name themselves (RFC 9110 section 7.6.3) or those behind them (RFC 7239). They are looked for in
+#: all lines at once, for an index of the fields would cost each request more than all the rest here.
+_RELAYED = re.compile(rb"\n(?i:via|x-forwarded-for|forwarded):")
 
 #: Networks that operators are told of once; more than that are in no configuration.
 _MOST_TOLD = 1000
@@ -84,8 +86,7 @@ class SharedAddresses:
         """
         if not self.notices or txn.client.peer != txn.client.address:
             return False
-        fields = txn.request.fields
-        return any(name in fields for name in _RELAYED)
+        return _RELAYED.search(b"\n".join((b"", *txn.request.fields.lines))) is not None
 
     def mark(self, address: str) -> Mark | None:
         """Give the mark of an address, if it counts as shared now."""

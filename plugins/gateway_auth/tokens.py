@@ -100,6 +100,14 @@ class Tokens:
 
         @raise BadToken: it is not believed.
         """
+        return self.opened(purpose, context, text)[0]
+
+    def opened(self, purpose: str, context: str, text: str) -> tuple[bytes, float]:
+        """
+        Open it, and tell when it ends, by itself or with its key, in seconds since the epoch.
+
+        @raise BadToken: as L{open}.
+        """
         if len(text) > MAX_SEALED or not text.isascii():
             raise BadToken("malformed")
         id, dot, rest = text.partition(".")
@@ -125,7 +133,7 @@ class Tokens:
             raise BadToken("expired")
         if begin > now + SKEW:
             raise BadToken("early")
-        return plain[_TIMES.size :]
+        return plain[_TIMES.size :], float(end) if key.until is None else min(end, key.until)
 
 
 class Once:

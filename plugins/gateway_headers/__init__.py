@@ -8,10 +8,19 @@ when the settings are read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from gateway.api import Plugin, Respond, Services, Transaction, hookimpl
+from gateway.api import (
+    Caution,
+    Plugin,
+    Respond,
+    Services,
+    Surroundings,
+    Transaction,
+    hookimpl,
+)
 from gateway.api.settings import Help
 from gateway_headers.presets import Tenants, tenant_rules
 from gateway_headers.rules import Rule, RuleSet
@@ -54,6 +63,27 @@ class Headers(Plugin):
         rules = (*settings.rule, *tenant_rules(settings.tenants))
         self._requests = RuleSet(rule for rule in rules if rule.direction == "request")
         self._responses = RuleSet(rule for rule in rules if rule.direction == "response")
+
+    def review(self, around: Surroundings) -> Iterator[Caution]:
+        """Say what can't be done, as it would have to be done in TLS."""
+        if around.decrypt != "none" or not around.of_mode("forward"):
+            return
+        settings = self.settings
+        https = "over https, of which nothing is decrypted"
+        mend = 'tls.decrypt = "rules", with the hosts in tls.decrypt_hosts'
+        if any(tenant_rules(settings.tenants)):
+            yield Caution(
+                f"nobody is restricted {https}: these services speak nothing else",
+                ("tenants",),
+                mend,
+            )
+        if settings.safe_search:
+            yield Caution(f"no search is made safe {https}", ("safe_search",), mend)
+        # With sites, the rules may be about those alone.
+        if settings.rule and not around.of_mode("reverse"):
+            count = len(settings.rule)
+            rules = "1 rule has" if count == 1 else f"{count} rules have"
+            yield Caution(f"{rules} no effect {https}", ("rule",), mend)
 
     @hookimpl()
     def request_headers(self, txn: Transaction) -> Respond | None:

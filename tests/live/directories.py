@@ -52,14 +52,17 @@ class Slapd:
         memberof: bool = False,
         policy: bool = False,
         ports: tuple[int, int] | None = None,
+        debug: str = "0",
     ) -> None:
         """
         Make it and start it.
 
         @param memberof: with the overlay that writes C{memberOf}.
         @param policy: with password policies: C{bob}'s account is locked, C{carol} has to change the password.
+        @param debug: what it prints, such as C{stats}: who binds, and what is searched for.
         """
         self._test = test
+        self._debug = debug
         self.folder = made_folder(test)
         self.plain, self.secure = ports or (free_port(), free_port())
         self.ca = self.folder / CA
@@ -69,15 +72,17 @@ class Slapd:
     def start(self) -> None:
         """Start it, again if it was stopped."""
         self.program = Program(
-            self._test, command(self.folder, self.plain, self.secure), folder=self.folder
+            self._test,
+            command(self.folder, self.plain, self.secure, self._debug),
+            folder=self.folder,
         )
         self.program.listens(self.plain, self.secure)
 
 
-def command(folder: Path, plain: int, secure: int) -> list[str]:
+def command(folder: Path, plain: int, secure: int, debug: str = "0") -> list[str]:
     """Give what starts a slapd that was prepared, on these ports."""
     where = f"ldap://127.0.0.1:{plain} ldaps://127.0.0.1:{secure}"
-    return [program_path("slapd"), "-d", "0", "-f", str(folder / _CONFIG), "-h", where]
+    return [program_path("slapd"), "-d", debug, "-f", str(folder / _CONFIG), "-h", where]
 
 
 def prepare(folder: Path, *, users: int = 0, memberof: bool = False, policy: bool = False) -> None:

@@ -58,7 +58,13 @@ FIRST = b64encode(
 
 
 class DomainTestCase(SynchronousTestCase):
-    """A test with the domain, an origin and gateways."""
+    """
+    A test with the domain, an origin and gateways.
+
+    @ivar content: what L{ask} sends by POST; empty: it asks by GET.
+    """
+
+    content = b""
 
     def setUp(self) -> None:
         self.domain: ActiveDirectory = domain()
@@ -70,11 +76,14 @@ class DomainTestCase(SynchronousTestCase):
         return Gateway(self, config, environment=self.domain.environment, **values)
 
     def ask(self, stream: Stream, credentials: str = "", *fields: str) -> int:
-        """Send a request on a connection and give the status of its answer."""
-        lines = [f"GET {self.url} HTTP/1.1", f"Host: 127.0.0.1:{self.origin.port}", *fields]
+        """Send a request on a connection, all of its content with it, and give the status of its answer."""
+        method = "POST" if self.content else "GET"
+        lines = [f"{method} {self.url} HTTP/1.1", f"Host: 127.0.0.1:{self.origin.port}", *fields]
+        if self.content:
+            lines.append(f"Content-Length: {len(self.content)}")
         if credentials:
             lines.append(f"Proxy-Authorization: {credentials}")
-        stream.send("".join(f"{line}\r\n" for line in [*lines, ""]).encode())
+        stream.send("".join(f"{line}\r\n" for line in [*lines, ""]).encode() + self.content)
         self.answer = stream.answer()
         return self.answer.status
 
@@ -133,6 +142,33 @@ class NtlmTests(DomainTestCase):
         self.assertEqual(self.ask(thief), 200)
         self.assertEqual(self.ask(other, answer), 407)
         self.assertEqual(self.ask(other), 407)
+
+    def test_content(self) -> None:
+        """A client that sends 200 KiB along with each step gets through by one connection, as one that sends them at last."""
+        gateway = self.gateway(NTLM)
+        self.url = self.url.replace("hello", "echo")
+        self.content = os.urandom(200 << 10)
+        stream = connected(self, gateway.forward)
+        self.assertEqual(self.ask(stream), 407)
+        answer = self.victim(stream)
+        self.assertEqual(self.answer.head.get("connection"), "")
+        self.assertEqual(self.ask(stream, answer), 200)
+        self.assertEqual(self.answer.content, self.content)
+        # And what follows is known by the connection.
+        self.assertEqual(self.ask(stream), 200)
+        self.assertEqual(self.answer.content, self.content)
+        self.assertEqual([head.get("content-length") for head in self.origin.seen], ["204800"] * 2)
+        statuses = [(line["status"], line["user"]) for line in gateway.lines(4)]
+        self.assertEqual(statuses, [(407, None), (407, None), (200, "alice"), (200, "alice")])
+        file = made_folder(self) / "content"
+        file.write_bytes(self.content)
+        done = curl(
+            *("--proxy-ntlm", "-x", f"http://127.0.0.1:{gateway.forward}"),
+            *("-U", "alice:Passw0rd.alice", "--data-binary", f"@{file}", "-H", "Expect:"),
+            *("-o", str(file.with_name("back")), "-w", "%{http_code} %{num_connects}", self.url),
+        )
+        self.assertEqual(done.stdout, b"200 1", done.stderr)
+        self.assertEqual(file.with_name("back").read_bytes(), self.content)
 
     def test_connections(self) -> None:
         """Helpers are shared by many clients, each connection has its own user, and idle ones hold up nobody for long."""

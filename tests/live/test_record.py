@@ -20,7 +20,7 @@ from twisted.trial.unittest import TestCase
 import gateway
 from gateway.admin.health import Readiness
 from gateway.admin.site import admin_site
-from gateway.config.schema import Access, Log
+from gateway.config.sections.log import Access, Log
 from gateway.record.counters import Counters
 from gateway.record.recorder import Recorder
 from tests.live.processes import program_path

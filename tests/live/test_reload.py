@@ -214,6 +214,14 @@ class CommandTests(ReloadCase):
         )
         self.assertIn("nothing was done", done.stdout)
         self.gateway.config.write_text(
+            self.gateway.config.read_text() + "\n[plugins.ghost]\na = 1\n"
+        )
+        done = self.command("--dry-run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(
+            done.stderr, r"caution: \S+gateway\.toml:\d+: plugins\.ghost: has no effect"
+        )
+        self.gateway.config.write_text(
             self.gateway.config.read_text() + "\n[plugins.generation.x]\n"
         )
         done = self.command("--json")

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.service import GatewayService
 from gateway.testing.harness import Harness
 from gateway.testing.sockets import WINDOW
+from tests.effort import spare_what_lasts
 
 #: The origin that most tests need no second one beside.
 URL = b"http://origin.example.com/"
@@ -57,6 +58,7 @@ class ScenarioTestCase(SynchronousTestCase):
     def _start(
         self, settings: Mapping[str, object], plugins: Mapping[str, object] | None, window: int
     ) -> Harness:
+        spare_what_lasts()
         made = Harness(
             GatewayService, settings, folder=self.mktemp(), plugins=plugins, window=window
         )

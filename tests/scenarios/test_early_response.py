@@ -10,11 +10,11 @@ class EarlyResponseTests(ScenarioTestCase):
     """While the client still uploads."""
 
     def test_delivered(self) -> None:
-        """The client gets it at once, then the connection is closed in two steps."""
+        """The client gets it at once; with much content left the connection is closed then, in two steps."""
         gateway = self.forward()
         origin = gateway.origin()
         client = gateway.client()
-        client.send(request(URL, b"Content-Length: 100000", method=b"POST") + bytes(1000))
+        client.send(request(URL, b"Content-Length: 10000000", method=b"POST") + bytes(1000))
         origin.send(response(b"enough", status=b"403 Forbidden"))
         self.assertEqual((client.response().status, client.response().content), (403, b"enough"))
         self.assertEqual(client.closed, "fin")
@@ -28,7 +28,7 @@ class EarlyResponseTests(ScenarioTestCase):
         gateway = self.forward()
         origin = gateway.origin()
         client = gateway.client()
-        client.send(request(URL, b"Content-Length: 100000", method=b"POST") + bytes(1000))
+        client.send(request(URL, b"Content-Length: 10000000", method=b"POST") + bytes(1000))
         origin.send(response(b"enough", status=b"403 Forbidden"))
         self.assertEqual(client.response().get("connection"), b"close")
 

@@ -21,7 +21,8 @@ from gateway.cli.main import COMMANDS
 from gateway.config.describe import settings, table_struct
 from gateway.config.load import load
 from gateway.config.reading import fields_of
-from gateway.config.schema import Config, Rule
+from gateway.config.schema import Config
+from gateway.config.sections.plugins import Rule
 from gateway.pipeline.plugins import load_plugins
 from gateway.service import GatewayService
 from gateway.testing.harness import Harness
@@ -209,6 +210,15 @@ class PluginPageTests(ExampleTestCase):
         tests.run(result)
         self.assertEqual((result.errors, result.failures), ([], []))
         self.assertEqual(result.testsRun, 3)
+
+    def test_tests_about_cautions_pass(self) -> None:
+        """So do those of the plugin that looks at what is around its settings."""
+        result = TestResult()
+        shown = importlib.import_module("test_quiet_paths")
+        tests = defaultTestLoader.loadTestsFromTestCase(shown.QuietPathsTests)
+        tests.run(result)
+        self.assertEqual((result.errors, result.failures), ([], []))
+        self.assertEqual(result.testsRun, 2)
 
     def test_hooks_that_are_not_called(self) -> None:
         """The page lists the hooks that are refused at start, all of them and no others."""

@@ -10,12 +10,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.api import (
     Allow,
     Block,
+    Caution,
     Client,
     Fields,
+    Listener,
     Plugin,
     Refused,
     Request,
     Server,
+    Surroundings,
     Timings,
     Transaction,
     hookimpl,
@@ -134,18 +137,66 @@ class TunnelTests(PluginTestCase):
             self.assertEqual(self.status(gateway, "http://good.example/x"), 404)
 
     def test_caution(self) -> None:
-        """Entries with a path are told at the start, with what the setting makes of them."""
+        """Entries with a path are cautions, with what the setting makes of them in tunnels."""
         gateway = self.started(
-            deny=["bad.example/x", "http://b.example/y", "c.example"], allow=["d.example/z"]
+            deny=["c.example", "http://b.example/y", "bad.example/x"], allow=["d.example/z"]
         )
-        told = [text for text in gateway.log if "host-only unless decrypted" in text]
-        self.assertEqual(
-            [text[:20] for text in told], ["1 entries of allow h", "1 entries of deny ha"]
+        allow, deny = gateway.cautions
+        self.assertTrue(
+            allow.startswith(
+                "plugins.allow_deny.allow[0]: 1 entry with a path is host-only unless decrypted, which "
+            )
         )
-        self.assertIn("bad.example/x", told[1])
-        self.assertIn("'closed'", told[1])
-        self.assertEqual(told[0].level, "warn")
-        self.assertEqual(self.started(deny=["c.example", "http://b.example/y"]).log, [])
+        self.assertIn("plugins.allow_deny.deny[2]: 1 entry with a path is host-only", deny)
+        self.assertIn(
+            'bad.example/x; by tunnels = "closed" tunnels to the whole host are refused', deny
+        )
+        self.assertEqual(self.started(deny=["c.example", "http://b.example/y"]).cautions, [])
+
+
+class CautionTests(PluginTestCase):
+    """S16: what a path in an entry comes to, by what is decrypted."""
+
+    def cautions(self, decrypt: str, mode: str = "forward", **settings: object) -> list[Caution]:
+        """Give what the plugin says with one listener."""
+        gateway = self.started(**{"deny": ["a.example", "bad.example/x"], **settings})
+        around = Surroundings(decrypt, (Listener("192.0.2.1:80", mode),))  # type: ignore[arg-type]
+        plugin = gateway.plugin
+        assert isinstance(plugin, AllowDeny)
+        return list(plugin.review(around))
+
+    def test_by_decryption(self) -> None:
+        """Without decryption, and where rules say so, the entry is host-only; with it a CONNECT is judged before it."""
+        for decrypt, text in (
+            ("none", "host-only unless decrypted, which nothing is"),
+            ("rules", "host-only unless decrypted: bad.example/x"),
+            ("all", "judged by the host at CONNECT, before it is decrypted"),
+        ):
+            (found,) = self.cautions(decrypt)
+            self.assertIn(text, found.what)
+            self.assertEqual(found.key, ("deny", 1))
+            self.assertIn("open", found.mend)
+
+    def test_open(self) -> None:
+        """With open tunnels the host passes, which is right where all is decrypted."""
+        for decrypt in ("none", "rules"):
+            (found,) = self.cautions(decrypt, tunnels="open")
+            self.assertIn('by tunnels = "open" tunnels to the host pass', found.what)
+        self.assertEqual(self.cautions("all", tunnels="open"), [])
+
+    def test_sites_alone(self) -> None:
+        """In reverse mode there are no tunnels, so there is nothing to say."""
+        self.assertEqual(self.cautions("none", "reverse"), [])
+
+    def test_files(self) -> None:
+        """Entries of files count, and the first three are named."""
+        path = self.mktemp()
+        with open(path, "w") as file:
+            file.write("".join(f"{name}.example/x\n" for name in "abcd"))
+        (found,) = self.cautions("none", deny=[], deny_files=[path])
+        self.assertEqual(found.key, ("deny_files",))
+        self.assertIn("4 entries with a path are host-only", found.what)
+        self.assertIn(": such as a.example/x, b.example/x, c.example/x; by", found.what)
 
 
 class UnitTests(PluginTestCase):

@@ -19,7 +19,7 @@ _HOSTS = st.lists(_LABELS, min_size=1, max_size=4).map(".".join)
 _SEGMENTS = st.from_regex(r"[a-z0-9_~-]{1,8}", fullmatch=True)
 _PATHS = st.lists(_SEGMENTS, min_size=1, max_size=4)
 _ADDRESSES = st.integers(0, 2**32 - 1)
-_SETTINGS = settings(derandomize=True, deadline=None, max_examples=60)
+_SETTINGS = settings(derandomize=True, deadline=None)
 
 
 def listed(use: Any, *texts: str) -> HostList:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from gateway_auth.bind_results import Answer
+from gateway_auth.ldap_messages import Entry
 from gateway_auth.ldap_settings import ServerUri
 from gateway_auth.ldap_wire import (
     ACTIVE_DIRECTORY,
     Deadline,
-    Entry,
     SearchRefused,
     ServerFailed,
     SocketAddress,

@@ -15,8 +15,10 @@ from gateway.testing import Clock, FakeServices
 from gateway_auth.bind_results import Answer
 from gateway_auth.directory import Directory
 from gateway_auth.directory_servers import MOST_WAITING
+from gateway_auth.groups import ABOVE_SECONDS
+from gateway_auth.ldap_messages import Entry
 from gateway_auth.ldap_settings import LdapSettings, ServerUri, server_uri
-from gateway_auth.ldap_wire import Deadline, Entry, NoAnswer, ServerFailed, SocketAddress, Wire
+from gateway_auth.ldap_wire import Deadline, NoAnswer, ServerFailed, SocketAddress, Wire
 from gateway_auth.tests.servers import (
     ACCOUNT,
     ACCOUNT_PASSWORD,
@@ -57,9 +59,7 @@ class DirectoryCase(SynchronousTestCase):
             return servers[int(uri.host.rpartition(".")[2])].connect(uri, at, deadline)
 
         self.services: Services = self.fake.for_plugin("auth", self.settings)
-        made = Directory(self.settings, self.services, connect=connect)
-        made.start()
-        return made
+        return Directory(self.settings, self.services, connect=connect)
 
     def begin(self, directory: Directory, user: str, password: str) -> Deferred[Verified]:
         """Begin a login."""
@@ -305,6 +305,39 @@ class GroupTests(DirectoryCase):
         self.assertEqual(
             self.groups(*circle, group_name="dn", nested=False), frozenset((f"cn=a,{BASE}",))
         )
+
+    def test_above_is_known_for_a_minute(self) -> None:
+        """Which groups a group is in is asked once for all who are in it, for a short time and until a user is forgotten."""
+        bob = person("bob")
+        staff, every = group("staff", ALICE.dn, bob.dn), group("all", f"cn=staff,{BASE}")
+        server = FakeServer(ALICE, bob, staff, every)
+        directory = self.directory(server, group_cache=1.0)
+
+        def login(name: str) -> int:
+            """Give how many searches of groups it took."""
+            server.asked.clear()
+            groups = self.login(directory, name).groups
+            self.assertEqual(groups, frozenset(("staff", "all")))
+            return sum("(member=" in asked for asked in server.asked)
+
+        self.assertEqual([login("alice"), login("bob")], [3, 1])
+        self.clock.advance(ABOVE_SECONDS - 1)
+        self.assertEqual(login("alice"), 1)
+        self.clock.advance(2)
+        self.assertEqual([login("bob"), login("alice")], [3, 1])
+        self.clock.advance(1)
+        directory.forget("somebody else")
+        self.assertEqual(login("alice"), 3)
+
+    def test_above_is_not_shared_by_users_who_look_themselves(self) -> None:
+        """Where users search for themselves, what one may see of groups is not taken for what another one sees."""
+        bob = person("bob")
+        server = FakeServer(ALICE, bob, group("staff", ALICE.dn, bob.dn))
+        directory = self.directory(server, account=False, dn_template=f"uid={{user}},{BASE}")
+        for name in ("alice", "bob"):
+            server.asked.clear()
+            self.login(directory, name)
+            self.assertEqual(sum("(member=" in asked for asked in server.asked), 2)
 
     def test_too_deep(self) -> None:
         """Deeper than the bound nobody knows, so nobody is let in; it is no fault of the server's."""

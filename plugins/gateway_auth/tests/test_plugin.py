@@ -307,11 +307,11 @@ class PolicyTests(LocalUsersTestCase):
         self.assertNotIn("Basic", repr(seen.fields.get_all("Proxy-Authenticate")))
 
     def test_nobody_can_sign_in(self) -> None:
-        """Where nobody can sign in all are refused, and the operator is told at start."""
+        """Where nobody can sign in all are refused, and the operator is told."""
         gateway = self.gateway(users="", groups="")
         seen = self.seen(gateway.get(URL, basic("anna", "secret")))
         self.assertEqual(seen.status, 403)
-        self.assertTrue(any("nobody can show" in text for text in gateway.log))
+        self.assertTrue(any("nobody can show" in text for text in gateway.cautions))
 
 
 class Down:

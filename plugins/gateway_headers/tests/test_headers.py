@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.api import Fields, Response
+from gateway.api import Fields, Listener, Response, Surroundings
 from gateway.api.settings import ConfigError
 from gateway.testing import FakeGateway, check_plugin
 from gateway.testing.peers import request
@@ -41,6 +41,34 @@ class HeadersTestCase(SynchronousTestCase):
         """Start in vain."""
         error = self.assertRaises(ConfigError, FakeGateway, Headers, {"rule": list(rules), **more})
         return str(error)
+
+
+class CautionTests(HeadersTestCase):
+    """What can't be done without decryption."""
+
+    RULE: Mapping[str, object] = {"set": {"X-Team": "blue"}, "path": "/app"}
+    MORE: Mapping[str, Any] = {"tenants": {"dropbox": ["1"]}, "safe_search": ["bing"]}
+
+    def cautions(self, decrypt: Any, *modes: Any) -> list[str]:
+        """Give the settings that the plugin warns of."""
+        plugin = self.started(self.RULE, **self.MORE).plugin
+        around = Surroundings(decrypt, tuple(Listener(f"192.0.2.1:{mode}", mode) for mode in modes))
+        return [str(one.key[0]) for one in plugin.review(around)]
+
+    def test_forward(self) -> None:
+        """Whatever is done to https is a caution where nothing is decrypted."""
+        self.assertEqual(self.cautions("none", "forward"), ["tenants", "safe_search", "rule"])
+        self.assertEqual(self.cautions("rules", "forward"), [])
+        self.assertEqual(self.cautions("all", "forward"), [])
+
+    def test_sites(self) -> None:
+        """With sites, whose TLS ends here, rules may be about those; without a forward proxy all are."""
+        self.assertEqual(self.cautions("none", "forward", "reverse"), ["tenants", "safe_search"])
+        self.assertEqual(self.cautions("none", "reverse"), [])
+
+    def test_nothing_set(self) -> None:
+        """Without settings there is nothing to say."""
+        self.assertEqual(self.started().cautions, [])
 
 
 class RequestTests(HeadersTestCase):

@@ -133,6 +133,54 @@ class PluginTests(InstalledTestCase):
         (found,) = self.plugin_faults('[plugins]\nenabled = ["limiter"]')
         self.assertIn("there is no hook request_haeders (did you mean request_headers?)", found)
 
+    def test_cautions(self) -> None:
+        """What a plugin says of its settings is shown with file and line, and counts with C{--strict}."""
+        self.install("wary", WARY)
+        path = self.write('[plugins]\nenabled = ["wary"]\n[plugins.wary]\nmost = 4\n')
+        out, err = StringIO(), StringIO()
+        self.assertEqual(main(["check", "-c", path], out, err), 0)
+        told = [line for line in err.getvalue().splitlines() if "wary" in line]
+        self.assertEqual(
+            told, [f"caution: {path}:4: plugins.wary.most: with none decrypted 4 is much (say 3)"]
+        )
+        self.assertIn("no fault", out.getvalue())
+        self.assertEqual(main(["check", "-c", path, "--strict"], StringIO(), StringIO()), 1)
+        out = StringIO()
+        self.assertEqual(main(["check", "-c", path, "--json"], out, StringIO()), 0)
+        found = json.loads(out.getvalue())["cautions"]
+        self.assertIn(
+            {
+                "file": path,
+                "line": 4,
+                "path": "plugins.wary.most",
+                "message": "with none decrypted 4 is much",
+                "mend": "say 3",
+            },
+            found,
+        )
+
+    def test_faults_beside_others(self) -> None:
+        """What does not go with the rest of the configuration is a fault, shown without cautions."""
+        self.install("wary", WARY)
+        path = self.write('[plugins]\nenabled = ["wary"]\n[plugins.wary]\nmost = 5\n')
+        out, err = StringIO(), StringIO()
+        self.assertEqual(main(["check", "-c", path], out, err), 2)
+        self.assertEqual(
+            err.getvalue(), f"{path}:4: plugins.wary.most: there is no site\n1 fault\n"
+        )
+
+    def test_review_that_raises(self) -> None:
+        """A plugin that can't say it is told of and is no fault."""
+        self.install("wary", WARY)
+        path = self.write('[plugins]\nenabled = ["wary"]\n[plugins.wary]\nmost = 6\n')
+        out, err = StringIO(), StringIO()
+        self.assertEqual(main(["check", "-c", path], out, err), 0)
+        self.assertRegex(
+            err.getvalue(),
+            r"caution: \S+:2: plugins\.enabled\[0\]: \"wary\" can't say whether its settings make sense: "
+            r"ZeroDivisionError: .* \(gateway_wary\.py:\d+\)",
+        )
+
     def test_names(self) -> None:
         """A name that is none, or that stands there twice, is a fault once."""
         for names, count in (('["no-name"]', 1), ('["gone", "gone"]', 2)):
@@ -171,6 +219,26 @@ class Limiter(Plugin):
     @hookimpl()
     def request_headers(self, txn): return None
 plugin = Limiter
+"""
+
+
+WARY = """
+@dataclass(frozen=True)
+class Settings:
+    most: int = 3
+
+class Wary(Plugin):
+    name = "wary"
+    Settings = Settings
+    def review(self, around):
+        most = self.settings.most
+        if most == 4:
+            yield Caution(f"with {around.decrypt} decrypted {most} is much", ("most",), "say 3")
+        if most == 5 and not around.of_mode("reverse"):
+            yield SettingFault("there is no site", ("most",))
+        if most == 6:
+            yield Caution(1 / 0)
+plugin = Wary
 """
 
 

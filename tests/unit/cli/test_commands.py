@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -44,13 +44,28 @@ class CommandTests(SynchronousTestCase):
         """Help lists the commands that there are."""
         self.assertEqual(
             [command.NAME for command in COMMANDS],
-            ["init", "check", "ports", "run", "reload", "plugin", "ca", "tls", "user", "version"],
+            [
+                "init",
+                "check",
+                "ports",
+                "run",
+                "reload",
+                "plugin",
+                "ca",
+                "tls",
+                "user",
+               
+                "version",
+            ],
         )
 
     def test_wrong_command_line(self) -> None:
         """No command, or an unknown one, ends with 2."""
         for arguments in ([], ["chekc"]):
-            self.assertEqual(run_script(*arguments).returncode, 2)
+            with redirect_stderr(StringIO()):
+                ended = self.assertRaises(SystemExit, main, arguments)
+            self.assertEqual(ended.code, 2)
+        self.assertEqual(run_script().returncode, 2)
 
     def test_reader_that_leaves(self) -> None:
         """A reader that leaves early (C{| head -1}) gets no traceback."""

@@ -12,11 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.config.describe import Setting, settings, settings_page, table_struct
 from gateway.config.kind import Place, Survey
-from gateway.config.kinds import ListenTable, ParentTable, SecretTable
+from gateway.config.kinds.listeners import ListenTable
+from gateway.config.kinds.parent_proxies import ParentTable
+from gateway.config.kinds.secret import SecretTable
 from gateway.config.layers import Sources
 from gateway.config.load import load
 from gateway.config.reading import fields_of, read_table
-from gateway.config.schema import Config, Rule
+from gateway.config.schema import Config
+from gateway.config.sections.plugins import Rule
 from gateway.config.template import commented_file
 from tests.unit.config.files import FilesTestCase
 

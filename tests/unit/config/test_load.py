@@ -17,13 +17,15 @@ from gateway.config.describe import table_struct
 from gateway.config.faults import ConfigError, Fault
 from gateway.config.hosts import HostSet
 from gateway.config.kind import Help
-from gateway.config.kinds import Duration, Hosts, Size
+from gateway.config.kinds.numbers import Duration, Size
+from gateway.config.kinds.sets import Hosts
 from gateway.config.load import load, load_plugin_settings
 from gateway.config.networks import NetworkSet
 from gateway.config.ports import PortSet
 from gateway.config.reading import fields_of
-from gateway.config.schema import Config, Rule
+from gateway.config.schema import Config
 from gateway.config.secrets import Secret
+from gateway.config.sections.plugins import Rule
 from tests.effort import examples
 from tests.unit.config.files import FilesTestCase
 

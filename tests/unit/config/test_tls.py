@@ -406,6 +406,14 @@ class CautionTests(TlsCase):
         self.put("www.pem", issue("timed", root(), (WWW,), valid=(-3, 90)))
         self.assertEqual(cautions(self.load(SITE + 'certificate = "www.pem"')), [])
 
+    def test_without_files(self) -> None:
+        """Who asks to have no file looked at hears only of settings."""
+        self.put("www.pem", issue("timed", root(), (WWW,), valid=(-3, -1)))
+        text = SITE + 'certificate = "www.pem"\nverify_host = "a.example.com"'
+        (found,) = cautions(self.load(text), with_files=False)
+        self.assertEqual(found.path, "site[0].verify_host")
+        self.assertEqual(len(cautions(self.load(text))), 2)
+
     def test_key_log(self) -> None:
         """A key log is always told."""
         (found,) = self.cautions('[tls]\nkey_log = "keys"')

@@ -88,6 +88,13 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(fields.lines[-1], b"D: 6")
         self.assertEqual(fields.get("d"), "6")
 
+    def test_other_lines(self) -> None:
+        """Lines that are set in place of the others are what is read from then on."""
+        fields = Fields([b"A: 1"])
+        self.assertEqual(fields.get("a"), "1")
+        fields.lines = [b"A: 2", b"B: 3"]
+        self.assertEqual((fields.get("a"), fields.get("b")), ("2", "3"))
+
     def test_remove(self) -> None:
         """All lines of a name go; a name that isn't there is no error."""
         fields = Fields([b"A: 1", b"B: 2", b"a: 3"])

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.config.addresses import Origin
-from gateway.config.schema import Balance, Health, Site
+from gateway.config.sections.site import Balance, Health, Site
 from gateway.modes.balance import (
     FIRST_OUTAGE,
     LONGEST_OUTAGE,

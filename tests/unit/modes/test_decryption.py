@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.api.answers import ClientHello, Intercept, Tunnel
 from gateway.api.verdicts import Block
 from gateway.config.hosts import HostSet
-from gateway.config.schema import Tls
+from gateway.config.sections.tls import Tls
 from gateway.modes.decryption import Decision, Decryption
 
 WWW = "www.example.com"
@@ -148,6 +148,44 @@ class DecisionTests(SynchronousTestCase):
             (tls("all", on_unknown_protocol="block", never_decrypt=[WWW]), "never_decrypt"),
         ):
             self.decides(f"tunnel {why}", settings, alpn=("h2",))
+
+
+class Http2OnlyTests(SynchronousTestCase):
+    """Whether a server that speaks HTTP/2 alone may pass unread where it was to be decrypted."""
+
+    def why_not(
+        self,
+        settings: Tls,
+        *,
+        name: str = WWW,
+        alpn: tuple[str, ...] = ("h2", "http/1.1"),
+        said: Intercept | None = None,
+        content_wanted: bool = False,
+    ) -> str:
+        """Ask."""
+        return Decryption(settings).why_not_unread(
+            WWW, hello(name, *alpn), said, content_wanted=content_wanted
+        )
+
+    def test_auto(self) -> None:
+        """It may, unless content is looked at or what is unknown is closed."""
+        self.assertEqual(self.why_not(tls()), "")
+        self.assertIn("content", self.why_not(tls(), content_wanted=True))
+        self.assertIn("nothing pass", self.why_not(tls(on_unknown_protocol="block")))
+
+    def test_set(self) -> None:
+        """The setting says otherwise, both ways."""
+        self.assertIn("nothing pass", self.why_not(tls(on_http2_only="block")))
+        settings = tls(on_http2_only="tunnel", on_unknown_protocol="block")
+        self.assertEqual(self.why_not(settings, content_wanted=True), "")
+
+    def test_never(self) -> None:
+        """Whatever it says: not against a plugin, not by the name of another, not where it is of no use."""
+        for settings in (tls(), tls(on_http2_only="tunnel")):
+            self.assertIn("plugin", self.why_not(settings, said=Intercept()))
+            self.assertIn("name", self.why_not(settings, name=BANK))
+            self.assertIn("HTTP/1.1 alone", self.why_not(settings, alpn=("http/1.1",)))
+            self.assertEqual(self.why_not(settings, name="", alpn=()), "")
 
 
 class BeforeTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.config.addresses import Origin
-from gateway.config.schema import Health
+from gateway.config.sections.site import Health
 from gateway.modes.balance import OriginState, Pool
 from gateway.modes.health import HealthChecks
 from gateway.net.faults import ConnectionRefused

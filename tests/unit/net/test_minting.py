@@ -8,7 +8,7 @@ from typing import Any
 from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.config.schema import Tls
+from gateway.config.sections.tls import Tls
 from gateway.net.authority import Authority, AuthorityError
 from gateway.net.mint import Mirrored
 from gateway.net.minting import Minting

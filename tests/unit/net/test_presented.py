@@ -11,7 +11,7 @@ from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.config.faults import ConfigError
-from gateway.config.schema import Tls, TlsClientCertificate
+from gateway.config.sections.tls import Tls, TlsClientCertificate
 from gateway.net.presented import Presented
 from gateway.net.trust import Trust
 from gateway.net.upstream_contexts import UpstreamContexts

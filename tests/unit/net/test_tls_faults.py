@@ -54,6 +54,11 @@ class FaultTests(SynchronousTestCase):
 class HandshakeFaultTests(SynchronousTestCase):
     """Handshakes that OpenSSL gave up."""
 
+    def test_no_protocol(self) -> None:
+        """A server that takes no HTTP/1.1 says so by an alert of its own."""
+        fault = handshake_fault("a.example", "tlsv1 alert no application protocol")
+        self.assertEqual((fault.token, fault.page), ("http2_only", "tls_http2_only"))
+
     def test_alert_name(self) -> None:
         """An alert of the peer is known in each spelling; what we gave up ourselves is none."""
         for reason, name in {

@@ -7,7 +7,7 @@ import datetime
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.config.schema import Tls, TlsException
+from gateway.config.sections.tls import Tls, TlsException
 from gateway.net.tls_contexts import TlsPolicy
 from gateway.net.upstream_contexts import UpstreamContexts, policy_of
 from tests.unit.net.tls_ends import Trusting, as_client

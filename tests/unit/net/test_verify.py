@@ -559,12 +559,28 @@ class ConnectionTests(VerifyCase):
         assert done.fault is not None
         self.assertEqual(done.fault.token, "no_shared_cipher")
 
+    def test_handed_over(self) -> None:
+        """What was read of a certificate is given once to who has asked to keep it; what is remembered is not read."""
+        made = leaf()
+        context, trust = server(made, MIDDLE), client(self.store)
+        digest = made.certificate.fingerprint(hashes.SHA256())
+        for keeps, read in ((True, made.certificate), (True, None)):
+            side = ClientSide(self.store, HOST)
+            side.keeps = keeps
+            self.assertIsNone(Handshake(context, trust, side).fault)
+            self.assertEqual((side.fingerprint, side.take_read()), (digest, read))
+            self.assertIsNone(side.take_read())
+        other = ClientSide(TrustStore(Trust((ROOT.certificate,))), HOST)
+        trust = client(other.store)
+        self.assertIsNone(Handshake(context, trust, other).fault)
+        self.assertEqual((other.fingerprint, other.take_read()), (digest, None))
+
     def test_memory_is_bounded(self) -> None:
         """What is remembered has a bound, the oldest goes first, and one context serves many hosts."""
         made = leaf(names=["*.example.com"])
         self.store = TrustStore(Trust((ROOT.certificate,)), remembered=2)
         context, trust = server(made, MIDDLE), client(self.store)
-        digest = made.certificate.fingerprint(hashes.SHA256()).hex().upper().encode()
+        digest = made.certificate.fingerprint(hashes.SHA256())
         for host in ("a.example.com", "b.example.com", "c.example.com"):
             self.assertIsNone(Handshake(context, trust, ClientSide(self.store, host)).fault)
         known = [self.store.remembered(f"{one}.example.com", digest) is not None for one in "abc"]

@@ -9,8 +9,9 @@ from twisted.internet.task import Clock
 
 from gateway.api.events import Event
 from gateway.api.hooks import HOOKS
+from gateway.pipeline.conduct import Instruments
 from gateway.pipeline.dispatch import CallPlans
-from gateway.pipeline.step import Instruments, Step
+from gateway.pipeline.step import Step
 
 
 class StepBench:

@@ -83,6 +83,7 @@ NAMES = [
     "tls_client",
     "tls_client_certificate",
     "tls_alert",
+    "tls_http2_only",
     "tls_not_tls",
     "tls_closed",
     "tls_timeout",

@@ -31,7 +31,8 @@ from gateway.api import (
 )
 from gateway.api.settings import Help, Size
 from gateway.config.faults import ConfigError
-from gateway.config.schema import Config, Plugins, Rule
+from gateway.config.schema import Config
+from gateway.config.sections.plugins import Plugins, Rule
 from gateway.pipeline.loaded import (
     START_SECONDS,
     STOP_SECONDS,
@@ -420,7 +421,7 @@ class EntryPointTests(LoadTestCase):
         config = Config(plugins=Plugins(enabled=("guard",)))
         # The registry of installed packages is the interpreter's; there is no other way to it.
         with mock.patch(
-            "gateway.pipeline.plugins.entry_points", lambda group: points.select(group=group)
+            "gateway.pipeline.plugins.installed", lambda: points.select(group="gateway.plugins")
         ):
             return load_plugins(config, self.bench.services)
 

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.errors import PluginError
 from gateway.api.verdicts import Allow, Block
+from gateway.pipeline.conduct import UNHEALTHY_ERRORS
 from gateway.pipeline.rounds import SAMPLED
-from gateway.pipeline.step import UNHEALTHY_ERRORS
 from tests.unit.pipeline.stepping import StepBench
 
 BLOCK = Block("listed")

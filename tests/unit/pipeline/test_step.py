@@ -13,7 +13,8 @@ from gateway.api.errors import PluginError
 from gateway.api.events import Event
 from gateway.api.hooks import HOOKS
 from gateway.api.verdicts import Allow, Block
-from gateway.pipeline.step import UNHEALTHY_ERRORS, Instruments, Step
+from gateway.pipeline.conduct import UNHEALTHY_ERRORS, Instruments
+from gateway.pipeline.step import Step
 from tests.unit.pipeline.stepping import StepBench
 
 BLOCK = Block("listed")

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.config.schema import Access, Log
+from gateway.config.sections.log import Access, Log
 from gateway.record.counters import Counters
 from gateway.record.recorder import Recorder
 from tests.unit.record.builders import ended

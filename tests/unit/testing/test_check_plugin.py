@@ -59,6 +59,51 @@ class CheckTestCase(SynchronousTestCase):
         return found[0]
 
 
+class ReviewTests(CheckTestCase):
+    """What a plugin says of its settings."""
+
+    def test_cautions_are_no_findings(self) -> None:
+        """A plugin that warns of its settings is as good as another."""
+        body = """
+            class Checked(Plugin):
+                name = "checked"
+                def review(self, around):
+                    yield Caution("always")
+        """
+        self.assertEqual(check_plugin(self.made(body)), [])
+
+    def test_raises(self) -> None:
+        """One that raises in some surroundings is told in which."""
+        found = self.finding(
+            """
+            class Checked(Plugin):
+                name = "checked"
+                def review(self, around):
+                    around.listeners[0]
+                    return ()
+            """
+        )
+        self.assertIn("Checked.review: given no listener it raises IndexError", found)
+
+    def test_wrong_answers(self) -> None:
+        """What is no caution and no fault, and keys that are none, are findings."""
+        for said, text in (
+            ("'odd'", "it gives 'odd', a str; give Caution and SettingFault"),
+            ("Caution('odd', 'key')", "the key 'key' is no tuple; write ('key',)"),
+            (
+                "SettingFault('odd', ('key',))",
+                "the key ('key',) begins with no setting of the plugin",
+            ),
+        ):
+            body = f"""
+                class Checked(Plugin):
+                    name = "checked"
+                    def review(self, around):
+                        return [{said}] if around.decrypt == "rules" else []
+            """
+            self.assertIn(text, self.finding(body))
+
+
 _GOOD = """
     @dataclass(frozen=True, slots=True)
     class Settings:

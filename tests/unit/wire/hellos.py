@@ -12,6 +12,7 @@ from functools import cache
 from OpenSSL import SSL
 
 from gateway.api.answers import ClientHello
+from gateway.testing.playbook import Playbook
 from gateway.wire.client_hello import BadClientHello, ClientHelloReader, NotTls
 from tests.unit.net.certificates import server_context
 
@@ -240,3 +241,18 @@ def changed(data: bytes, source: random.Random) -> bytes:
             (0, 1, 2, 3, 22, 255, source.randrange(256))
         )
     return bytes(made)
+
+
+NAMED = server_name(b"www.example.com")
+NOTHING = ClientHello("", versions=(0x0303,), ciphers=(0x1301, 0xC02B))
+
+
+def playbook() -> Playbook:
+    """Begin a script about a fresh reader."""
+    return Playbook(ClientHelloReader)
+
+
+def padded(size: int) -> bytes:
+    """Make a message of so many bytes."""
+    empty = len(message(body([(0x0015, b"")])))
+    return message(body([(0x0015, bytes(size - empty))]))

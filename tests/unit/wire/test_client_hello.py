@@ -1,21 +1,13 @@
-"""ClientHellos: what is read, where a stream is told to be none, what is refused, and that OpenSSL reads no other name."""
+"""ClientHellos: what is read, where a stream is told to be none, and what is refused."""
 
 from __future__ import annotations
 
 import contextlib
-import random
-import sys
 from dataclasses import replace
-from time import process_time
-from typing import Any
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.answers import ClientHello
-from gateway.testing.playbook import Like, Playbook
 from gateway.wire.client_hello import (
     MAX_BYTES,
     BadClientHello,
@@ -23,155 +15,25 @@ from gateway.wire.client_hello import (
     NotTls,
     read_client_hello,
 )
-from tests.effort import examples
 from tests.unit.wire import hellos
 from tests.unit.wire.hellos import (
+    NAMED,
+    NOTHING,
     alpn,
     asked,
     body,
     by_openssl,
-    disagreement,
     hello,
     message,
     numbers,
-    outcome,
+    padded,
+    playbook,
     record,
     records,
     server_name,
     vector,
     versions,
 )
-
-often = settings(deadline=None, max_examples=examples(150), suppress_health_check=list(HealthCheck))
-
-NAMED = server_name(b"www.example.com")
-NOTHING = ClientHello("", versions=(0x0303,), ciphers=(0x1301, 0xC02B))
-
-
-def playbook() -> Playbook:
-    """Begin a script about a fresh reader."""
-    return Playbook(ClientHelloReader)
-
-
-def tls_1_2(context: SSL.Context) -> None:
-    """Let a client know nothing newer."""
-    context.set_max_proto_version(SSL.TLS1_2_VERSION)
-
-
-def tls_1_3(context: SSL.Context) -> None:
-    """Let a client know nothing older."""
-    context.set_min_proto_version(SSL.TLS1_3_VERSION)
-
-
-def with_alpn(context: SSL.Context) -> None:
-    """Let a client offer two protocols."""
-    context.set_alpn_protos([b"h2", b"http/1.1"])
-
-
-class OpenSslTests(SynchronousTestCase):
-    """Hellos of a real client, read by us and by a real server."""
-
-    def reads(self, data: bytes, **wanted: object) -> None:
-        """Read one whole, cut at every offset and byte by byte; a server of OpenSSL's reads the same."""
-        self.assertEqual(Like(ClientHello, **wanted), read_client_hello(data))
-        playbook().receives(data).gives(Like(ClientHello, **wanted)).at_every_cut()
-        theirs = asked(data)
-        self.assertTrue(theirs.answered)
-        self.assertEqual(disagreement(data, outcome(data), theirs), "")
-
-    def test_default(self) -> None:
-        """A client as it comes offers TLS 1.3 and 1.2, and no secret of its own."""
-        self.reads(
-            by_openssl(),
-            server_name="www.example.com",
-            alpn=(),
-            versions=(0x0304, 0x0303),
-            has_ech=False,
-            has_psk=False,
-            has_ticket=False,
-        )
-
-    def test_tls_1_2(self) -> None:
-        """A client of TLS 1.2 says its version at the front."""
-        self.reads(by_openssl(change=tls_1_2), server_name="www.example.com", versions=(0x0303,))
-
-    def test_tls_1_3(self) -> None:
-        """A client of TLS 1.3 alone says so by the extension, whatever stands at the front."""
-        data = by_openssl(change=tls_1_3)
-        self.reads(data, server_name="www.example.com", versions=(0x0304,))
-        found = read_client_hello(data)
-        assert found is not None
-        self.assertEqual(set(found.ciphers) - {0x00FF}, {0x1301, 0x1302, 0x1303})
-
-    def test_no_name(self) -> None:
-        """Who asks for no name gets an empty one."""
-        self.reads(by_openssl(None), server_name="")
-
-    def test_case(self) -> None:
-        """Names are in lower case."""
-        self.reads(by_openssl(b"WWW.Example.COM"), server_name="www.example.com")
-
-    def test_alpn(self) -> None:
-        """Protocols are in the client's order."""
-        self.reads(by_openssl(change=with_alpn), alpn=("h2", "http/1.1"))
-
-    def test_ticket(self) -> None:
-        """A client that was here before shows its ticket in TLS 1.2, its key in TLS 1.3."""
-        self.reads(by_openssl(change=tls_1_2, resumes=True), has_ticket=True, has_psk=False)
-        self.reads(by_openssl(resumes=True), has_ticket=False, has_psk=True)
-
-    def test_lists(self) -> None:
-        """Groups, signature algorithms and point formats are as they were set."""
-
-        def change(context: SSL.Context) -> None:
-            tls_1_2(context)
-            context.set_cipher_list(b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256")
-
-        found = read_client_hello(by_openssl(change=change))
-        assert found is not None
-        self.assertEqual(found.ciphers, (0xC02B, 0xC02F, 0x00FF)[: len(found.ciphers)])
-        self.assertGreaterEqual(len(found.ciphers), 2)
-        self.assertIn(0x001D, found.groups)
-        self.assertIn(0x0403, found.signature_algorithms)
-        self.assertEqual(found.point_formats[:1], (0,))
-        self.assertLessEqual({0, 10, 11, 13}, set(found.extensions))
-
-    def test_fragments(self) -> None:
-        """A message in any number of records is one message, for OpenSSL too."""
-        whole = by_openssl()
-        content = whole[5:]
-        for sizes in ((1,), (3, 1), (4,), (200, 1, 300), (1,) * 40):
-            data = records(content, sizes)
-            self.assertEqual(read_client_hello(data), read_client_hello(whole))
-            self.assertEqual(disagreement(data, outcome(data), asked(data)), "")
-            self.assertTrue(asked(data).answered)
-
-    def test_changed(self) -> None:
-        """Whatever becomes of a hello: what OpenSSL answers is TLS for us, with the same name, or refused."""
-        source = random.Random(8446)
-        accepted = answered = 0
-        for data in (by_openssl(change=with_alpn), by_openssl(change=tls_1_2)) * 150:
-            made = hellos.changed(data, source)
-            ours, theirs = outcome(made), asked(made)
-            self.assertEqual(disagreement(made, ours, theirs), "")
-            accepted += isinstance(ours, ClientHello)
-            answered += theirs.answered
-        # The comparison is about something.
-        self.assertGreater(accepted, 30)
-        self.assertGreater(answered, 30)
-
-    def test_it_finds_what_is_wrong(self) -> None:
-        """The comparison fails where it should."""
-        data = by_openssl(change=with_alpn)
-        theirs, ours = asked(data), read_client_hello(data)
-        assert ours is not None
-        for wrong in (
-            None,
-            ("NotTls", ""),
-            replace(ours, server_name="www.example.org"),
-            replace(ours, alpn=("h2",)),
-        ):
-            self.assertNotEqual(disagreement(data, wrong, theirs), "")
 
 
 class ReadTests(SynchronousTestCase):
@@ -330,12 +192,6 @@ class ReadTests(SynchronousTestCase):
             self.assertRaises(BadClientHello, read_client_hello, longer[:certain])
             self.assertIsNone(read_client_hello(longer[: certain - 1]))
             self.assertIsNone(read_client_hello(data[:certain]))
-
-
-def padded(size: int) -> bytes:
-    """Make a message of so many bytes."""
-    empty = len(message(body([(0x0015, b"")])))
-    return message(body([(0x0015, bytes(size - empty))]))
 
 
 class NotTlsTests(SynchronousTestCase):
@@ -561,166 +417,3 @@ class RefusedTests(SynchronousTestCase):
         self.assertEqual(error.section, "RFC 6066 section 3")
         self.assertNotIn("secret", str(error))
         self.assertIn(error.detail, str(error))
-
-
-LABELS = st.text("abcxyzABZ059_-", min_size=1, max_size=10)
-NAMES = st.lists(LABELS, min_size=1, max_size=4).map(lambda labels: ".".join([*labels, "example"]))
-NUMBERS = st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=20)
-PROTOCOLS = st.lists(st.binary(min_size=1, max_size=9), min_size=1, max_size=4)
-OTHERS = st.dictionaries(
-    st.integers(0, 0xFFFF).filter(lambda kind: kind not in (0, 10, 11, 13, 16, 35, 41, 43)),
-    st.binary(max_size=9),
-    max_size=5,
-)
-SIZES = st.lists(st.integers(1, 60), max_size=12)
-CUTS = st.lists(st.integers(0, 300), max_size=6)
-
-
-class PropertyTests(SynchronousTestCase):
-    """What holds for every input."""
-
-    @often
-    @given(st.binary(max_size=200), CUTS)
-    def test_any_bytes(self, data: bytes, cuts: list[int]) -> None:
-        """Any bytes are a hello, a beginning or one of the two errors, wherever they are cut."""
-        self.assertEqual(outcome(data), outcome(data, cuts))
-        self.assertEqual(outcome(data), outcome(data, range(len(data))))
-
-    @often
-    @given(st.binary(max_size=200), SIZES, CUTS)
-    def test_any_content(self, data: bytes, sizes: list[int], cuts: list[int]) -> None:
-        """So is any content of a message that is framed as it should be, and any block of extensions."""
-        start = body(None)
-        for content in (start[:34] + data, start + data, start + vector(data)):
-            stream = records(message(content), sizes)
-            found = outcome(stream)
-            self.assertIsNotNone(found)
-            self.assertEqual(found, outcome(stream, cuts))
-            self.assertEqual(found, outcome(stream, range(len(stream))))
-
-    @often
-    @given(st.integers(0, 1 << 32), CUTS)
-    def test_nearly_hellos(self, seed: int, cuts: list[int]) -> None:
-        """So is a hello with some bytes changed."""
-        good = hello(versions(0x0304), NAMED, alpn(b"h2"), (10, numbers((29,))), (35, b""))
-        data = hellos.changed(good, random.Random(seed))
-        self.assertEqual(outcome(data), outcome(data, cuts))
-        self.assertEqual(outcome(data), outcome(data, range(len(data))))
-
-    @often
-    @given(st.data())
-    def test_round_trip(self, data: Any) -> None:
-        """What is written is read again, in any number of records and at any cut."""
-        wanted: dict[str, Any] = {"server_name": ""}
-        extensions = list(data.draw(OTHERS).items())
-        if data.draw(st.booleans()):
-            name = data.draw(NAMES)
-            extensions.append(server_name(name.encode()))
-            wanted["server_name"] = name.lower()
-        if data.draw(st.booleans()):
-            protocols = data.draw(PROTOCOLS)
-            extensions.append(alpn(*protocols))
-            wanted["alpn"] = tuple(protocol.decode("latin-1") for protocol in protocols)
-        for kind, part in ((10, "groups"), (13, "signature_algorithms")):
-            if data.draw(st.booleans()):
-                drawn = data.draw(NUMBERS)
-                extensions.append((kind, numbers(drawn)))
-                wanted[part] = tuple(drawn)
-        wanted["versions"] = (0x0303,)
-        if data.draw(st.booleans()):
-            offered = data.draw(st.lists(st.sampled_from([0x0304, 0x0303, 0x0302]), min_size=1))
-            extensions.append(versions(*offered))
-            wanted["versions"] = tuple(offered)
-        ticket = data.draw(st.none() | st.binary(max_size=5))
-        if ticket is not None:
-            extensions.append((35, ticket))
-        wanted["has_ticket"] = bool(ticket)
-        extensions = data.draw(st.permutations(extensions))
-        wanted["has_psk"] = data.draw(st.booleans())
-        if wanted["has_psk"]:
-            extensions.append((41, b"x"))
-        wanted["extensions"] = tuple(kind for kind, _ in extensions)
-        wanted["has_ech"] = 0xFE0D in wanted["extensions"]
-        wanted["ciphers"] = tuple(data.draw(NUMBERS))
-        content = message(
-            body(
-                extensions,
-                ciphers=wanted["ciphers"],
-                session=data.draw(st.binary(max_size=32)),
-            )
-        )
-        stream = records(content, data.draw(SIZES))
-        self.assertEqual(outcome(stream, data.draw(CUTS)), ClientHello(**wanted))
-
-
-class CostTests(SynchronousTestCase):
-    """What hostile input costs: a number of steps that grows with its length and no faster."""
-
-    def steps(self, data: bytes, size: int) -> int:
-        """Count the calls, also those of built-in functions, that reading pieces of this size takes."""
-        count = 0
-
-        def called(frame: object, event: str, argument: object) -> None:
-            nonlocal count
-            count += event in ("call", "c_call")
-
-        reader = ClientHelloReader()
-        before = sys.getprofile()
-        began = process_time()
-        sys.setprofile(called)
-        try:
-            for at in range(0, len(data), size):
-                if reader.receive(data[at : at + size]) is not None:
-                    break
-        except BadClientHello:
-            pass
-        finally:
-            sys.setprofile(before)
-        # Tens of times what a slow machine needs.
-        self.assertLess(process_time() - began, 10.0)
-        self.assertLessEqual(len(reader.seen), MAX_BYTES + size)
-        return count
-
-    def streams(self) -> list[bytes]:
-        """Make streams of nearly 64 KiB, some good and some bad, each the worst of its kind."""
-        room = MAX_BYTES - 20
-        kinds = [(kind, b"") for kind in range(0x4000, 0x4000 + 16000)]
-        names = alpn(*[b"x"] * 32000)
-        return [
-            records(padded(room)),
-            records(padded(10000), [1] * 10000),
-            records(padded(10900), [1] * 10900) + record(b"x") * 1000,
-            records(message(body(kinds))),
-            records(message(body([names]))),
-            records(message(body([], ciphers=range(30000)))),
-            records(message(body([server_name(b"a." * 30000)]))),
-            record(b"\1\0\xff\0") + record(b"x") * 11000,
-            records(b"\1\0\xff\0" + bytes(65000)),
-        ]
-
-    def test_byte_by_byte(self) -> None:
-        """64 KiB that come byte by byte take a few steps each, however they are made up."""
-        for data in self.streams():
-            self.assertGreater(len(data), 58000)
-            self.assertLess(self.steps(data, 1), 12 * len(data))
-
-    def test_whole(self) -> None:
-        """At once they take no more than for their smallest parts: a few steps for each record, extension and name."""
-        for data in self.streams():
-            self.assertLess(self.steps(data, len(data)), 5 * len(data))
-
-    def test_no_end(self) -> None:
-        """What never ends is refused at the limit, and no more of it is kept."""
-        for stream in (records(padded(60000), [1] * 60000), record(bytes((1, 0, 255, 0))) * 9000):
-            reader = ClientHelloReader()
-            fed = 0
-
-            def feed(reader: ClientHelloReader = reader, stream: bytes = stream) -> None:
-                nonlocal fed
-                for at in range(0, len(stream), 256):
-                    fed = at + 256
-                    reader.receive(stream[at : at + 256])
-
-            self.assertRaises(BadClientHello, feed)
-            self.assertLessEqual(fed, MAX_BYTES + 256)
-            self.assertLessEqual(len(reader.seen), MAX_BYTES + 256)

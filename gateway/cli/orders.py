@@ -1,0 +1,16 @@
+"""Orders to a plugin of the running gateway, as commands give them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def asked(options: argparse.Namespace, name: str, **said: object) -> dict[str, Any]:
+    """Give an order to the plugin, and its answer, also if nobody answers: C{ok} says that."""
+    from gateway.cli.control import Unreachable, plugin_order
+
+    try:
+        return plugin_order(options, name, **said)
+    except Unreachable as error:
+        return {"ok": False, "why": str(error)}

@@ -1,0 +1,234 @@
+"""
+The messages of LDAP that a gateway sends and reads: binds, searches and StartTLS, with their answers (RFC 4511 section 4).
+
+Strict where it matters who said what, and open where the protocol wants it: what stands at the end of a sequence and is not known is
+passed over (section 4). Depth is that of this code; sizes and numbers are bounded. Knows nothing of connections.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from gateway_auth.ldap_ber import (
+    BOOLEAN,
+    ENUMERATED,
+    OCTETS,
+    SEQUENCE,
+    SET,
+    BadMessage,
+    element,
+    expect,
+    integer,
+    read,
+    whole_number,
+)
+
+#: Values in one entry; attributes count too.
+MAX_VALUES = 100_000
+#: The largest number of a message; after it comes 1 (section 4.1.1.1).
+MAX_NUMBER = 2**31 - 1
+
+Scope: TypeAlias = Literal["base", "subtree"]
+
+BIND_ANSWER, SEARCH_DONE, EXTENDED_ANSWER = 0x61, 0x65, 0x78
+_BIND, _UNBIND, _SEARCH, _EXTENDED = 0x60, 0x42, 0x63, 0x77
+_ENTRY, _REFERENCE = 0x64, 0x73
+_CONTROLS, _SIMPLE, _REQUEST_NAME = 0xA0, 0x80, 0x80
+
+_START_TLS = b"1.3.6.1.4.1.1466.20037"
+_SCOPES: Mapping[Scope, int] = {"base": 0, "subtree": 2}
+#: C{derefAlways}: an alias stands for what it names.
+_DEREFERENCE = integer(3, ENUMERATED)
+#: No limit of time, values too, not types alone.
+_TIME_AND_TYPES = integer(0) + element(BOOLEAN, b"\x00")
+_NO_ATTRIBUTES = ("1.1",)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    What was found.
+
+    @ivar dn: its distinguished name.
+    @ivar attributes: values by name in lower case.
+    """
+
+    dn: str
+    attributes: Mapping[str, tuple[bytes, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    def texts(self, attribute: str) -> list[str]:
+        """Give the values of an attribute that are text."""
+        found = []
+        for value in self.attributes.get(attribute.lower(), ()):
+            with contextlib.suppress(UnicodeDecodeError):
+                found.append(value.decode("utf-8"))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """
+    How something ended (section 4.1.9).
+
+    @ivar kind: of what: L{BIND_ANSWER}, L{SEARCH_DONE} or L{EXTENDED_ANSWER}.
+    @ivar code: the result code.
+    @ivar message: the server's text.
+    @ivar controls: values by object identifier, of those that have one.
+    """
+
+    kind: int
+    code: int
+    message: str = ""
+    controls: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Other servers may know more; nobody asks them."""
+
+
+def bind_request(name: str, password: bytes, controls: Sequence[str] = ()) -> bytes:
+    """
+    Write what authenticates by a password (section 4.2), but for the message's number.
+
+    @param controls: object identifiers of controls without a value that may be passed over.
+    """
+    asked = integer(3) + element(OCTETS, name.encode("utf-8")) + element(_SIMPLE, password)
+    made = element(_BIND, asked)
+    if controls:
+        made += element(
+            _CONTROLS,
+            b"".join(element(SEQUENCE, element(OCTETS, one.encode("ascii"))) for one in controls),
+        )
+    return made
+
+
+def search_request(
+    base: str, scope: Scope, filter: bytes, attributes: Sequence[str], limit: int
+) -> bytes:
+    """
+    Write what finds entries (section 4.5.1), but for the message's number.
+
+    @param filter: as servers read it.
+    @param attributes: those that are wanted of each entry; none are none.
+    """
+    wanted = [element(OCTETS, one.encode("ascii")) for one in attributes or _NO_ATTRIBUTES]
+    return element(
+        _SEARCH,
+        element(OCTETS, base.encode("utf-8"))
+        + integer(_SCOPES[scope], ENUMERATED)
+        + _DEREFERENCE
+        + integer(limit)
+        + _TIME_AND_TYPES
+        + filter
+        + element(SEQUENCE, b"".join(wanted)),
+    )
+
+
+def start_tls_request() -> bytes:
+    """Write what asks for TLS (section 4.14), but for the message's number."""
+    return element(_EXTENDED, element(_REQUEST_NAME, _START_TLS))
+
+
+def unbind_request() -> bytes:
+    """Write the goodbye (section 4.3), but for the message's number."""
+    return element(_UNBIND, b"")
+
+
+def message(number: int, request: bytes) -> bytes:
+    """
+    Give a request its number.
+
+    @param number: 1 to L{MAX_NUMBER}.
+    """
+    return element(SEQUENCE, integer(number) + request)
+
+
+def read_message(data: bytes) -> tuple[int, Entry | Reference | Result]:
+    """
+    Read one message of a server.
+
+    @param data: it, whole and alone.
+    @return: the number of what it answers, 0 if it answers nothing; and what it says.
+    @raise BadMessage: it is none, or none of those that were asked for.
+    """
+    at, end = expect(data, 0, len(data), SEQUENCE)
+    if end != len(data):
+        raise BadMessage("something follows a message")
+    begin, at = expect(data, at, end, 0x02)
+    number = whole_number(data, begin, at)
+    kind, begin, stop = read(data, at, end)
+    if kind == _ENTRY:
+        return number, _entry(data, begin, stop)
+    if kind == _REFERENCE:
+        return number, Reference()
+    if kind in (BIND_ANSWER, SEARCH_DONE, EXTENDED_ANSWER):
+        return number, _result(kind, data, begin, stop, end)
+    raise BadMessage("a message is of no kind that was asked for")
+
+
+def _entry(data: bytes, at: int, end: int) -> Entry:
+    begin, at = expect(data, at, end, OCTETS)
+    dn = _text(data, begin, at)
+    at, end = expect(data, at, end, SEQUENCE)
+    found: dict[str, list[bytes]] = {}
+    count = 0
+    while at < end:
+        inner, at = expect(data, at, end, SEQUENCE)
+        begin, stop = expect(data, inner, at, OCTETS)
+        name = _text(data, begin, stop).lower()
+        inner, stop = expect(data, stop, at, SET)
+        values = found.setdefault(name, [])
+        count -= len(values)
+        while inner < stop:
+            begin, inner = expect(data, inner, stop, OCTETS)
+            values.append(data[begin:inner])
+        count += len(values) + 1
+        if count > MAX_VALUES:
+            raise BadMessage("an entry has too many values")
+    return Entry(dn, {name: tuple(values) for name, values in found.items()})
+
+
+def _result(kind: int, data: bytes, at: int, stop: int, end: int) -> Result:
+    """Read an C{LDAPResult}, and the controls that follow it in its message."""
+    begin, at = expect(data, at, stop, ENUMERATED)
+    code = whole_number(data, begin, at)
+    _, at = expect(data, at, stop, OCTETS)
+    begin, at = expect(data, at, stop, OCTETS)
+    # Some write it in another alphabet; it is for the log alone.
+    text = data[begin:at].decode("utf-8", "replace")
+    while at < stop:
+        # A referral, credentials of SASL, an extended answer's name and value.
+        _, _, at = read(data, at, stop)
+    controls: Mapping[str, bytes] = {}
+    while stop < end:
+        tag, begin, stop = read(data, stop, end)
+        if tag == _CONTROLS:
+            controls = _read_controls(data, begin, stop)
+    return Result(kind, code, text, controls)
+
+
+def _read_controls(data: bytes, at: int, end: int) -> Mapping[str, bytes]:
+    controls = {}
+    while at < end:
+        inner, at = expect(data, at, end, SEQUENCE)
+        begin, inner = expect(data, inner, at, OCTETS)
+        name = _text(data, begin, inner)
+        while inner < at:
+            tag, begin, inner = read(data, inner, at)
+            if tag == OCTETS:
+                controls[name] = data[begin:inner]
+    return controls
+
+
+def _text(data: bytes, begin: int, end: int) -> str:
+    try:
+        return data[begin:end].decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadMessage("a name is no text") from None
