@@ -37,10 +37,16 @@ DEPENDENCIES = [
     "bcrypt>=4.1",
 ]
 
+# The plugin cache: its index, and structured fields.
+CACHE = ["http-sf>=1.5", "lmdb>=1.6"]
+
 EXTRAS = {
     "test": [
+        *CACHE,
         "coverage>=7.10",
         "h11>=0.16",
+        # The plugin cache is compared with it where both claim the same rule.
+        "hishel>=1.0",
         "httptools>=0.7",
         "hypothesis>=6.150",
         "import-linter>=2.9",
@@ -53,6 +59,7 @@ EXTRAS = {
     ],
     # The scheme Negotiate of the plugin auth. A source distribution: it is built against libkrb5-dev, by gcc.
     "kerberos": ["gssapi>=1.9"],
+    "cache": CACHE,
     "fuzz": ["atheris>=3.0"],
     "docs": ["pydoctor>=25.10"],
 }

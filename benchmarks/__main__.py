@@ -1,5 +1,6 @@
 """
-The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | plugins | snis | auth | setup}.
+The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | plugins | snis | auth | identified |
+cache-miss | cache-objects | cache-zipf | setup}.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from benchmarks.programs import Cores
 from benchmarks.scenarios import SCENARIOS
 
 OUT = Path(__file__).parent / "out"
+#: What the command identified measures.
+IDENTIFIED = ("forward", "forward-varied", "reverse")
 # mitmproxy 12 wants Python 3.12.
 VENV_REQUIREMENTS = {"mitmproxy": "mitmproxy>=11,<12", "proxy.py": "proxy.py>=2.4,<3"}
 
@@ -35,7 +38,7 @@ def say(line: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; the exit code is 0 if it was done, not whether targets were met."""
-    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     if options.command == "setup":
         return _setup()
     cores = Cores.split()
@@ -72,6 +75,51 @@ def main(arguments: list[str] | None = None) -> int:
                 from benchmarks.auth import auth
 
                 return auth(state, cores, options.port_base, options.users, say)
+            case "identified":
+                from benchmarks.identified import identified
+
+                return identified(
+                    state,
+                    cores,
+                    options.port_base,
+                    options.scenarios,
+                    options.rounds,
+                    options.seconds,
+                    OUT,
+                    say,
+                )
+            case "cache-miss":
+                from benchmarks.cache_miss import cache_miss
+
+                return cache_miss(
+                    state, cores, options.port_base, options.rounds, options.seconds, OUT, say
+                )
+            case "cache-objects":
+                from benchmarks.cache_objects import cache_objects
+
+                return cache_objects(
+                    state,
+                    cores,
+                    options.port_base,
+                    options.objects,
+                    options.rounds,
+                    options.seconds,
+                    OUT,
+                    say,
+                )
+            case "cache-zipf":
+                from benchmarks.cache_zipf import cache_zipf
+
+                return cache_zipf(
+                    state,
+                    cores,
+                    options.port_base,
+                    options.requests,
+                    options.size_mib,
+                    options.peers,
+                    OUT,
+                    say,
+                )
             case _:
                 return _compare(options, state, cores)
     finally:
@@ -126,7 +174,12 @@ def _setup() -> int:
     return 0
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """
+    Read the command line.
+
+    @raise SystemExit: it has a fault, which is printed.
+    """
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["compare", *arguments]
     parser = argparse.ArgumentParser(
@@ -171,10 +224,45 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="first logins against a real directory, and whether the reactor waits meanwhile",
     )
     logins.add_argument("--users", type=int, default=500)
+    known = commands.add_parser(
+        "identified", help="what kept-alive requests of known users cost more than those of nobody"
+    )
+    known.add_argument(
+        "--scenarios",
+        type=_names(list(IDENTIFIED)),
+        default=list(IDENTIFIED),
+        help="comma-separated: " + ",".join(IDENTIFIED),
+    )
+    known.add_argument("--rounds", type=int, default=5)
+    known.add_argument("--seconds", type=float, default=3, help="of one window")
+    missed = commands.add_parser(
+        "cache-miss", help="what the cache costs requests that it can't answer"
+    )
+    missed.add_argument("--rounds", type=int, default=5)
+    missed.add_argument("--seconds", type=float, default=3, help="of one window")
+    stored = commands.add_parser(
+        "cache-objects", help="hits, restart and memory with few and with very many stored objects"
+    )
+    stored.add_argument(
+        "--objects", type=_numbers, default=[1000, 1_000_000], help="comma-separated: 1000,1000000"
+    )
+    stored.add_argument("--rounds", type=int, default=5)
+    stored.add_argument("--seconds", type=float, default=3, help="of one window")
+    mixed = commands.add_parser(
+        "cache-zipf", help="how many requests each cache answers by itself, with the same room"
+    )
+    mixed.add_argument("--requests", type=int, default=150_000)
+    mixed.add_argument("--size-mib", type=_room, default=192, help="the room of each cache")
+    mixed.add_argument(
+        "--peers", type=_names([peer.name for peer in PEERS]), help="comma-separated"
+    )
     made = commands.add_parser(
         "setup", help="install mitmproxy and proxy.py into environments of their own"
     )
-    for command in (compared, soaked, held, big, empty, many, logins, made):
+    for command in (
+        *(compared, soaked, held, big, empty, many, logins, known),
+        *(missed, stored, mixed, made),
+    ):
         command.add_argument(
             "--port-base", type=int, default=25000, help="1000 ports from here are used"
         )
@@ -191,6 +279,14 @@ def _names(known: list[str]) -> Callable[[str], list[str]]:
         return chosen
 
     return parse
+
+
+def _room(text: str) -> int:
+    size = int(text)
+    # The largest object that the gateway stores as it comes must have room.
+    if size < 64:
+        raise argparse.ArgumentTypeError("64 is the least")
+    return size
 
 
 def _numbers(text: str) -> list[int]:

@@ -27,6 +27,9 @@ HELD_BATCH = 32
 # More would run into the ports of recently closed connections on machines that keep them all.
 MAX_TUNNELS = 8000
 _DISCARD_BYTES = 1 << 20
+# How often and how far apart a cache is asked until it gives the same answer twice.
+SETTLING_REQUESTS = 20
+SETTLING_SECONDS = 0.05
 
 
 class LoadFailed(Exception):
@@ -220,6 +223,55 @@ def read_answer(client: socket.socket) -> bytes:
 
     @raise LoadFailed: it is not whole, or not a 200.
     """
+    head, fields, content = _head(client)
+    length = _expected(head, fields)
+    rest = _read_exactly(client, length - len(content))
+    if len(content) + len(rest) != length:
+        raise LoadFailed("the answer's content is cut short")
+    return b"%b\r\n\r\n%b%b" % (head, content, rest)
+
+
+def read_head(client: socket.socket) -> tuple[dict[bytes, bytes], int, bytes]:
+    """
+    Read the head of one answer with a Content-Length: its fields (names in lower case), the length, and what of the content came along.
+
+    @raise LoadFailed: it is not whole, or not a 200.
+    """
+    head, fields, content = _head(client)
+    return fields, _expected(head, fields), content
+
+
+def read_any_head(client: socket.socket) -> tuple[int, dict[bytes, bytes], int, bytes]:
+    """
+    Read the head of one answer of any status, which comes first; without a Content-Length the length is 0.
+
+    @raise LoadFailed: it is not whole.
+    """
+    head, fields, content = _head(client)
+    return int(head.split(b" ", 2)[1]), fields, int(fields.get(b"content-length", 0)), content
+
+
+def discard(client: socket.socket, count: int) -> None:
+    """
+    Read so many bytes of content and throw them away.
+
+    @raise LoadFailed: there are fewer.
+    """
+    sink = bytearray(min(max(count, 0), _DISCARD_BYTES))
+    while count > 0:
+        received = client.recv_into(sink, min(count, len(sink)), socket.MSG_TRUNC)
+        if not received:
+            raise LoadFailed("the answer's content is cut short")
+        count -= received
+
+
+def _expected(head: bytes, fields: dict[bytes, bytes]) -> int:
+    if b"content-length" not in fields or head.split(b" ", 2)[1] != b"200":
+        raise LoadFailed(f"unexpected answer {head[:200]!r}")
+    return int(fields[b"content-length"])
+
+
+def _head(client: socket.socket) -> tuple[bytes, dict[bytes, bytes], bytes]:
     received = b""
     while b"\r\n\r\n" not in received:
         data = client.recv(65536)
@@ -227,17 +279,34 @@ def read_answer(client: socket.socket) -> bytes:
             raise LoadFailed(f"closed after {received[:200]!r}")
         received += data
     head, _, content = received.partition(b"\r\n\r\n")
-    length = None
+    fields = {}
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            length = int(value)
-    if length is None or head.split(b" ", 2)[1] != b"200":
-        raise LoadFailed(f"unexpected answer {head[:200]!r}")
-    rest = _read_exactly(client, length - len(content))
-    if len(content) + len(rest) != length:
-        raise LoadFailed("the answer's content is cut short")
-    return received + rest
+        fields[name.lower()] = value.strip()
+    return head, fields, content
+
+
+def made(port: int, asked: bytes, *, settle: bool = False) -> bytes:
+    """
+    Ask once, and give the field X-Made with which the origin has marked its answer.
+
+    @param settle: ask until two answers in a row have the same mark, for a cache may have something a little after its first answer.
+    @raise LoadFailed: there is no mark, or the cache does not keep the answer.
+    """
+    seen = b""
+    with socket.create_connection(("127.0.0.1", port), 15) as client:
+        for _ in range(SETTLING_REQUESTS if settle else 1):
+            client.sendall(asked)
+            fields, length, content = read_head(client)
+            discard(client, length - len(content))
+            mark = fields.get(b"x-made")
+            if mark is None:
+                raise LoadFailed("the answer has no mark of the origin")
+            if mark == seen or not settle:
+                return mark
+            seen = mark
+            time.sleep(SETTLING_SECONDS)
+    raise LoadFailed("the cache asks the origin again and again")
 
 
 def reset(client: socket.socket) -> None:

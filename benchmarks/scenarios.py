@@ -84,6 +84,25 @@ def _reverse(path: str, min_bytes: int) -> Callable[[Peer, Ports, float], Work]:
     return run
 
 
+def _hits(path: str, min_bytes: int) -> Callable[[Peer, Ports, float], Work]:
+    """
+    Ask for something that the cache has.
+
+    The origin marks each answer with another X-Made, so the same one before and after shows that it was not asked meanwhile.
+    """
+    wanted = f"GET {path} HTTP/1.1\r\nHost: www.example.com\r\n\r\n".encode()
+
+    def run(peer: Peer, ports: Ports, seconds: float) -> Work:
+        entrance = peer.entrance(Role.CACHE, ports)
+        before = load.made(entrance, wanted, settle=True)
+        work = load.requests(entrance, "plain", [path], seconds, min_bytes)
+        if load.made(entrance, wanted) != before:
+            raise load.LoadFailed("the origin was asked again: these were not all hits")
+        return work
+
+    return run
+
+
 def _forward(script: str, *arguments: str) -> Callable[[Peer, Ports, float], Work]:
     def run(peer: Peer, ports: Ports, seconds: float) -> Work:
         origin = f"127.0.0.1:{ports.web_origin}"
@@ -255,6 +274,20 @@ SCENARIOS: tuple[Scenario, ...] = (
         PER_CONNECTION,
         asks_first=True,
     ),
+    Scenario(
+        "cache-hit-1k",
+        "Reverse proxy with a cache, 1 KB answers from it",
+        (Role.CACHE,),
+        PER_REQUEST,
+        _hits("/stored/1k", SMALL_BYTES),
+    ),
+    Scenario(
+        "cache-hit-100k",
+        "Reverse proxy with a cache, 100 KB answers from it",
+        (Role.CACHE,),
+        PER_REQUEST,
+        _hits("/stored/100k", LARGE_BYTES),
+    ),
 )
 
 
@@ -290,4 +323,8 @@ TARGETS: tuple[Target, ...] = (
     Target("intercept-new", "squid", 0.4),
     Target("intercept-bulk", "squid", 0.4),
     Target("intercept-idle", None, 30.0),
+    Target("cache-hit-1k", "squid", 0.8),
+    Target("cache-hit-1k", "nginx", 1.1),
+    Target("cache-hit-100k", "squid", 0.2),
+    Target("cache-hit-100k", "nginx", 1.3),
 )

@@ -104,6 +104,20 @@ def memory(pids: Iterable[int]) -> Memory:
     return Memory(rss, pss)
 
 
+def anonymous_bytes(pids: Iterable[int]) -> int:
+    """Give the resident memory that belongs to no file, from C{smaps_rollup} as well."""
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        for line in text.splitlines():
+            if line.startswith("Anonymous:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
 def core_busy_seconds(cores: Iterable[int]) -> float:
     """Give the time some cores have been busy since boot, whoever kept them so."""
     wanted = {f"cpu{core}" for core in cores}

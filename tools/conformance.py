@@ -1,18 +1,22 @@
 """
 Run the external judges against this gateway and hold their scores to floors that only rise.
 
-    conformance.py [--raise] FOLDER [NAME...]
+    conformance.py [--raise] [--suite CHECKOUT] FOLDER [NAME...]
 
 FOLDER holds the judges, programs that know nothing of this project: they are pointed at an address and print a score in their last
-line. NAME picks some of: faults-reverse, faults-forward, smuggle-reverse, smuggle-forward, clients, clients-intercepted, tls. Each
-judge gets a fresh gateway, started by twistd with a configuration written for it. tests/floors.json keeps the figures reached so far;
-a worse one fails, and with --raise a better one is written there. Ends with one line "ok NAME ..." or "FAIL NAME ..." for each judge,
-and status 1 if one failed.
+line. NAME picks some of: faults-reverse, faults-forward, smuggle-reverse, smuggle-forward, clients, clients-intercepted, tls, cache.
+Each judge gets a fresh gateway, started by twistd with a configuration written for it. tests/floors.json keeps the figures reached so
+far; a worse one fails, and with --raise a better one is written there. Ends with one line "ok NAME ..." or "FAIL NAME ..." for each
+judge, and status 1 if one failed.
+
+The judge cache runs the published package of the cache tests. With --suite, CHECKOUT is one of http-tests/cache-tests in which
+`npm install` was run, and there is one judge more, cache-newest, with floors of its own: the same with these newer tests.
 """
 
 import argparse
 import contextlib
 import http.client
+import importlib.metadata
 import json
 import os
 import re
@@ -41,13 +45,20 @@ LOG_SECONDS = 5
 Figures = dict[str, int]
 
 # Of these less is better; of all the others more.
-SHRINKING = frozenset({"ambiguous", "flagged", "failed"})
+SHRINKING = frozenset({"ambiguous", "flagged", "failed", "unjudged"})
 
 # What cannot pass through interception as long as the gateway speaks no HTTP/2: the check wants curl to say "2".
 HTTP2_ONLY = frozenset({"curl https h2 in tunnel"})
 
 # Certificates and responses of the judge `tls` are made for a week.
 FRESH_SECONDS = 5 * 24 * 3600
+
+# The judge of caches, with the tests of the package and with those of a checkout.
+CACHE = "cache"
+CACHE_NEWEST = "cache-newest"
+
+# A test of the cache whose own preparations failed, as on a machine that stood still for a second, says nothing; then all run again.
+CACHE_RUNS = 2
 
 # Which reason the access log may give for each bad origin of the judge `tls`.
 REASONS = {
@@ -88,13 +99,14 @@ class Judge:
     One judge in one mode: how its gateway is configured, what is run, and how its last line reads.
 
     @ivar name: its name in the floors and on the command line.
-    @ivar mode: C{reverse}, C{forward} or C{intercept}, which is forward with decryption.
+    @ivar mode: C{reverse}, C{forward}, C{intercept}, which is forward with decryption, or C{cache}, which is reverse with the cache.
+    @ivar score: finds the figures in what it prints; C{None}: it writes them into a file.
     """
 
     name: str
     folder: str
     mode: str
-    score: re.Pattern[str]
+    score: re.Pattern[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,8 @@ JUDGES = [
     Judge("clients", "clients", "forward", COUNT_OF),
     Judge("clients-intercepted", "clients", "intercept", COUNT_OF),
     Judge("tls", "tls", "intercept", TLS),
+    Judge(CACHE, "cache", "cache", None),
+    Judge(CACHE_NEWEST, "cache", "cache", None),
 ]
 
 
@@ -148,6 +162,9 @@ def main() -> int:
     parser.add_argument(
         "--raise", dest="raising", action="store_true", help="write better scores into the floors"
     )
+    parser.add_argument(
+        "--suite", type=Path, metavar="CHECKOUT", help=f"of the tests of the judge {CACHE_NEWEST}"
+    )
     parser.add_argument("folder", type=Path, help="the folder of the judges")
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="the judges to run; without one, all"
@@ -160,6 +177,10 @@ def main() -> int:
     known = {judge.name for judge in JUDGES}
     if unknown := set(asked.names) - known:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    if asked.suite is None and CACHE_NEWEST in asked.names:
+        parser.error(f"{CACHE_NEWEST} needs --suite")
+    if asked.suite is not None and not (asked.suite / "node_modules").is_dir():
+        parser.error(f"{asked.suite} is no checkout in which `npm install` was run")
 
     home = Path(os.environ.setdefault("GW_HOME", f"{tempfile.gettempdir()}/gwtest-conformance"))
     subprocess.run([folder / "setup.sh"], check=True, stdin=subprocess.DEVNULL)
@@ -169,8 +190,10 @@ def main() -> int:
     for judge in JUDGES:
         if asked.names and judge.name not in asked.names:
             continue
+        if judge.name == CACHE_NEWEST and asked.suite is None:
+            continue
         try:
-            reached = run(judge, folder, home)
+            reached = run(judge, folder, home, asked.suite)
         except Unjudged as error:
             failed = True
             verdicts.append(f"FAIL {judge.name}: {error}")
@@ -216,10 +239,11 @@ def spell(figures: Figures) -> list[str]:
     return [f"{name} {figure}" for name, figure in figures.items()]
 
 
-def run(judge: Judge, folder: Path, home: Path) -> Figures:
+def run(judge: Judge, folder: Path, home: Path, suite: Path | None = None) -> Figures:
     """
     Start a gateway, run one judge against it, and read the score.
 
+    @param suite: the checkout for the judge L{CACHE_NEWEST}.
     @raise Unjudged: there is none.
     """
     print(f"-- {judge.name}", flush=True)
@@ -229,6 +253,13 @@ def run(judge: Judge, folder: Path, home: Path) -> Figures:
                 return run_clients(judge, folder / "clients", home / "clients", Path(scratch))
             case "tls":
                 return run_tls(judge, folder / "tls", home / "tls")
+            case "cache":
+                newest = suite if judge.name == CACHE_NEWEST else None
+                reached = run_cache(judge, folder / "cache", Path(scratch), newest)
+                # For people to look at; another run may write there at the same time.
+                results = Path(os.environ.get("RESULTS", home / "out"), "cache")
+                shutil.copytree(scratch, results, dirs_exist_ok=True)
+                return reached
     (origin_port,) = free_ports(1)
     with gateway(judge.mode, origin_port) as started:
         script = folder / judge.folder / "run.sh"
@@ -276,6 +307,54 @@ def run_tls(judge: Judge, folder: Path, state: Path) -> Figures:
         reached = figures(judge, judged(command, {"TLS_STATE": str(state)}))
         reached["reasons"] = told_apart(started.log, state / "certs/ports.txt")
     return reached
+
+
+def run_cache(judge: Judge, folder: Path, results: Path, suite: Path | None) -> Figures:
+    """
+    Let the cache tests run against a gateway that stores; a fresh one again if some of them could not judge.
+
+    @param results: a folder for what the judge writes: C{NAME.json} and C{NAME.score.json}.
+    @param suite: a checkout of the tests; C{None}: the package.
+    @raise Unjudged: there is no plugin C{cache}, or no score.
+    """
+    if not importlib.metadata.entry_points(group="gateway.plugins", name="cache"):
+        raise Unjudged("the plugin cache is not installed")
+    environment = {"OUT": str(results)}
+    if suite is not None:
+        environment["SUITE"] = str(suite.resolve())
+    score = results / f"{judge.name}.score.json"
+    reached: Figures = {}
+    for _ in range(CACHE_RUNS):
+        score.unlink(missing_ok=True)
+        (origin_port,) = free_ports(1)
+        with gateway(judge.mode, origin_port) as started:
+            command = [str(folder / "run.sh"), started.address, judge.name, str(origin_port)]
+            judged(command, environment)
+        if not score.exists():
+            raise Unjudged("the judge ended without a score")
+        reached = cache_figures(json.loads(score.read_text())["kinds"])
+        if not reached["unjudged"]:
+            break
+    return reached
+
+
+def cache_figures(kinds: Mapping[str, Mapping[str, int]]) -> Figures:
+    """
+    Read the score of the cache tests.
+
+    @param kinds: for each kind of test, how many ended how.
+    @return: what is required of a cache and what is optimal, each with its passes; and how many tests could not be judged,
+        not counting those that only make sense where another one passes.
+    @raise Unjudged: a kind is missing.
+    """
+    if not kinds.keys() >= {"required", "optimal"}:
+        raise Unjudged(f"the score has only {', '.join(kinds) or 'nothing'}")
+    ended = ("setup_fail", "harness_fail", "retry", "untested")
+    return {
+        "required": kinds["required"].get("pass", 0),
+        "optimal": kinds["optimal"].get("pass", 0),
+        "unjudged": sum(counts.get(name, 0) for counts in kinds.values() for name in ended),
+    }
 
 
 @contextlib.contextmanager
@@ -358,7 +437,7 @@ def figures(judge: Judge, output: str) -> Figures:
 
     @raise Unjudged: there is none.
     """
-    found = judge.score.search(output)
+    found = judge.score.search(output) if judge.score else None
     if found is None:
         raise Unjudged("the judge ended without a score")
     return {name: int(figure) for name, figure in found.groupdict().items()}
@@ -454,7 +533,7 @@ def gateway(mode: str, origin_port: int = 0, names: Names | None = None) -> Iter
 def configuration(mode: str, port: int, health: int, origin_port: int, names: Names | None) -> str:
     """Write the configuration that a judge asks for: what it sends may go anywhere on loopback."""
     listen = f'listen = ["127.0.0.1:{port}"]'
-    if mode == "reverse":
+    if mode in ("reverse", "cache"):
         text = f'[[site]]\nhost = ["*"]\n{listen}\norigins = ["http://127.0.0.1:{origin_port}"]\n'
     else:
         text = f'[forward]\n{listen}\nconnect_ports = ["1-65535"]\nallow_destinations = ["127.0.0.0/8"]\n'
@@ -462,6 +541,9 @@ def configuration(mode: str, port: int, health: int, origin_port: int, names: Na
         text += f'[network]\nhosts_file = "{names.hosts}"\n'
         if mode == "intercept":
             text += f'[tls]\ndecrypt = "all"\nca = "ca"\ntrust = ["{names.root}"]\n'
+    if mode == "cache":
+        # All else as it comes: no guessing how long something is fresh, and no answers in place of errors that are not allowed.
+        text += '[plugins]\nenabled = ["cache"]\n[plugins.cache]\npath = "store"\n'
     form = "json" if mode == "intercept" else "squid"
     text += f'[log]\naccess = {{ path = "access.log", format = "{form}" }}\n'
     return f'{text}[admin]\nhealth = "127.0.0.1:{health}"\n'

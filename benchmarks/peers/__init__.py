@@ -2,11 +2,13 @@
 The proxies that are compared: how each is found, configured from its file in this folder, and started.
 
 Each configuration is the peer's own best for the work at hand, as a careful administrator would tune it: one worker or thread,
-kept-alive upstream connections, no cache, access log on. Words between C{@} signs in the files are filled in here.
+kept-alive upstream connections, access log on; a cache where it is caches that are compared, and none otherwise. Words between
+C{@} signs in the files are filled in here.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -33,6 +35,7 @@ class Role(Enum):
     CONNECT = "connect"
     TERMINATE = "terminate"
     INTERCEPT = "intercept"
+    CACHE = "cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class Peer:
 
     def entrance(self, role: Role, ports: Ports) -> int:
         """Give the port that clients of a role connect to."""
-        if role is Role.REVERSE:
+        if role in (Role.REVERSE, Role.CACHE):
             return ports.reverse
         if role is Role.TERMINATE:
             return ports.secure
@@ -178,6 +181,9 @@ def words_for(ports: Ports, state: Path) -> dict[str, str]:
         "CLIENT_IDLE": "300s",
         "UPSTREAM_IDLE": "30s",
         "CERTIFICATES": "",
+        # In MiB, on disk and in memory.
+        "CACHE_SIZE": "1024",
+        "CACHE_MEMORY": "256",
     }
 
 
@@ -213,11 +219,42 @@ def _haproxy(path: str, state: Path, role: Role) -> list[str]:
     return [*command, "-f", str(state / "haproxy-tls.cfg")] if role is Role.TERMINATE else command
 
 
+def _nginx(path: str, state: Path, role: Role) -> list[str]:
+    file = "nginx-cache.conf" if role is Role.CACHE else "nginx.conf"
+    return [path, "-e", str(state / "error.log"), "-c", str(state / file)]
+
+
 def _squid(path: str, state: Path, role: Role) -> list[str]:
     if role is Role.INTERCEPT:
         _make_leaf_store(state / "leaves")
-    name = {Role.REVERSE: "reverse", Role.INTERCEPT: "intercept"}.get(role, "forward")
-    return [path, "-N", "-f", str(state / f"squid-{name}.conf")]
+    names = {Role.REVERSE: "reverse", Role.INTERCEPT: "intercept", Role.CACHE: "cache"}
+    command = [path, "-N", "-f", str(state / f"squid-{names.get(role, 'forward')}.conf")]
+    if role is Role.CACHE:
+        # The folders of the disk cache.
+        subprocess.run([*command, "-z"], check=True, capture_output=True, timeout=60)
+    return command
+
+
+def _traffic_server(path: str, state: Path, _role: Role) -> list[str]:
+    """Lay out the folders of an instance of Traffic Server; started by root it becomes the user of Debian's package."""
+    settings = state / "etc"
+    settings.mkdir()
+    installed = Path("/etc/trafficserver")
+    # What it wants to be there beside the files here: pages for errors, and files that say nothing.
+    if installed.is_dir():
+        shutil.copytree(installed, settings, dirs_exist_ok=True)
+    for file in state.glob("trafficserver-*"):
+        name = file.name.removeprefix("trafficserver-")
+        (state if name == "runroot.yaml" else settings).joinpath(name).write_text(file.read_text())
+    with (settings / "records.config").open("a") as records:
+        # "#-1": whoever started it.
+        owner = "trafficserver" if os.geteuid() == 0 else "#-1"
+        records.write(f"CONFIG proxy.config.admin.user_id STRING {owner}\n")
+    for name in ("cache", "log", "run"):
+        (state / name).mkdir()
+    for member in (state / "cache", state / "log", state / "run", settings, *settings.rglob("*")):
+        member.chmod(0o777 if member.is_dir() else 0o666)
+    return [path, f"--run-root={state / 'runroot.yaml'}"]
 
 
 def _make_leaf_store(folder: Path) -> None:
@@ -240,6 +277,7 @@ GATEWAY = Peer(
     | {
         Role.TERMINATE: ("gateway.toml", "gateway-terminate.toml"),
         Role.INTERCEPT: ("gateway.toml", "gateway-intercept.toml"),
+        Role.CACHE: ("gateway.toml", "gateway-cache.toml"),
     },
     version=("--version",),
     install="make install, or the environment this repository's `make run` creates",
@@ -247,24 +285,21 @@ GATEWAY = Peer(
     authority="ca/ca-*.pem",
 )
 
-_ALL_BUT_TERMINATE = frozenset(Role) - {Role.TERMINATE}
+_ALL_BUT_TERMINATE = frozenset(Role) - {Role.TERMINATE, Role.CACHE}
+
+_SQUID_UNCACHED = ("squid-common.conf", "squid-uncached.conf")
 
 PEERS: tuple[Peer, ...] = (
     GATEWAY,
     Peer(
         name="nginx",
         program="nginx",
-        roles=frozenset({Role.REVERSE, Role.TERMINATE}),
-        command=lambda path, state, _: [
-            path,
-            "-e",
-            str(state / "error.log"),
-            "-c",
-            str(state / "nginx.conf"),
-        ],
+        roles=frozenset({Role.REVERSE, Role.TERMINATE, Role.CACHE}),
+        command=_nginx,
         templates={
             Role.REVERSE: ("nginx.conf", "nginx-listen-plain.conf"),
             Role.TERMINATE: ("nginx.conf", "nginx-listen-tls.conf"),
+            Role.CACHE: ("nginx-cache.conf",),
         },
         version=("-v",),
         install="apt-get install nginx",
@@ -282,17 +317,36 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         name="squid",
         program="squid",
-        roles=_ALL_BUT_TERMINATE,
+        roles=_ALL_BUT_TERMINATE | {Role.CACHE},
         command=_squid,
         templates={
-            Role.REVERSE: ("squid-common.conf", "squid-reverse.conf"),
-            Role.FORWARD: ("squid-common.conf", "squid-forward.conf"),
-            Role.CONNECT: ("squid-common.conf", "squid-forward.conf"),
-            Role.INTERCEPT: ("squid-common.conf", "squid-intercept.conf"),
+            Role.REVERSE: (*_SQUID_UNCACHED, "squid-reverse.conf"),
+            Role.FORWARD: (*_SQUID_UNCACHED, "squid-forward.conf"),
+            Role.CONNECT: (*_SQUID_UNCACHED, "squid-forward.conf"),
+            Role.INTERCEPT: (*_SQUID_UNCACHED, "squid-intercept.conf"),
+            Role.CACHE: ("squid-common.conf", "squid-cache.conf"),
         },
         version=("-v",),
         authority="squid-authority.pem",
         install="apt-get install squid-openssl",
+    ),
+    Peer(
+        name="trafficserver",
+        program="traffic_server",
+        roles=frozenset({Role.CACHE}),
+        command=_traffic_server,
+        templates={
+            Role.CACHE: (
+                "trafficserver-ip_allow.yaml",
+                "trafficserver-logging.yaml",
+                "trafficserver-records.config",
+                "trafficserver-remap.config",
+                "trafficserver-runroot.yaml",
+                "trafficserver-storage.config",
+            )
+        },
+        version=("--version",),
+        install="apt-get install trafficserver",
     ),
     Peer(
         name="proxy.py",

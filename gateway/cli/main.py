@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from gateway.cli import ca, check, init, plugin, ports, reload, run, tls, user, version
+from gateway.cli import ca, cache, check, init, plugin, ports, reload, run, tls, user, version
 from gateway.cli.command import NOT_DONE, Command, add_command
 
 COMMANDS: tuple[Command, ...] = (
@@ -26,6 +26,7 @@ COMMANDS: tuple[Command, ...] = (
     ca,
     tls,
     user,
+    cache,
     version,
 )
 

@@ -21,6 +21,10 @@ from gateway.wire.write import section
 _DELIVERING = Phase.DELIVERING
 
 
+#: Written heads of stored responses that are remembered.
+MOST_SECTIONS = 1000
+
+
 class Delivery:
     """Delivers the answers of one snapshot."""
 
@@ -30,6 +34,8 @@ class Delivery:
         # Nobody wants to look at content, so what came whole can leave whole.
         self._bare = plans.response_filters is None and plans.cache_store is None
         self._via = tuple(line + b"\r\n" for line in via.lines)
+        # Who stores responses often gives the same list of lines again; here it is kept from becoming another one.
+        self._sections: dict[int, tuple[list[bytes], bytes]] = {}
 
     def deliver(self, x: Exchange, head: ResponseHead) -> None:
         """
@@ -104,9 +110,10 @@ class Delivery:
         txn = x.txn
         down = x.down
         received = response.fields.lines
-        lines = section(received) + self._via[1] + x.upstream.amended(response)
-        if not _dated(received):
-            lines += b"Date: %b\r\n" % http_date(time())
+        known = self._sections.get(id(received))
+        if known is None or known[0] is not received:
+            known = self._section(received)
+        lines = known[1] + x.upstream.amended(response)
         status = txn.status = response.status
         txn.phase = _DELIVERING
         if x.upload is not None and not x.upload.ended:
@@ -131,6 +138,16 @@ class Delivery:
         if download.flowing:
             down.stream(download)
         return False
+
+    def _section(self, lines: list[bytes]) -> tuple[list[bytes], bytes]:
+        """Write the lines of a stored response, with what is added to all of them; remembered by the list."""
+        written = section(lines) + self._via[1]
+        if not _dated(lines):
+            return lines, written + b"Date: %b\r\n" % http_date(time())
+        if len(self._sections) >= MOST_SECTIONS:
+            self._sections.clear()
+        known = self._sections[id(lines)] = (lines, written)
+        return known
 
     def _copy(self, x: Exchange, status: int) -> Copy | None:
         """

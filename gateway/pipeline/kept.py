@@ -59,16 +59,10 @@ class Kept:
         self._clock = clock
         self._elsewhere = elsewhere
 
-    def sent(self, x: Exchange, stored: Stored) -> bool:
-        """
-        Send a stored response that nobody has to judge at once, which is the usual way.
-
-        @return: C{False}: it takes its time, and nothing was done.
-        """
-        if stored.file is not None:
-            return False
-        response = x.txn.response = stored.response
-        return self._deliver(x, response)
+    def send(self, x: Exchange, response: Response) -> None:
+        """Send a stored response that is not in a file and may pass, at once: the usual way."""
+        x.txn.response = response
+        self._deliver(x, response)
 
     async def serve(self, x: Exchange, stored: Stored) -> Outcome:
         """Answer with a stored response, if it may pass."""
@@ -78,11 +72,12 @@ class Kept:
                 x.download = StoredContent(
                     stored.file, x.ended_with, self._clock, self._elsewhere
                 ).pipe
-            refusal = self._judge(x, response)
-            if type(refusal) is CoroutineType:
-                refusal = await refusal
-            if refusal is not None:
-                return await self._refusals.refuse(x, refusal)
+            if x.txn.response is not response:
+                refusal = self._judge(x, response)
+                if type(refusal) is CoroutineType:
+                    refusal = await refusal
+                if refusal is not None:
+                    return await self._refusals.refuse(x, refusal)
             if x.upload is not None:
                 x.drop(ClientError("answered from a store"))
             if self._deliver(x, response):

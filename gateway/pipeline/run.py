@@ -129,11 +129,16 @@ class Pipeline:
             refusal = admit(x)
             if refusal is None and self._plain and x.upload is None and not x.upstream.tunnels:
                 if self._looks_up and (x.stored is not None or x.validator is not None):
-                    if x.stored is not None and not self._judges and self._kept.sent(x, x.stored):
-                        x.txn.outcome = _DELIVERED
-                        self._end(x)
-                        x.end()
-                        return
+                    stored = x.stored
+                    if stored is not None and stored.file is None:
+                        if self._judges:
+                            refusal = self.judge(x, stored.response)
+                        if refusal is None:
+                            self._kept.send(x, stored.response)
+                            x.txn.outcome = _DELIVERED
+                            self._end(x)
+                            x.end()
+                            return
                 else:
                     hop = x.upstream.take(x.txn)
                     if hop is not None:

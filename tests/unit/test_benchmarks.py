@@ -1,5 +1,12 @@
 """Tests of the arithmetic and the files of C{benchmarks}: what it measures with is checked, not what it measures."""
 
+import itertools
+import socket
+import threading
+import tomllib
+from contextlib import redirect_stderr
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -7,9 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import report
+from benchmarks import cache_miss, cache_objects, cache_zipf, identified, report
+from benchmarks.__main__ import IDENTIFIED, parse
 from benchmarks.certificates import ORIGIN_FILE, TRUST_FILE, write_certificates
-from benchmarks.load import LoadFailed, parse_wrk
+from benchmarks.load import LoadFailed, discard, made, parse_wrk, read_any_head, read_head
 from benchmarks.peers import AUTHORITY_FILE, HERE, PEERS, Ports, Role, fill, words_for
 from benchmarks.picture import draw
 from benchmarks.plugins import slopes_of
@@ -18,6 +26,11 @@ from benchmarks.scenarios import SCENARIOS, TARGETS, Target, secure_request, way
 from benchmarks.soak import fit_slope
 from benchmarks.tls_load import Way
 from benchmarks.usage import Memory, parse_stat
+from gateway.config.load import load, load_plugin_settings
+from gateway_auth import AuthSettings
+
+#: Of some password, as cheap as can be.
+HASH = "$2b$04$abcdefghijklmnopqrstuu5Z8dYHLkTFcJ4wBBCzzHyXlo2YPvZ9u"
 
 
 def series(*costs: float) -> Series:
@@ -197,6 +210,229 @@ class SecureTests(SynchronousTestCase):
     def test_no_authority(self) -> None:
         """A proxy that has made no CA decrypts nothing, and is left out."""
         self.assertRaises(LoadFailed, self.way, "gateway", Role.INTERCEPT)
+
+
+class IdentifiedTests(SynchronousTestCase):
+    """What the requests of known users are made of, and how they are judged."""
+
+    def test_options(self) -> None:
+        """All scenarios in five rounds unless it is said; an unknown one is a fault."""
+        usual = parse(["identified"])
+        self.assertEqual((usual.scenarios, usual.rounds), (list(identified.NAMES), 5))
+        self.assertEqual(IDENTIFIED, identified.NAMES)
+        said = parse(["identified", "--scenarios", "reverse,forward", "--rounds", "2"])
+        self.assertEqual((said.scenarios, said.rounds), (["reverse", "forward"], 2))
+        with redirect_stderr(StringIO()) as told:
+            self.assertRaises(SystemExit, parse, ["identified", "--scenarios", "sideways"])
+        self.assertIn("sideways", told.getvalue())
+
+    def test_differences(self) -> None:
+        """Differences are taken within a round; one that the other did not finish is left out."""
+        found = identified.difference(series(15, 115, 30), series(10, 100))
+        self.assertEqual((found.us, found.least, found.most), (10.0, 5.0, 15.0))
+        self.assertIsNone(identified.difference(series(10), Series()).us)
+
+    def judged(self, *basic: float, errors: int = 0) -> bool:
+        """Judge a row."""
+        row = {"no plugin": series(90, 90), "off": series(100, 100), "basic": series(*basic)}
+        row["basic"].cells[0] = replace(row["basic"].cells[0], errors=errors)
+        ways = tuple(way for way in identified.FORWARD if way.name in row)
+        said: list[str] = []
+        good = identified.report(ways, row, said.append)
+        self.assertEqual(len(said), 4)
+        return good
+
+    def test_judged(self) -> None:
+        """Who is known may cost so much more than nobody, and no request may fail."""
+        self.assertTrue(self.judged(110, 110))
+        self.assertFalse(self.judged(111, 111))
+        self.assertFalse(self.judged(100, 100, errors=1))
+
+    def test_lines(self) -> None:
+        """The ways differ in what shows the user and in nothing else."""
+        by_name = {way.name: way for way in identified.FORWARD}
+        plain = identified.lines(by_name["no plugin"], 25900)
+        self.assertEqual(identified.lines(by_name["connection"], 25900), plain)
+        *same, last = identified.lines(by_name["basic"], 25900)
+        self.assertEqual(same, plain)
+        self.assertTrue(last.startswith("Proxy-Authorization: Basic "))
+        cookie = identified.lines(by_name["cookie"], 25900)
+        differ = [pair for pair in zip(cookie, plain, strict=True) if pair[0] != pair[1]]
+        ((ours, theirs),) = differ
+        self.assertTrue(ours.startswith(f"{theirs}; gateway-auth-25900="))
+        varied = identified.lines(by_name["no plugin"], 25900, varied=True)
+        self.assertEqual(sum("@N@" in line for line in varied), 1)
+
+    def test_configurations(self) -> None:
+        """Every way's configuration is one that the gateway takes."""
+        template = (HERE / "gateway.toml").read_text()
+        for ways in (identified.FORWARD, identified.REVERSE):
+            for way in ways:
+                state = Path(self.mktemp()).absolute()
+                state.mkdir()
+                for name, text in (("users", f"anna:{HASH}\n"), ("keys", f"{identified.KEY}\n")):
+                    (state / name).write_text(text)
+                    (state / name).chmod(0o600)
+                text = fill(template, words_for(Ports.numbered(25000, 0), state))
+                file = state / "gateway.toml"
+                known = replace(way, more=())
+                file.write_text(identified.configured(known, text, state))
+                config = load(str(file), environ={})
+                self.assertEqual("auth" in config.plugins.enabled, way.settings is not None)
+                settings = load_plugin_settings(config, "auth", AuthSettings, {})
+                self.assertEqual(settings.cookie > 0, way.cookie)
+
+
+class AnswerTests(SynchronousTestCase):
+    """What is read of a cache's answers."""
+
+    def answered(self, *answers: bytes) -> socket.socket:
+        """Have a connection on which these answers come."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        theirs.sendall(b"".join(answers))
+        theirs.close()
+        return ours
+
+    def test_head(self) -> None:
+        """Names are in lower case, and the content is skipped to the byte, so that the next answer follows."""
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\nX-Made: 1\r\n\r\n" + bytes(70000)
+        client = self.answered(answer, b"HTTP/1.1 504 Late\r\n\r\n")
+        fields, length, content = read_head(client)
+        self.assertEqual((fields[b"x-made"], length), (b"1", 70000))
+        discard(client, length - len(content))
+        status, _, length, content = read_any_head(client)
+        self.assertEqual((status, length, content), (504, 0, b""))
+
+    def test_not_a_success(self) -> None:
+        """Where a 200 is wanted, another answer is a failure, and so is one that is cut short."""
+        self.assertRaises(LoadFailed, read_head, self.answered(b"HTTP/1.1 502 Bad\r\n\r\n"))
+        self.assertRaises(LoadFailed, read_head, self.answered(b"HTTP/1.1 200"))
+        self.assertRaises(LoadFailed, discard, self.answered(b"12"), 3)
+
+    def test_marks(self) -> None:
+        """The marks of two answers are compared; without one, or with another each time, it is no hit."""
+        for answers, expected in (((b"a", b"b", b"b"), b"b"), ((b"a", b"b"), None), ((b"",), None)):
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                server.settimeout(5)
+                client_port = server.getsockname()[1]
+                replies = [
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%b\r\n"
+                    % (b"X-Made: %b\r\n" % mark if mark else b"")
+                    for mark in answers
+                ]
+                thread = threading.Thread(target=self.serve, args=(server, replies))
+                thread.start()
+                try:
+                    if expected is None:
+                        self.assertRaises(LoadFailed, made, client_port, b"GET", settle=True)
+                    else:
+                        self.assertEqual(made(client_port, b"GET", settle=True), expected)
+                finally:
+                    thread.join()
+
+    def serve(self, server: socket.socket, replies: list[bytes]) -> None:
+        """Answer each request on one connection, and close it."""
+        connection, _ = server.accept()
+        with connection:
+            for reply in replies:
+                if not connection.recv(100):
+                    break
+                connection.sendall(reply)
+
+
+class CacheTests(SynchronousTestCase):
+    """What the comparisons of caches are made of, and how they are judged."""
+
+    def test_options(self) -> None:
+        """The commands and what they take unless it is said."""
+        self.assertEqual(parse(["cache-objects"]).objects, [1000, 1_000_000])
+        self.assertEqual(parse(["cache-objects", "--objects", "5,7"]).objects, [5, 7])
+        self.assertEqual(parse(["cache-miss", "--rounds", "2"]).rounds, 2)
+        mixed = parse(["cache-zipf", "--size-mib", "64", "--peers", "gateway,nginx"])
+        self.assertEqual((mixed.size_mib, mixed.peers), (64, ["gateway", "nginx"]))
+        with redirect_stderr(StringIO()) as told:
+            self.assertRaises(SystemExit, parse, ["cache-zipf", "--peers", "abacus"])
+            self.assertRaises(SystemExit, parse, ["cache-zipf", "--size-mib", "63"])
+        self.assertIn("abacus", told.getvalue())
+
+    def test_everybody_stores(self) -> None:
+        """Whoever has a cache gets the same room, and its own file says so."""
+        words = words_for(Ports.numbered(25000, 0), HERE) | {"CACHE_SIZE": "777"}
+        for peer in PEERS:
+            if Role.CACHE in peer.roles:
+                files = [
+                    fill((HERE / name).read_text(), words) for name in peer.templates[Role.CACHE]
+                ]
+                self.assertEqual(sum("777" in file for file in files), 1, peer.name)
+
+    def test_ways(self) -> None:
+        """Without the plugin there is none; the others have it, with a table that can be read."""
+        template = (HERE / "gateway-cache.toml").read_text()
+        for way in cache_miss.WAYS:
+            state = Path(self.mktemp())
+            state.mkdir()
+            file = state / "gateway-cache.toml"
+            file.write_text(fill(template, words_for(Ports.numbered(25000, 0), state)))
+            cache_miss.configured(way, state)
+            self.assertEqual(file.exists(), way.enabled)
+            if way.enabled:
+                settings = tomllib.loads(file.read_text())["plugins"]["cache"]
+                self.assertEqual("sites" in settings, bool(way.settings))
+
+    def test_misses_judged(self) -> None:
+        """A miss may cost so much more than without the plugin, in the same round, and no request may fail."""
+        said: list[str] = []
+        for costs, good in (((125, 75), True), ((126, 76), False)):
+            row = {"without": series(100, 50), "with": series(*costs)}
+            self.assertEqual(cache_miss.report(row, said.append), good)
+        self.assertFalse(cache_miss.report({"without": series(1), "with": Series()}, said.append))
+
+    def test_hits_judged(self) -> None:
+        """A hit with many objects may cost a fifth more than with few."""
+        said: list[str] = []
+        for cost, good in ((12, True), (13, False)):
+            row = {"few": series(10, 10), "many": series(cost, cost)}
+            self.assertEqual(cache_objects.report(row, said.append), good)
+
+    def test_objects_asked_for(self) -> None:
+        """Some of the objects lie evenly among all; a small store has no others."""
+        self.assertEqual(cache_objects.targets(1_000_000, 1000)[2:4], ["1000", "1000"])
+        self.assertEqual(cache_objects.targets(500, 1000)[2:4], ["500", "1"])
+        self.assertEqual(cache_objects.targets(5000, 0)[2:4], ["5000", "1"])
+
+    def test_sequence(self) -> None:
+        """What is asked for is the same each time, popular or once only, and one object has one size."""
+        first, again = (list(itertools.islice(cache_zipf.sequence(), 3000)) for _ in range(2))
+        self.assertEqual(first, again)
+        sizes: dict[int, set[int]] = {}
+        for number, kib in first:
+            sizes.setdefault(number, set()).add(kib)
+        self.assertEqual({len(each) for each in sizes.values()}, {1})
+        once = [number for number, _ in first if number >= cache_zipf.OBJECTS]
+        self.assertEqual(len(once), len(set(once)))
+        self.assertTrue(200 < len(once) < 400, len(once))
+
+    def test_ratios_judged(self) -> None:
+        """The gateway must have the hits of each rival, with as much room as that one took."""
+        said: list[str] = []
+        tallies = {
+            "gateway": cache_zipf.Tally(100, 50),
+            "squid": cache_zipf.Tally(100, 50),
+            "nginx": cache_zipf.Tally(100, 55),
+        }
+        self.assertFalse(cache_zipf.verdict(tallies, {}, said.append))
+        more = {"nginx": cache_zipf.Tally(100, 56)}
+        self.assertTrue(cache_zipf.verdict(tallies, more, said.append))
+        self.assertFalse(cache_zipf.verdict({}, {}, said.append))
+
+    def test_room_is_kept(self) -> None:
+        """Hits with more room than there is are none."""
+        said: list[str] = []
+        kept = cache_zipf.Tally(100, 50, disk=10 << 20, room=10)
+        self.assertTrue(cache_zipf.verdict({"gateway": kept}, {}, said.append))
+        taken = cache_zipf.Tally(100, 50, disk=11 << 20, room=10)
+        self.assertFalse(cache_zipf.verdict({"gateway": taken}, {}, said.append))
 
 
 class ReportTests(SynchronousTestCase):

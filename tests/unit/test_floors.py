@@ -13,6 +13,8 @@ from tools.conformance import (
     SMUGGLE,
     TLS,
     Names,
+    Unjudged,
+    cache_figures,
     compare,
     configuration,
     told_apart,
@@ -47,6 +49,21 @@ class ScoreTests(SynchronousTestCase):
         )
         assert found is not None
         self.assertEqual(found.groupdict(), {"refused": "18", "passed": "6"})
+
+    def test_cache(self) -> None:
+        """Passes of what is required and of what is optimal count; a test that could not judge is told apart from a failed one."""
+        kinds = {
+            "check": {"yes": 40, "no": 50, "retry": 1},
+            "optimal": {"optional_fail": 20, "pass": 60, "dependency_fail": 9},
+            "required": {"fail": 30, "setup_fail": 2, "pass": 120, "untested": 1},
+        }
+        self.assertEqual(cache_figures(kinds), {"required": 120, "optimal": 60, "unjudged": 4})
+
+    def test_cache_without_passes(self) -> None:
+        """A cache in which nothing passes has a score; a judge that broke off has none."""
+        kinds = {"required": {"fail": 160}, "optimal": {"optional_fail": 105}}
+        self.assertEqual(cache_figures(kinds), {"required": 0, "optimal": 0, "unjudged": 0})
+        self.assertRaises(Unjudged, cache_figures, {"required": {"pass": 1}})
 
     def test_no_score(self) -> None:
         """A judge that broke off has no score."""
@@ -133,6 +150,12 @@ class ConfigurationTests(SynchronousTestCase):
         forward = tomllib.loads(configuration("forward", 1, 2, 0, Names(FLOORS, FLOORS)))
         self.assertEqual(set(forward), {"forward", "network", "log", "admin"})
         self.assertEqual(forward["network"]["hosts_file"], str(FLOORS))
+
+    def test_cache(self) -> None:
+        """The cache is a reverse proxy whose plugin stores in a folder of its own, with nothing else said."""
+        told = tomllib.loads(configuration("cache", 1, 2, 3, None))
+        self.assertEqual(set(told), {"site", "plugins", "log", "admin"})
+        self.assertEqual(told["plugins"], {"enabled": ["cache"], "cache": {"path": "store"}})
 
     def test_interception(self) -> None:
         """A proxy that decrypts is told so, and whom to trust."""

@@ -54,7 +54,7 @@ class CommandTests(SynchronousTestCase):
                 "ca",
                 "tls",
                 "user",
-               
+                "cache",
                 "version",
             ],
         )

@@ -1,0 +1,65 @@
+"""
+C{Cache-Status}: how this cache dealt with a request (RFC 9211).
+
+The line goes behind those of caches further up; what clients chose never gets into it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+#: Why a request went on to the origin (RFC 9211 section 2.2).
+Why = Literal["bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"]
+
+_TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")
+
+
+def hit_line(name: str, ttl: float, detail: str = "") -> bytes:
+    """
+    Write the line of a response that came out of the cache.
+
+    @param ttl: for how many seconds it is fresh yet; below 0: for how long it isn't.
+    """
+    return (
+        f"Cache-Status: {_word(name)}; hit; ttl={int(ttl // 1)}"
+        f"{'; detail=' + _word(detail) if detail else ''}"
+    ).encode("ascii")
+
+
+def forward_line(
+    name: str,
+    why: Why,
+    *,
+    status: int | None = None,
+    ttl: float | None = None,
+    stored: bool = False,
+    collapsed: bool = False,
+    detail: str = "",
+) -> bytes:
+    """
+    Write the line of a response that the origin was asked for.
+
+    @param status: what it answered, where that is not the status sent on: a 304 that confirmed what is stored.
+    @param collapsed: the request waited for the answer to another one.
+    """
+    parts = [f"Cache-Status: {_word(name)}; fwd={why}"]
+    if status is not None:
+        parts.append(f"fwd-status={status}")
+    if ttl is not None:
+        parts.append(f"ttl={int(ttl // 1)}")
+    if stored:
+        parts.append("stored")
+    if collapsed:
+        parts.append("collapsed")
+    if detail:
+        parts.append("detail=" + _word(detail))
+    return "; ".join(parts).encode("ascii")
+
+
+def _word(text: str) -> str:
+    """Write a token where it is one, else a string (RFC 8941 section 3.3)."""
+    if _TOKEN.fullmatch(text):
+        return text
+    kept = "".join(char if " " <= char <= "~" else "?" for char in text)
+    return '"' + kept.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,218 @@
+"""
+Requests and responses as the rules see them: field lines, told apart once.
+
+A client that keeps its connection sends equal heads again, and these share one list of lines; so what was made of a
+request is kept by the caller with the connection, and not here, where it would outlive the secrets in it. Of most fields
+the rules want to know nothing, so only the others are taken out at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway_cache.directives import RequestControl, read_request_control
+
+_CONDITIONS = (
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-match",
+    b"if-unmodified-since",
+    b"if-range",
+)
+
+#: Request fields by which a proxy in front of this one says what its client has asked for. Origins answer by them (a
+#: redirect to https, links with a host in them) though they are in no C{Vary}, so what they said belongs to a variant.
+KEYED = frozenset(
+    (
+        b"forwarded",
+        b"x-forwarded",
+        b"x-forwarded-host",
+        b"x-forwarded-path",
+        b"x-forwarded-port",
+        b"x-forwarded-prefix",
+        b"x-forwarded-proto",
+        b"x-forwarded-protocol",
+        b"x-forwarded-scheme",
+        b"x-forwarded-server",
+        b"x-forwarded-ssl",
+        b"x-forwarded-uri",
+    )
+)
+
+#: Fields that are taken out of every message.
+WANTED = frozenset(
+    (
+        *_CONDITIONS,
+        *KEYED,
+        b"age",
+        b"authorization",
+        b"cache-control",
+        b"cache-tag",
+        b"cdn-cache-control",
+        b"connection",
+        b"content-length",
+        b"content-location",
+        b"content-range",
+        b"cookie",
+        b"date",
+        b"etag",
+        b"expires",
+        b"last-modified",
+        b"location",
+        b"pragma",
+        b"range",
+        b"set-cookie",
+        b"set-cookie2",
+        b"surrogate-control",
+        b"surrogate-key",
+        b"transfer-encoding",
+        b"vary",
+        b"x-host",
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
+        b"x-original-host",
+        b"x-original-url",
+        b"x-rewrite-url",
+    )
+)
+
+_REMEMBERED = 1024
+_LONGEST_NAME = 64
+
+# Names as they are spelt, in lower case if they are wanted; else empty.
+_spelt: dict[bytes, bytes] = {}
+
+
+def index(lines: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+    """Give the values of each field, by its name in lower case, without surrounding white space."""
+    found: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        found.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    return found
+
+
+def wanted_index(lines: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+    """Do as L{index} does, of the fields in L{WANTED} alone."""
+    found: dict[bytes, list[bytes]] = {}
+    spelt = _spelt
+    for line in lines:
+        at = line.find(b":")
+        name = line[:at] if at >= 0 else line
+        known = spelt.get(name)
+        if known is None:
+            known = name.lower()
+            if known not in WANTED:
+                known = b""
+            _remember(name, known)
+        if known:
+            value = line[at + 1 :].strip(b" \t") if at >= 0 else b""
+            if known in found:
+                found[known].append(value)
+            else:
+                found[known] = [value]
+    return found
+
+
+def _remember(name: bytes, known: bytes) -> None:
+    if len(name) <= _LONGEST_NAME:
+        if len(_spelt) >= _REMEMBERED:
+            _spelt.clear()
+        _spelt[name] = known
+
+
+class Message:
+    """
+    A head.
+
+    @ivar lines: its field lines; the list is known by its identity and never changed.
+    @ivar wanted: those of its fields that are in L{WANTED}.
+    """
+
+    __slots__ = ("_all", "lines", "wanted")
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self.lines = lines
+        self.wanted = wanted_index(lines)
+        self._all: dict[bytes, list[bytes]] | None = None
+
+    def values(self, name: bytes) -> list[bytes] | None:
+        """
+        Give the values of any field, one of each line.
+
+        @param name: in lower case.
+        @return: C{None}: there is none.
+        """
+        if name in WANTED:
+            return self.wanted.get(name)
+        if self._all is None:
+            self._all = index(self.lines)
+        return self._all.get(name)
+
+
+_EMPTY = [b"0"]
+
+
+class Asked(Message):
+    """
+    A request, without its target.
+
+    @ivar method: as received.
+    @ivar control: what it says of caching.
+    @ivar cacheable: the cache may have an answer: a GET or HEAD without content.
+    @ivar has_range: it asks for a part.
+    @ivar conditional: it has conditions of its own.
+    @ivar keyed: names of its fields in L{KEYED}, as text.
+    @ivar variants: what L{vary<gateway_cache.vary>} made of it, by the names of the selecting fields.
+    """
+
+    __slots__ = ("cacheable", "conditional", "control", "has_range", "keyed", "method", "variants")
+
+    def __init__(self, method: bytes, lines: Sequence[bytes]) -> None:
+        Message.__init__(self, lines)
+        self.method = method
+        wanted = self.wanted
+        self.control: RequestControl = read_request_control(
+            wanted.get(b"cache-control"), wanted.get(b"pragma")
+        )
+        # What a GET with content asks for depends on the content, which is in no key.
+        self.cacheable: bool = (
+            (method == b"GET" or method == b"HEAD")
+            and b"transfer-encoding" not in wanted
+            and wanted.get(b"content-length", _EMPTY) == _EMPTY
+        )
+        self.has_range: bool = b"range" in wanted
+        self.conditional: bool = not _CONDITION_SET.isdisjoint(wanted)
+        self.keyed: tuple[str, ...] = ()
+        if not KEYED.isdisjoint(wanted):
+            self.keyed = tuple(name.decode("ascii") for name in wanted if name in KEYED)
+        self.variants: dict[tuple[str, ...], bytes] = {}
+
+
+_CONDITION_SET = frozenset(_CONDITIONS)
+
+
+def asked_of(method: bytes, lines: Sequence[bytes], last: Asked | None = None) -> Asked:
+    """
+    Make the value of a request, or take the one that was made for an equal head.
+
+    @param last: what this gave for the request before on this connection.
+    """
+    if last is not None and last.lines is lines and last.method == method:
+        return last
+    return Asked(method, lines)
+
+
+class Answer(Message):
+    """
+    A response's head.
+
+    @ivar status: of the final response.
+    """
+
+    __slots__ = ("status",)
+
+    def __init__(self, status: int, lines: Sequence[bytes]) -> None:
+        Message.__init__(self, lines)
+        self.status = status

@@ -1,0 +1,107 @@
+"""
+What the cache remembers of a transaction between its hooks, and of a connection between its requests.
+"""
+
+from __future__ import annotations
+
+from gateway.api import Key
+from gateway_cache.cache_status import Why
+from gateway_cache.collapsing import Flight
+from gateway_cache.entry import Head
+from gateway_cache.messages import Asked
+from gateway_cache.policy import Policy
+from gateway_cache.storable import Storable
+
+
+class Asking:
+    """
+    One request that nothing stored has answered, or not yet.
+
+    @ivar asked: the request.
+    @ivar key: what its answer is stored under.
+    @ivar policy: the rules for it.
+    @ivar why: why the origin is asked, as C{Cache-Status} says it.
+    @ivar requested: when it was begun, seconds since the epoch.
+    @ivar received: when the answer's head came; 0.0: it has not.
+    @ivar since: the store's mark from before that.
+    @ivar flight: others wait for what it brings; C{None}: nobody can.
+    @ivar collapsed: it has waited for another request itself.
+    @ivar head: what is stored and to be validated.
+    @ivar heads: all variants that the origin is asked about with it.
+    @ivar storable: what is to be stored of the answer; C{None}: nothing, or that is not known yet.
+    @ivar lines: the answer's field lines as the cache has left them; C{None}: it has not seen them.
+    @ivar status_line: the one of them that the cache has added.
+    @ivar settled: something stored answers it after all.
+    """
+
+    __slots__ = (
+        "asked",
+        "collapsed",
+        "flight",
+        "head",
+        "heads",
+        "key",
+        "lines",
+        "policy",
+        "received",
+        "requested",
+        "settled",
+        "since",
+        "status_line",
+        "storable",
+        "why",
+    )
+
+    def __init__(
+        self,
+        asked: Asked,
+        key: bytes,
+        policy: Policy,
+        why: Why,
+        requested: float,
+        since: int,
+        flight: Flight | None = None,
+        *,
+        head: Head | None = None,
+        heads: tuple[Head, ...] = (),
+    ) -> None:
+        self.asked = asked
+        self.key = key
+        self.policy = policy
+        self.why: Why = why
+        self.requested = requested
+        self.since = since
+        self.received = 0.0
+        self.flight = flight
+        self.collapsed = False
+        self.head = head
+        self.heads = heads
+        self.storable: Storable | None = None
+        self.lines: list[bytes] | None = None
+        self.status_line = b""
+        self.settled = False
+
+
+def for_user(asked: Asked, user: bytes) -> Asked:
+    """
+    Let a request count as one with C{Authorization}, for the origin is told by other means whose it is.
+
+    @param user: who that is; empty: nobody in particular.
+    """
+    return _OfUser(asked, user) if user else asked
+
+
+class _OfUser(Asked):
+    """A request of a known user."""
+
+    __slots__ = ()
+
+    def __init__(self, asked: Asked, user: bytes) -> None:
+        super().__init__(asked.method, asked.lines)
+        self.wanted[b"authorization"] = [*self.wanted.get(b"authorization", ()), b"user " + user]
+
+
+#: Of a transaction.
+ASKING: Key[Asking] = Key("cache.asking")
+#: Of a client's connection: its last request, for the next one is often the same.
+LAST: Key[Asked] = Key("cache.last")
