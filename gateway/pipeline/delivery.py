@@ -31,8 +31,8 @@ class Delivery:
     def __init__(self, plans: CallPlans, via: Via) -> None:
         self._response_filters = plans.response_filters
         self._cache_store = plans.cache_store
-        # Nobody wants to look at content, so what came whole can leave whole.
-        self._bare = plans.response_filters is None and plans.cache_store is None
+        # Nobody changes content, so what came whole can leave whole.
+        self._bare = plans.response_filters is None
         self._via = tuple(line + b"\r\n" for line in via.lines)
         # Who stores responses often gives the same list of lines again; here it is kept from becoming another one.
         self._sections: dict[int, tuple[list[bytes], bytes]] = {}
@@ -58,6 +58,11 @@ class Delivery:
             and x.upload is None
         ):
             down.whole(status, head.reason, fields, content)
+            if self._cache_store is not None:
+                copy = self._copy(x, status)
+                if copy is not None:
+                    copy.write(bytes(content))
+                    copy.finish()
             return
         filters = None
         copy = None
@@ -168,6 +173,9 @@ class Delivery:
         lines = head.fields.lines
         if lines is head.received:
             fields = head.passed
+        elif lines[: len(head.received)] == head.received:
+            # Something was added, and that is no field of the connection.
+            fields = head.passed + section(lines[len(head.received) :])
         else:
             hop = head.hop
             fields = section(lines if hop is None else [line for line in lines if line not in hop])

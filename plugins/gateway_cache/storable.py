@@ -8,6 +8,7 @@ again, nothing that an unkeyed field of the request may have shaped, no user's p
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway_cache.dates import read_date, write_date
@@ -74,6 +75,7 @@ _NEEDED = frozenset(
 
 _RANGE = re.compile(rb"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
 _USUAL_OPTIONS = (b"keep-alive", b"Keep-Alive", b"close")
+_CONTROL = b"\ncache-control:"
 _MOST_TAGS = 128
 _LONGEST_TAG = 256
 _LONGEST_NAME = 64
@@ -136,6 +138,26 @@ class NotStorable:
     """
 
     why: str
+
+
+def hopeless(lines: Sequence[bytes], policy: Policy) -> str:
+    """
+    Tell at a glance whether a response is surely not to be stored, which most of those that aren't say plainly.
+
+    @return: why, in the words of L{NotStorable}; empty: it has to be looked at.
+    """
+    text = b"\n".join((b"", *lines, b"")).lower()
+    at = text.find(_CONTROL)
+    if at < 0:
+        return ""
+    at += len(_CONTROL)
+    value = text[at : text.find(b"\n", at)]
+    if b'"' in value or any(name.encode() in text for name in policy.targeted):
+        return ""
+    said = value.replace(b" ", b"").split(b",")
+    if b"no-store" in said and b"must-understand" not in said:
+        return "no-store"
+    return "private" if b"private" in said else ""
 
 
 def storable(

@@ -23,7 +23,7 @@ from gateway_cache.messages import Answer, asked_of
 from gateway_cache.parts import COMBINED_BYTES, Combined, combine, part_variant, parts_for
 from gateway_cache.policy import Policy
 from gateway_cache.state import ASKING, Asking
-from gateway_cache.storable import NotStorable, Storable, storable
+from gateway_cache.storable import NotStorable, Storable, hopeless, storable
 from gateway_cache.store import Store, Writing
 from gateway_cache.updating import freshened
 from gateway_cache.vary import matches
@@ -192,6 +192,9 @@ class Taking:
     def _storable(
         self, txn: Transaction, asking: Asking, response: Response, lines: list[bytes]
     ) -> Storable | NotStorable:
+        why = hopeless(lines, asking.policy)
+        if why:
+            return NotStorable(why)
         return storable(
             asking.asked,
             Answer(response.status, lines),
@@ -306,7 +309,10 @@ class Sink:
             self._taking.lost(self._asking)
 
     def _keep(self, writing: Writing) -> None:
-        self._taking.keep(self._asking, writing, replace(self._head, length=self._size))
+        head = self._head
+        if head.length != self._size:
+            head = replace(head, length=self._size)
+        self._taking.keep(self._asking, writing, head)
 
 
 class PartSink(Sink):

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway_cache.messages import Answer, Asked
 from gateway_cache.policy import Policy
-from gateway_cache.storable import NEVER, NotStorable, Storable, storable
+from gateway_cache.storable import NEVER, NotStorable, Storable, hopeless, storable
 from gateway_cache.tests.rules import NOW, POLICY, TARGET, at, judged, lines, request, stored
 
 FRESH = "Cache-Control: max-age=3600"
@@ -25,6 +25,43 @@ class StorableTests(SynchronousTestCase):
         """Give why a response is not stored; empty if it is."""
         verdict = judged(*fields, asked=asked, status=status, policy=policy)
         return verdict.why if isinstance(verdict, NotStorable) else ""
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                (
+                    "no-store",
+                    "No-Store",
+                    " private ",
+                    "private=x",
+                    'private="a, no-store"',
+                    "public",
+                )
+                + (
+                    "max-age=9",
+                    "must-understand",
+                    "x=no-store",
+                    "no-store=1",
+                    '"',
+                    "s-maxage=5",
+                    "",
+                )
+            )
+        ),
+        st.sampled_from(("Cache-Control", "CACHE-CONTROL", "CDN-Cache-Control", "X-Cache-Control")),
+        st.sampled_from((POLICY, Policy(targeted=("cdn-cache-control",)))),
+    )
+    def test_hopeless(self, directives: list[str], name: str, policy: Policy) -> None:
+        """What is given up at a glance would be given up after a closer look, too; and the usual ones are seen."""
+        for fields in (
+            [f"{name}: {', '.join(directives)}"],
+            [f"{name}: {directive}" for directive in directives],
+            [f"X-Said: Cache-Control: {', '.join(directives)}", FRESH],
+        ):
+            if hopeless(lines(*fields), policy):
+                self.assertNotEqual(self.why(*fields, policy=policy), "")
+        for said in ("no-store", "private, max-age=5", "max-age=0, no-cache, no-store"):
+            self.assertNotEqual(hopeless([b"Cache-Control: " + said.encode()], policy), "")
 
     def test_methods(self) -> None:
         """Only what GET gave is stored, and not if it had content (RFC 9111 section 3)."""
