@@ -35,14 +35,13 @@ DEPENDENCIES = [
     # Local users of the plugin auth.
     "argon2-cffi>=23.1",
     "bcrypt>=4.1",
+    # The plugin cache: structured fields, and its index.
+    "http-sf>=1.5",
+    "lmdb>=1.6",
 ]
-
-# The plugin cache: its index, and structured fields.
-CACHE = ["http-sf>=1.5", "lmdb>=1.6"]
 
 EXTRAS = {
     "test": [
-        *CACHE,
         "coverage>=7.10",
         "h11>=0.16",
         # The plugin cache is compared with it where both claim the same rule.
@@ -59,7 +58,6 @@ EXTRAS = {
     ],
     # The scheme Negotiate of the plugin auth. A source distribution: it is built against libkrb5-dev, by gcc.
     "kerberos": ["gssapi>=1.9"],
-    "cache": CACHE,
     "fuzz": ["atheris>=3.0"],
     "docs": ["pydoctor>=25.10"],
 }

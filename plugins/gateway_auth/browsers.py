@@ -20,7 +20,8 @@ from gateway.api import (
     StoreFailed,
     Transaction,
 )
-from gateway_auth.cookie_mode import CookieMode, Endings
+from gateway_auth.cookie_mode import CookieMode
+from gateway_auth.cookie_sessions import Endings
 from gateway_auth.cookie_settings import CookieSettings
 from gateway_auth.keys import KeyRing, read_keys, renewed
 from gateway_auth.lasting import lasting
@@ -133,7 +134,7 @@ class Browsers:
 
         @raise gateway_auth.verifier.Unavailable: his groups are known to nobody.
         """
-        return await self.mode.identify(txn)
+        return await self.mode.sessions.identify(txn)
 
     def seed(self, txn: Transaction) -> bool:
         """

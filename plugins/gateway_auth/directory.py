@@ -21,8 +21,9 @@ from gateway_auth.directory_work import DirectoryWork
 from gateway_auth.flights import Flights
 from gateway_auth.groups import Above
 from gateway_auth.lasting import lasting
+from gateway_auth.ldap_connect import connects, tls_context
 from gateway_auth.ldap_settings import LdapSettings
-from gateway_auth.ldap_wire import Connects, connects, tls_context
+from gateway_auth.ldap_wire import Connects
 from gateway_auth.lookups import Lookups
 from gateway_auth.names import Login, read_login
 from gateway_auth.verifier import Refused, Unavailable, Verified

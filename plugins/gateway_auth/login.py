@@ -16,8 +16,9 @@ from urllib.parse import parse_qsl
 
 from gateway.api import Identity, ReadContent, Respond, Response, Services, Transaction
 from gateway_auth import cookies, login_page
-from gateway_auth.cookie_mode import GO, RESERVED, CookieMode, is_navigation, redirect
+from gateway_auth.cookie_mode import CookieMode
 from gateway_auth.cookies import Origin
+from gateway_auth.redirects import GO, RESERVED, is_navigation, redirect
 from gateway_auth.sessions import Session, client_hash, fresh_id, same
 from gateway_auth.tokens import BadToken, NoKey
 from gateway_auth.verifier import Refused, Unavailable, Verified
@@ -149,7 +150,7 @@ class Login:
     def _go(self, txn: Transaction) -> Response:
         """Send back at once who is signed in, and ask who is not."""
         wish = txn.request.query
-        session = self._mode.session(txn)
+        session = self._mode.sessions.of(txn)
         made = None
         if session is None:
             identity = txn.identity
@@ -161,11 +162,11 @@ class Login:
             return login_page.gone()
         response = redirect(url)
         if made is not None:
-            self._mode.set_session(response, Origin.of(txn.request), made)
+            self._mode.sessions.set_cookie(response, Origin.of(txn.request), made)
         return response
 
     def _status(self, txn: Transaction) -> Response:
-        session = self._mode.session(txn)
+        session = self._mode.sessions.of(txn)
         identity = txn.identity
         if session is not None:
             user = session.user
@@ -262,7 +263,7 @@ class Login:
         url = self._mode.onward(txn, form.wish, session) if form.wish else None
         # A wish that is no good is dropped: he is signed in, and stays here.
         response = login_page.onward(url or ("/" if txn.client.mode == "reverse" else LOGIN))
-        self._mode.set_session(response, Origin.of(txn.request), session)
+        self._mode.sessions.set_cookie(response, Origin.of(txn.request), session)
         self._counted.inc(result="signed_in")
         if self._signed_in is not None:
             self._signed_in(txn, identity)
@@ -284,7 +285,7 @@ class Login:
         )
 
     async def _ended(self, txn: Transaction) -> Response:
-        session = self._mode.session(txn)
+        session = self._mode.sessions.of(txn)
         if session is not None:
             await self._log_out(session.user)
         response = login_page.signed_out()
@@ -293,7 +294,7 @@ class Login:
         return response
 
     def _begun(self, txn: Transaction, identity: Identity) -> Session:
-        return Session.begin(identity, self._mode.tokens.now(), self._mode.bound(txn))
+        return Session.begin(identity, self._mode.tokens.now(), self._mode.sessions.bound(txn))
 
     # That it is our form.
 

@@ -14,9 +14,10 @@ time. Knows nothing of schemes.
 from __future__ import annotations
 
 from hmac import compare_digest
+from math import inf
 from typing import Protocol
 
-from gateway.api import Identity, Key, Request
+from gateway.api import Identity, Key, Request, Transaction
 from gateway_auth.cookies import stripped
 from gateway_auth.credentials import named
 
@@ -188,6 +189,45 @@ class Repeat:
             and self.port == request.port
             and self.scheme == request.scheme
         )
+
+
+class Repeats:
+    """
+    Keeps repeats, for one plugin object.
+
+    @ivar maker: stands for that object in what connections keep, as they must not keep itself after a reload.
+    @ivar epoch: ends all of them.
+    """
+
+    __slots__ = ("epoch", "maker")
+
+    def __init__(self, epoch: Epoch) -> None:
+        self.epoch = epoch
+        self.maker = object()
+
+    def keep(
+        self,
+        txn: Transaction,
+        received: list[bytes],
+        proof: Proof | None = None,
+        until: float = inf,
+        *,
+        keys: object = None,
+        is_basic: bool = False,
+    ) -> Repeat:
+        """Keep what a request has shown for those of the connection that have the same lines; see L{Repeat}."""
+        made = Repeat(
+            self.maker,
+            self.epoch.now,
+            txn.request,
+            received,
+            proof,
+            until,
+            keys=keys,
+            is_basic=is_basic,
+        )
+        txn.client.store[LAST] = made
+        return made
 
 
 _COOKIE = b"\ncookie:"

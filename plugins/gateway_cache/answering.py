@@ -9,11 +9,11 @@ from http import HTTPStatus
 
 from gateway.api import Fields, Response, Stored, StoredFile, Validator
 from gateway_cache.conditions import Outcome, evaluate, not_modified
+from gateway_cache.contract import Store
 from gateway_cache.entry import Found, Head
 from gateway_cache.messages import Asked
 from gateway_cache.parts import cut_part
 from gateway_cache.ranges import Multipart, Single, Unsatisfiable, cut
-from gateway_cache.store import Store
 
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 _TEXT = (

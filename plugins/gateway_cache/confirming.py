@@ -15,6 +15,7 @@ from gateway_cache.answering import answer
 from gateway_cache.cache_status import forward_line
 from gateway_cache.collapsing import Flights
 from gateway_cache.conditions import own_fields, upstream_fields
+from gateway_cache.contract import Store
 from gateway_cache.counts import Counts
 from gateway_cache.entry import Head
 from gateway_cache.freshness import plan_of
@@ -22,7 +23,6 @@ from gateway_cache.messages import Answer, Asked
 from gateway_cache.policy import Policy
 from gateway_cache.reuse import ERRORS, on_error, validators
 from gateway_cache.state import ASKING, Asking
-from gateway_cache.store import Store
 from gateway_cache.updating import confirmed, for_this_client
 
 #: So long an origin that has failed is not asked again for something that may stand in for it, seconds.

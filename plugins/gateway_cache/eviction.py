@@ -16,8 +16,9 @@ from zlib import crc32
 
 import lmdb
 
-from gateway_cache.index import NEW, PROVEN, Change
+from gateway_cache.change import Change
 from gateway_cache.shared import EVICTIONS, Shared
+from gateway_cache.tables import NEW, PROVEN
 
 #: Uses that count.
 MOST_USES = 3
@@ -42,7 +43,7 @@ class Room:
     files: int
 
     def of(self, kind: int) -> int:
-        """Give one of them, by L{gateway_cache.index.INLINE} or C{FILES}."""
+        """Give one of them, by L{gateway_cache.tables.INLINE} or C{FILES}."""
         return self.files if kind else self.inline
 
 

@@ -7,6 +7,7 @@ swept: its folder by the lock that died with it, and named files that the index 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -203,6 +204,21 @@ class Files:
                 except ValueError:
                     continue
             yield numbers
+
+    def unfinished_bytes(self) -> int:
+        """Tell how much is on its way into files, of all processes together."""
+        found = 0
+        with os.scandir(self._unfinished) as folders:
+            for folder in folders:
+                # Others finish theirs meanwhile, and leave.
+                with (
+                    contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                    os.scandir(folder.path) as files,
+                ):
+                    for file in files:
+                        with contextlib.suppress(FileNotFoundError):
+                            found += file.stat().st_size
+        return found
 
     def sweep_unfinished(self) -> int:
         """Remove what killed processes have not finished; gives how many of them there were."""

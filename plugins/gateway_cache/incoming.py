@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gateway_cache.entry import Head
 from gateway_cache.memory import COPY
-from gateway_cache.writing import Spill
+from gateway_cache.operations import Spill
 
 #: What is not longer than that is in the index, and in memory.
 INLINE_BYTES = 65_536

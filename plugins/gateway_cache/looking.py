@@ -18,6 +18,7 @@ from gateway_cache.cache_status import Why
 from gateway_cache.collapsing import Flight, Flights, Turn
 from gateway_cache.conditions import for_origin
 from gateway_cache.confirming import Confirming
+from gateway_cache.contract import Store
 from gateway_cache.counts import Counts
 from gateway_cache.entry import Head
 from gateway_cache.keys import key_of
@@ -26,7 +27,6 @@ from gateway_cache.parts import parts_for
 from gateway_cache.policy import Policy
 from gateway_cache.reuse import Fresh, Refused, Stale, Validate, missing, reuse
 from gateway_cache.state import ASKING, LAST, Asking, for_user
-from gateway_cache.store import Store
 from gateway_cache.vary import select
 
 #: A request looks so often at the most; then it goes on its own.

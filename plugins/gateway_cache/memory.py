@@ -56,6 +56,19 @@ class Copy:
         return self.found
 
 
+def when_received(copy: Copy) -> tuple[float, int]:
+    """Give what the variants of a key are in the order of, the newest last."""
+    return copy.head.received, copy.since
+
+
+def same_object(one: Copy, other: Copy) -> bool:
+    """Tell whether both are of one object, though perhaps with different heads."""
+    if one is other:
+        return True
+    there, here = one.place, other.place
+    return there is not None and here is not None and there.number == here.number
+
+
 #: Where a head's memo leads to its copy.
 COPY = "gateway_cache.copy"
 

@@ -23,9 +23,10 @@ from pathlib import Path
 import lmdb
 import msgspec
 
+from gateway_cache.change import Change
 from gateway_cache.encoding import FORMAT
 from gateway_cache.files import Files
-from gateway_cache.index import Change, Index
+from gateway_cache.index import Index
 from gateway_cache.shared import EPOCH, MAP_SIZE, Shared, make
 
 #: How much of the size the index may take; the rest is for files alone, and what the index has not taken yet.

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from gateway_cache.contract import Store
 from gateway_cache.counts import Counts
 from gateway_cache.entry import Head
 from gateway_cache.freshness import plan_of
 from gateway_cache.keys import Place, key_of
 from gateway_cache.policy import Policy
 from gateway_cache.settings import Policies
-from gateway_cache.store import Store
 
 SHOW, LIST, PURGE, STATS = "cache.show", "cache.list", "cache.purge", "cache.stats"
 #: Responses that one answer lists.

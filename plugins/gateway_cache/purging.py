@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway_cache.change import Change
 from gateway_cache.encoding import Torn, read
 from gateway_cache.entry import Head
-from gateway_cache.index import Change
 from gateway_cache.opening import Folder
 
 #: How many the log keeps, unless more are still to be carried out.

@@ -15,6 +15,7 @@ from functools import partial
 from gateway.api import ContentSink, Response, Transaction
 from gateway_cache.cache_status import forward_line
 from gateway_cache.collapsing import Flights
+from gateway_cache.contract import Store, Writing
 from gateway_cache.counts import Counts
 from gateway_cache.entry import Head
 from gateway_cache.invalidation import SAFE, invalidated
@@ -24,7 +25,6 @@ from gateway_cache.parts import COMBINED_BYTES, Combined, combine, part_variant,
 from gateway_cache.policy import Policy
 from gateway_cache.state import ASKING, Asking
 from gateway_cache.storable import NotStorable, Storable, hopeless, storable
-from gateway_cache.store import Store, Writing
 from gateway_cache.updating import freshened
 from gateway_cache.vary import matches
 

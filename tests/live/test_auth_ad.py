@@ -11,7 +11,7 @@ from gateway_auth.directory import Directory
 from gateway_auth.ldap_wire import SocketAddress
 from gateway_auth.verifier import Refused, Unavailable, Verified
 from tests.live.active_directory import BASE, DOMAIN, ActiveDirectory, domain
-from tests.live.test_auth_ldap import DirectoryCase
+from tests.live.directory_case import DirectoryCase
 
 #: What alice is in, by a group within a group and by her primary group too.
 ALICES = frozenset(("gw-users", "gw-admins", "gw-nested", "Domain Users"))

@@ -146,7 +146,8 @@ class BlockingTests(SynchronousTestCase):
         for client in sleeping:
             self.assertEqual(client.answer().content, b"content")
         self.assertGreaterEqual(time.monotonic() - begun, 2.0)
-        self.assertEqual(gateway.metric("gateway_plugin_slow_total", hook="scan_content"), 0)
+        # None of the three waits of 2 s was the reactor's. On a busy machine a call may well take more than 5 ms to begin.
+        self.assertLess(gateway.metric("gateway_plugin_seconds_total", hook="scan_content"), 1.0)
         self.assertGreaterEqual(
             gateway.metric("gateway_plugin_wait_seconds_total", hook="scan_content"), 6.0
         )

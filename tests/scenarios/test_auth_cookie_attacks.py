@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.api import Response
 from gateway.message.fields import Fields
 from gateway.testing import Seen
-from gateway_auth.cookie_mode import GO, RESERVED
+from gateway_auth.redirects import GO, RESERVED
 from gateway_auth.tests.browser import KEY, OWN, Browser
 from tests.scenarios.cookies import HOURS_8, OTHER, PAGE, CookieCase
 

@@ -7,8 +7,8 @@ from typing import Any
 from gateway.testing.harness import Harness
 from gateway.testing.peers import request, response
 from tests.scenarios.doors import DoorOrigin, TlsDoorOrigin, credentials, log_in, said
+from tests.scenarios.interception import InterceptionTestCase
 from tests.scenarios.support import ScenarioTestCase
-from tests.scenarios.test_interception import InterceptionTestCase
 from tests.scenarios.veils import TlsClient
 from tests.unit.net.certificates import authority, issue
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from gateway.api import DECRYPTED_ONLY, NONE, Clean, Intercept, Need, hookimpl
 from gateway.testing.harness import Harness
+from tests.scenarios.interception import GET, InterceptionTestCase, authority_der
 from tests.scenarios.plugins import Base
-from tests.scenarios.test_interception import GET, InterceptionTestCase, authority_der
 from tests.scenarios.veils import TlsClient, TlsOrigin, Veil
 from tests.unit.wire.test_server_hello import TLS_1_3, server_hello
 

@@ -22,15 +22,8 @@ from gateway_auth.ldap_messages import (
     start_tls_request,
     unbind_request,
 )
-from gateway_auth.ldap_wire import (
-    MAX_ANSWER,
-    Deadline,
-    LdapWire,
-    NoAnswer,
-    SearchRefused,
-    ServerFailed,
-    TooMany,
-)
+from gateway_auth.ldap_socket import MAX_ANSWER, LdapWire
+from gateway_auth.ldap_wire import Deadline, NoAnswer, SearchRefused, ServerFailed, TooMany
 from gateway_auth.tests.test_ldap_messages import POLICY, control, entry, octets, result, widened
 
 SECRET = "a very secret password"

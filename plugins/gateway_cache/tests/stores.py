@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api import Event
 from gateway.testing import FakeServices
@@ -122,3 +123,45 @@ def content_of(store: DiskStore, key: bytes = KEY, variant: bytes = b"") -> byte
             file.release()
             return content
     return None
+
+
+class StoreTestCase(SynchronousTestCase):
+    """A store, and sometimes a second one on the same folder."""
+
+    def setUp(self) -> None:
+        self.bench = Bench(self.mktemp())
+        self.stores: list[DiskStore] = []
+
+    def tearDown(self) -> None:
+        for store in self.stores:
+            self.bench.stop(store)
+
+    def store(
+        self,
+        *,
+        size: int = 64 << 20,
+        memory: int = 8 << 20,
+        queue: int = 32 << 20,
+        max_object: int = 64 << 20,
+    ) -> DiskStore:
+        """Make one more."""
+        store = self.bench.store(size=size, memory=memory, queue=queue, max_object=max_object)
+        self.stores.append(store)
+        return store
+
+    def again(self, store: DiskStore, *, clean: bool = True) -> DiskStore:
+        """Stop a store, or kill it, and make another one."""
+        self.bench.stop(store, clean=clean)
+        self.stores.remove(store)
+        return self.store()
+
+
+def disk_bytes(folder: Path) -> int:
+    """Give what is in a folder, bytes."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_blocks * 512
+        except FileNotFoundError:
+            continue
+    return total

@@ -7,10 +7,12 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway_cache.change import Change
 from gateway_cache.encoding import encoded_head, name_of
 from gateway_cache.eviction import Room, make_room, queue_for
-from gateway_cache.index import FILES, INLINE, Change, Index, charge_of
+from gateway_cache.index import Index
 from gateway_cache.shared import Shared, make
+from gateway_cache.tables import FILES, INLINE, charge_of
 from gateway_cache.tests.stores import head
 
 

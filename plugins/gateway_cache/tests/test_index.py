@@ -1,4 +1,4 @@
-"""Tests of L{gateway_cache.index}: heads, small contents, queues and sums."""
+"""Tests of L{gateway_cache.index} and L{gateway_cache.change}: heads, small contents, queues and sums."""
 
 from __future__ import annotations
 
@@ -11,18 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway_cache.change import MOST_VARIANTS, Change
 from gateway_cache.encoding import Place, name_of
 from gateway_cache.entry import Head
-from gateway_cache.index import (
-    FILES,
-    INLINE,
-    MOST_VARIANTS,
-    NEW,
-    PIECE_BYTES,
-    PROVEN,
-    Change,
-    Index,
-)
+from gateway_cache.index import Index
+from gateway_cache.tables import FILES, INLINE, NEW, PIECE_BYTES, PROVEN
 from gateway_cache.tests.stores import KEY, head
 
 

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway_cache.index import Change
+from gateway_cache.change import Change
 from gateway_cache.opening import Folder, acquire, release
 from gateway_cache.shared import EPOCH
 from gateway_cache.tests.stores import KEY, head

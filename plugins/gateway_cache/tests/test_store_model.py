@@ -25,7 +25,8 @@ from hypothesis.stateful import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway_cache.store import DiskStore, Writing
+from gateway_cache.contract import Writing
+from gateway_cache.store import DiskStore
 from gateway_cache.tests.stores import Bench, content_of, head
 
 KEYS = st.sampled_from(

@@ -1,0 +1,218 @@
+"""Servers of a directory that fail, hang or refuse: which one is asked, what follows, and what operators hear."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gateway.api.settings import Secret
+from gateway_auth.bind_results import Answer
+from gateway_auth.directory import Directory
+from gateway_auth.directory_servers import MOST_WAITING
+from gateway_auth.ldap_settings import LdapSettings, ServerUri, server_uri
+from gateway_auth.ldap_wire import Deadline, NoAnswer, ServerFailed, SocketAddress, Wire
+from gateway_auth.tests.directories import ALICE, DirectoryCase
+from gateway_auth.tests.servers import ACCOUNT, ACCOUNT_PASSWORD, BASE, FakeServer, FakeWire
+from gateway_auth.verifier import Unavailable
+
+
+class ServerTests(DirectoryCase):
+    """Fail-over, breakers and what operators hear."""
+
+    def names(self) -> list[str]:
+        """Give the names of the events."""
+        return [event.name for event in self.events]
+
+    def test_fail_over_and_back(self) -> None:
+        """The next server is asked for the same login; the first one again when a probe found it well."""
+        first, second = FakeServer(ALICE), FakeServer(ALICE)
+        directory = self.directory(first, second, retry=5.0)
+        first.down = True
+        for _ in range(4):
+            self.login(directory, "alice")
+        self.assertEqual((first.connected, len(second.binds())), (0, 4))
+        self.assertEqual(self.events, [])
+        first.down = False
+        self.login(directory, "alice")
+        self.assertEqual(first.connected, 0)
+        self.clock.pump([5.0, 0.0])
+        self.login(directory, "alice")
+        self.assertEqual(len(first.binds()), 1)
+
+    def test_down_and_up(self) -> None:
+        """Operators hear once that nobody answers, and once that somebody does; meanwhile nobody waits."""
+        server = FakeServer(ALICE)
+        directory = self.directory(server, retry=5.0, failures=3)
+        server.down = True
+        for _ in range(10):
+            self.unavailable(directory)
+        self.assertTrue(directory.is_down)
+        self.assertEqual(self.names(), ["directory_down"])
+        # Nobody is asked while the breaker is open.
+        threads = len(self.fake.threads.ran)
+        self.unavailable(directory)
+        self.assertEqual(len(self.fake.threads.ran), threads)
+        self.clock.pump([5.0, 0.0, 5.0, 0.0])
+        server.down = False
+        self.clock.pump([5.0, 0.0])
+        self.assertEqual(self.login(directory, "alice").user, "alice")
+        self.assertEqual(self.names(), ["directory_down", "directory_up"])
+
+    def test_stale_connection(self) -> None:
+        """A kept connection that the server has closed is replaced, and nobody hears of it."""
+        server = FakeServer(ALICE)
+        directory = self.directory(server)
+        self.login(directory, "alice")
+        server.connections.clear()
+        self.login(directory, "alice")
+        self.assertEqual(server.connected, 4)
+        self.assertEqual(self.texts(), "[] []")
+
+    def test_bounded_and_idle(self) -> None:
+        """No more connections are kept than are wanted, and none for longer; stopping closes all."""
+        server = FakeServer(ALICE)
+        directory = self.directory(server, connections=1)
+        for _ in range(5):
+            self.login(directory, "alice")
+        self.assertEqual((server.connected, len(server.connections)), (2, 2))
+        directory.stop()
+        self.assertEqual(len(server.connections), 0)
+        directory = self.directory(server, connections=0)
+        self.login(directory, "alice")
+        self.assertEqual(len(server.connections), 0)
+
+    def test_account_refused(self) -> None:
+        """A refused service account is tried once, not with each login, so that it is not locked."""
+        server = FakeServer(ALICE)
+        directory = self.directory(server, password=Secret("old"), retry=5.0)
+        for _ in range(5):
+            self.assertIn("service account is refused: wrong_password", self.unavailable(directory))
+        self.clock.pump([5.0] * 50)
+        self.assertEqual(server.asked, [f"bind {ACCOUNT}"])
+        server.passwords[ACCOUNT] = "old"
+        self.clock.pump([5.0] * 12 + [0.0])
+        self.assertEqual(self.login(directory, "alice").user, "alice")
+
+    def test_odd_answers_are_the_servers_fault(self) -> None:
+        """A server that answers "busy" to a bind has failed; the user was neither let in nor refused."""
+        first, second = FakeServer(ALICE), FakeServer(ALICE)
+        directory = self.directory(first, second)
+        first.answers[ALICE.dn] = Answer(51)
+        self.assertEqual(self.login(directory, "alice").user, "alice")
+        self.assertEqual(len(second.binds()), 1)
+
+    def test_no_thread(self) -> None:
+        """A full pool is no fault of the servers'."""
+        server = FakeServer(ALICE)
+        directory = self.directory(server)
+        self.fake.threads.full.add("directory")
+        for _ in range(5):
+            self.unavailable(directory)
+        self.fake.threads.full.clear()
+        self.assertEqual(self.login(directory, "alice").user, "alice")
+
+    def test_no_thread_in_time(self) -> None:
+        """Nor is one whose threads are all busy until the time-out; who waited hears it then."""
+        server = FakeServer(ALICE)
+        directory = self.directory(server, timeout=3.0, failures=1)
+        self.fake.threads.hold()
+        waiting = self.begin(directory, "alice", "alice-password")
+        self.clock.advance(2.9)
+        self.assertNoResult(waiting)
+        self.clock.advance(0.2)
+        self.failureResultOf(waiting, Unavailable)
+        self.assertFalse(directory.is_down)
+        self.assertEqual(server.connected, 0)
+
+    def test_overload_is_no_failure(self) -> None:
+        """A server that was left too little time by a long queue is not blamed; one that had enough is."""
+        server = FakeServer(ALICE)
+        directory = self.directory(server, timeout=3.0, failures=1)
+
+        def late(uri: ServerUri, at: Sequence[SocketAddress], deadline: Deadline) -> Wire:
+            self.clock.rightNow += self.took
+            raise NoAnswer("no answer in time")
+
+        directory._servers.servers[0].pool._connect = late
+        self.took = 1.0
+        self.unavailable(directory)
+        self.assertFalse(directory.is_down)
+        self.took = 2.0
+        self.unavailable(directory)
+        self.assertTrue(directory.is_down)
+
+    def test_bounded_queue(self) -> None:
+        """No more logins wait than the bound, and all of them hear in time."""
+        directory = self.directory(FakeServer(ALICE))
+        self.fake.threads.hold()
+        logins = [self.begin(directory, f"user{n}", "x") for n in range(MOST_WAITING + 40)]
+        refused = [one for one in logins if one.called]
+        self.assertEqual(len(refused), 8)
+        for one in refused:
+            self.failureResultOf(one, Unavailable)
+        self.clock.pump([3.1] + [0.0] * 40)
+        for one in logins:
+            if one not in refused:
+                self.failureResultOf(one, Unavailable)
+
+    def test_names_of_servers(self) -> None:
+        """An address is good for a minute, and an old one better than none."""
+        server = FakeServer(ALICE)
+        asked: list[str] = []
+        works = True
+
+        def resolve(host: str, port: int) -> Sequence[SocketAddress]:
+            asked.append(host)
+            if not works:
+                raise OSError("Temporary failure in name resolution")
+            return [(socket.AF_INET, ("192.0.2.1", port))]
+
+        settings = LdapSettings(
+            uri=(server_uri("ldaps://dc1.example.com"),),
+            base=BASE,
+            bind_dn=ACCOUNT,
+            password=Secret(ACCOUNT_PASSWORD),
+        )
+        self.services = self.fake.for_plugin("auth", settings)
+        directory = Directory(settings, self.services, connect=server.connect, resolve=resolve)
+        logins = [self.begin(directory, "alice", "alice-password") for _ in range(3)]
+        self.clock.pump([0.0, 0.0])
+        for one in logins:
+            self.successResultOf(one)
+        self.assertEqual(asked, ["dc1.example.com"])
+        self.clock.advance(61.0)
+        works = False
+        waiting = self.begin(directory, "alice", "alice-password")
+        self.clock.pump([0.0, 0.0])
+        self.successResultOf(waiting)
+        self.assertEqual(len(asked), 2)
+
+    def test_metrics(self) -> None:
+        """Requests are counted by outcome, and servers show whether they are asked."""
+        server = FakeServer(ALICE)
+        directory = self.directory(server, failures=1)
+        self.login(directory, "alice")
+        self.refused(directory, "alice", "x")
+        server.down = server.broken = True
+        self.unavailable(directory)
+        metrics: Any = self.services.metrics
+        count = metrics.value
+        name = "directory_requests_total"
+        self.assertEqual(count(name, what="verify", outcome="good"), 1)
+        self.assertEqual(count(name, what="verify", outcome="wrong_password"), 1)
+        self.assertEqual(count(name, what="verify", outcome="unavailable"), 1)
+        self.assertEqual(count("directory_server_up", server="ldaps://192.0.2.0"), 0)
+
+
+class FakeWireTests(SynchronousTestCase):
+    """The fake keeps to what it stands for."""
+
+    def test_closed(self) -> None:
+        """What was closed does not answer."""
+        wire = FakeWire(FakeServer(), Deadline(1.0))
+        wire.close()
+        with self.assertRaises(ServerFailed):
+            wire.bind("x", "y")

@@ -1,0 +1,221 @@
+"""
+Finding and opening what is stored, at once, in the reactor's thread: in memory, else in the index and in files.
+
+Whatever is broken or gone is a miss. A hit in memory costs two comparisons with memory that all processes share: nobody has
+changed the key since it was read, and nobody has purged anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import lmdb
+
+from gateway_cache.encoding import name_of
+from gateway_cache.entry import Found, Head
+from gateway_cache.memory import COPY, Copy, Held, Memory, when_received
+from gateway_cache.opening import Folder
+from gateway_cache.operations import RemoveTorn
+from gateway_cache.others import Others
+from gateway_cache.shared import TURN
+
+#: Uses that are counted for eviction.
+_MOST_USES = 15
+
+
+class Finding:
+    """
+    The half of a store that finds, while its folder is open; nothing before and after.
+
+    The store extends it instead of having one, so that a hit takes no call on the way.
+
+    @ivar folder: the open one.
+    @ivar words: what all processes share of it.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        counts: dict[str, int],
+        broken: Callable[[lmdb.Error], None],
+        remove: Callable[[RemoveTorn], None],
+    ) -> None:
+        """
+        Make it.
+
+        @param counts: of the store; C{hits_index}, C{hits_file} and C{torn} are counted.
+        @param broken: called when the index can't be read.
+        @param remove: called with what turns out to be torn.
+        """
+        self.others = Others(memory, broken)
+        self.folder: Folder | None = None
+        self.words: memoryview = memoryview(bytes(64)).cast("Q")
+        self._uses: memoryview = memoryview(bytearray(64))
+        self._use = 0
+        self._turn = 0
+        self._memory = memory
+        self._entries = memory.entries
+        self._counts = counts
+        self._tell_broken = broken
+        self._remove_torn = remove
+
+    def attach(self, folder: Folder) -> None:
+        """Find from now on what is in a folder."""
+        self.folder = folder
+        self.look_around()
+        shared = folder.shared
+        self._uses = shared.uses
+        self._use = shared.use
+        self.words = shared.words
+
+    def detach(self) -> None:
+        """Find nothing any more, not even in memory; L{folder} was taken away."""
+        self._memory.clear()
+        self.words = memoryview(bytes(64)).cast("Q")
+        self._uses = memoryview(bytearray(64))
+
+    def look_around(self) -> None:
+        """Learn what others have done that is in no slot's stamp."""
+        folder = self.folder
+        if folder is None:
+            return
+        turn = self.others.look(folder)
+        if turn is not None:
+            self._turn = turn
+
+    def catch_up(self) -> None:
+        """Do so if they have done anything since."""
+        if self.words[TURN] != self._turn:
+            self.look_around()
+
+    def find(self, key: bytes) -> tuple[Head, ...]:
+        """Give all variants of a key, newest first."""
+        held = self._entries.get(key)
+        words = self.words
+        if held is not None and words[held.slot] == held.stamp and words[TURN] == self._turn:
+            return held.heads
+        return self._look(key, held)
+
+    def open(self, head: Head) -> Found | None:
+        """Give a response that was found, with its content; C{None}: it is torn or gone."""
+        copy = head.memo.get(COPY)
+        if not isinstance(copy, Copy):
+            return self._open_other(head)
+        held = copy.held
+        if held is not None and held.uses < 3:
+            held.uses += 1
+        at = copy.slot - self._use
+        uses = self._uses
+        try:
+            if uses[at] < _MOST_USES:
+                uses[at] += 1
+        except IndexError:
+            # It is from before the store was closed.
+            return None
+        found = copy.found
+        if found is None:
+            found = self._fetch(copy)
+            if found is None:
+                return None
+        if found.head is not head:
+            # The head was renewed, and this one is the caller's own.
+            return replace(found, head=head)
+        return found
+
+    def _open_other(self, head: Head) -> Found | None:
+        """Open what was found in another way, such as by a listing."""
+        for one in self.find(head.key):
+            if one == head:
+                return self.open(one)
+        return None
+
+    def _look(self, key: bytes, held: Held | None) -> tuple[Head, ...]:
+        """Find a key in the index, with what of it is still to be written."""
+        folder = self.folder
+        if folder is None:
+            return ()
+        shared = folder.shared
+        words = self.words
+        if words[TURN] != self._turn:
+            self.look_around()
+            held = self._entries.get(key)
+        slot = shared.slot(key) if held is None else held.slot
+        # Before the look, so that a change meanwhile is not taken for one that was seen.
+        stamp = words[slot]
+        floor = words[slot + shared.floor]
+        under_purge = self.others.under_purge
+        torn: list[bytes] = []
+        try:
+            stored = folder.index.variants(key, torn)
+        except lmdb.Error as error:
+            self._tell_broken(error)
+            return ()
+        for name in torn:
+            self._counts["torn"] += 1
+            self._remove_torn(RemoveTorn(name, None))
+        known = {} if held is None else {copy.place: copy for copy in held.copies}
+        copies = []
+        for place, head in stored:
+            if place.since <= floor or under_purge.means(head, place.since):
+                continue
+            copy = known.get(place)
+            copies.append(Copy(head, place, place.since, slot) if copy is None else copy)
+        if held is not None:
+            for copy in held.copies:
+                if copy.place is None and copy.since > floor:
+                    # It is still to be written, unless it has been just now.
+                    same = [one for one in copies if one.head.variant == copy.head.variant]
+                    if not same or same[0].since < copy.since:
+                        copies = [one for one in copies if one not in same]
+                        copies.append(copy)
+        if not copies:
+            if held is not None:
+                self._memory.drop(held)
+            return ()
+        if len(copies) > 1:
+            copies.sort(key=when_received, reverse=True)
+        held = Held(key, slot, stamp, copies)
+        self._memory.put(held)
+        return held.heads
+
+    def _fetch(self, copy: Copy) -> Found | None:
+        """Bring content from the index or from a file."""
+        folder = self.folder
+        place = copy.place
+        if folder is None or place is None:
+            return None
+        if place.in_file:
+            file = folder.files.open(place.number, place.length)
+            if file is not None:
+                self._counts["hits_file"] += 1
+                return Found(copy.head, b"", file)
+        else:
+            try:
+                content = folder.index.content(place)
+            except lmdb.Error as error:
+                self._tell_broken(error)
+                return None
+            if content is not None:
+                self._counts["hits_index"] += 1
+                found = copy.fill(content)
+                if copy.held is not None:
+                    self._memory.grown(copy.held)
+                return found
+        self._lost(copy, place.number)
+        return None
+
+    def _lost(self, copy: Copy, number: int) -> None:
+        """Forget what has no content, or a torn one, unless it is only that somebody has removed it since."""
+        key = copy.head.key
+        if copy.held is not None:
+            self._memory.drop(copy.held)
+        folder = self.folder
+        try:
+            stored = [] if folder is None else folder.index.variants(key, [])
+        except lmdb.Error as error:
+            self._tell_broken(error)
+            return
+        if any(place.number == number for place, _ in stored):
+            self._counts["torn"] += 1
+            self._remove_torn(RemoveTorn(name_of(key, copy.head.variant), number))
