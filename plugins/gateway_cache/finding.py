@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import lmdb
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
-from gateway_cache.encoding import name_of
+from gateway_cache.encoding import Place, name_of
 from gateway_cache.entry import Found, Head
+from gateway_cache.files import CHECKED_AT_ONCE
 from gateway_cache.memory import COPY, Copy, Held, Memory, when_received
 from gateway_cache.opening import Folder
 from gateway_cache.operations import RemoveTorn
@@ -40,6 +44,7 @@ class Finding:
         counts: dict[str, int],
         broken: Callable[[lmdb.Error], None],
         remove: Callable[[RemoveTorn], None],
+        in_thread: Callable[..., Deferred[Any]],
     ) -> None:
         """
         Make it.
@@ -47,6 +52,7 @@ class Finding:
         @param counts: of the store; C{hits_index}, C{hits_file} and C{torn} are counted.
         @param broken: called when the index can't be read.
         @param remove: called with what turns out to be torn.
+        @param in_thread: calls what takes its time.
         """
         self.others = Others(memory, broken)
         self.folder: Folder | None = None
@@ -59,6 +65,9 @@ class Finding:
         self._counts = counts
         self._tell_broken = broken
         self._remove_torn = remove
+        self._in_thread = in_thread
+        # Files that are being checked.
+        self._proving: set[int] = set()
 
     def attach(self, folder: Folder) -> None:
         """Find from now on what is in a folder."""
@@ -186,6 +195,8 @@ class Finding:
         if folder is None or place is None:
             return None
         if place.in_file:
+            if place.number not in folder.files.proven and not self._is_whole(copy, place, folder):
+                return None
             file = folder.files.open(place.number, place.length)
             if file is not None:
                 self._counts["hits_file"] += 1
@@ -204,6 +215,30 @@ class Finding:
                 return found
         self._lost(copy, place.number)
         return None
+
+    def _is_whole(self, copy: Copy, place: Place, folder: Folder) -> bool:
+        """
+        Check content in a file that this process has not seen so far.
+
+        Long content is checked in a thread, and is a miss until that is done.
+        """
+        number = place.number
+        proof = (number, place.length, place.checksum)
+        if place.length <= CHECKED_AT_ONCE:
+            whole = folder.files.prove(*proof)
+            if not whole:
+                self._lost(copy, number)
+            return whole
+        if number not in self._proving:
+            self._proving.add(number)
+
+            def proved(result: bool | Failure) -> None:
+                self._proving.discard(number)
+                if result is False:
+                    self._lost(copy, number)
+
+            self._in_thread(folder.files.prove, *proof).addBoth(proved)
+        return False
 
     def _lost(self, copy: Copy, number: int) -> None:
         """Forget what has no content, or a torn one, unless it is only that somebody has removed it since."""

@@ -80,11 +80,11 @@ class DiskStore(Finding):
             0,
         )
         memory = Memory(options.memory)
-        super().__init__(memory, counts, self._broken, self._torn)
+        self._calls = Calls(services.threads)
+        super().__init__(memory, counts, self._broken, self._torn, self._calls.run)
         self._options = options
         self._services = services
         self._limits = Limits(options.size)
-        self._calls = Calls(services.threads)
         self._aside = Aside(services, options.folder, memory, self._limits)
         self._storing = Storing(
             self,

@@ -111,8 +111,10 @@ class Taking:
             head = replace(head, variant=part_variant(head.variant, head.part[0]))
         writing = self._store.begin(head, response.length, asking.since)
         if writing is None:
+            # For want of room, perhaps for a moment: of the next answer that says nothing.
             self._counts.not_stored += 1
-            self._passed(asking, response)
+            if asking.flight is not None:
+                self._flights.not_stored(asking.flight, remember=False)
             return None
         if head.part is not None:
             return PartSink(self, asking, head, writing, self._max_object, verdict.part_length)

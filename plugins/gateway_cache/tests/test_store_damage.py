@@ -47,6 +47,28 @@ class StoreDamageTests(StoreTestCase):
         unfinished = list((self.bench.folder / "unfinished").glob("*/*"))
         self.assertEqual([one.name for one in unfinished], ["lock"])
 
+    def test_damaged_content(self) -> None:
+        """A file with other bytes of the same length is a miss in whoever has not written it, and its object is gone."""
+        store = self.store()
+        for torn, length in enumerate((100_000, 2_000_000)):
+            put(store, head(b"a"), b"a" * length)
+            put(store, head(b"b"), b"b" * length)
+            self.bench.settle()
+            store = self.again(store)
+            for path in (self.bench.folder / "files").glob("*/*"):
+                with path.open("r+b") as file:
+                    if file.read(1) == b"a":
+                        file.seek(length // 2)
+                        file.write(b"x")
+            # Long content is a miss until a thread has read it.
+            for key in (b"a", b"b"):
+                content_of(store, key)
+            self.bench.settle()
+            self.assertTrue(content_of(store, b"a") is None, torn)
+            self.assertTrue(content_of(store, b"b") == b"b" * length, torn)
+            self.bench.settle()
+            self.assertEqual((len(store.find(b"a")), store.stats()["torn"]), (0, 1))
+
     def test_killed_at_any_moment(self) -> None:
         """A process that is killed in the midst of storing leaves nothing torn, no orphan, and no more than may be."""
         for seconds in (0.05, 0.15, 0.3, 0.45):
