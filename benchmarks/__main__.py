@@ -211,8 +211,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     big.add_argument("--size-mib", type=int, default=2048)
     empty = commands.add_parser("plugins", help="what one plugin costs that has nothing to say")
-    empty.add_argument("--rounds", type=int, default=5)
-    empty.add_argument("--seconds", type=float, default=3, help="of one window")
     many = commands.add_parser(
         "snis", help="interception of very many names: memory is bounded, handshakes get no dearer"
     )
@@ -233,21 +231,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         default=list(IDENTIFIED),
         help="comma-separated: " + ",".join(IDENTIFIED),
     )
-    known.add_argument("--rounds", type=int, default=5)
-    known.add_argument("--seconds", type=float, default=3, help="of one window")
     missed = commands.add_parser(
         "cache-miss", help="what the cache costs requests that it can't answer"
     )
-    missed.add_argument("--rounds", type=int, default=5)
-    missed.add_argument("--seconds", type=float, default=3, help="of one window")
     stored = commands.add_parser(
         "cache-objects", help="hits, restart and memory with few and with very many stored objects"
     )
     stored.add_argument(
         "--objects", type=_numbers, default=[1000, 1_000_000], help="comma-separated: 1000,1000000"
     )
-    stored.add_argument("--rounds", type=int, default=5)
-    stored.add_argument("--seconds", type=float, default=3, help="of one window")
     mixed = commands.add_parser(
         "cache-zipf", help="how many requests each cache answers by itself, with the same room"
     )
@@ -259,6 +251,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     made = commands.add_parser(
         "setup", help="install mitmproxy and proxy.py into environments of their own"
     )
+    for command in (empty, known, missed, stored):
+        command.add_argument("--rounds", type=int, default=5)
+        command.add_argument("--seconds", type=float, default=3, help="of one window")
     for command in (
         *(compared, soaked, held, big, empty, many, logins, known),
         *(missed, stored, mixed, made),

@@ -7,7 +7,6 @@ Each request is for another URL, of an answer that may not be stored, and of one
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from benchmarks.load import Work
 from benchmarks.origins import SMALL_BYTES
 from benchmarks.peers import GATEWAY, Peer, Ports, Role
 from benchmarks.programs import Cores
-from benchmarks.results import Series
+from benchmarks.results import Series, costs, write
 from benchmarks.scenarios import PER_REQUEST, Scenario
 
 #: What a miss may cost more than the same request without the plugin.
@@ -79,14 +78,8 @@ def cache_miss(
     for name, title, _ in MISSES:
         say(f"\n{title}")
         good = report(results[name], say) and good
-    out.mkdir(exist_ok=True)
-    told = {
-        name: {way: [cell.cost for cell in series.cells] for way, series in row.items()}
-        for name, row in results.items()
-    }
-    (out / "cache-miss.json").write_text(
-        json.dumps({"limit_us": LIMIT_US, "us_per_request": told}, indent=1) + "\n"
-    )
+    told = {name: costs(row) for name, row in results.items()}
+    write(out, "cache-miss", {"limit_us": LIMIT_US, "us_per_request": told})
     say("holds" if good else "DOES NOT HOLD")
     return 0 if good else 1
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ from benchmarks.load import LoadFailed, Work
 from benchmarks.origins import SMALL_BYTES, start_web_origin
 from benchmarks.peers import GATEWAY, Peer, Ports, Role
 from benchmarks.programs import Cores, Program
-from benchmarks.results import Series, ratio
+from benchmarks.results import Series, costs, ratio, write
 from benchmarks.scenarios import PER_REQUEST, Scenario
 
 #: What a hit may cost with the most objects, measured by the fewest.
@@ -107,29 +106,21 @@ def cache_objects(
             f" ({'met' if within else f'NOT MET: {RESTART_SECONDS:g} s'});"
             f" PSS {restart.pss / 2**20:.1f} MiB, of it anonymous {restart.anonymous / 2**20:.1f} MiB"
         )
-    out.mkdir(exist_ok=True)
-    (out / "cache-objects.json").write_text(
-        json.dumps(
-            {
-                "limit": LIMIT,
-                "us_per_request": {
-                    name: {
-                        peer: [cell.cost for cell in series.cells] for peer, series in row.items()
-                    }
-                    for name, row in results.items()
-                },
-                "memory": {
-                    name: {
-                        peer: series.memory and dataclasses.asdict(series.memory)
-                        for peer, series in row.items()
-                    }
-                    for name, row in results.items()
-                },
-                "restarts": [dataclasses.asdict(restart) for restart in restarts],
+    write(
+        out,
+        "cache-objects",
+        {
+            "limit": LIMIT,
+            "us_per_request": {name: costs(row) for name, row in results.items()},
+            "memory": {
+                name: {
+                    peer: series.memory and dataclasses.asdict(series.memory)
+                    for peer, series in row.items()
+                }
+                for name, row in results.items()
             },
-            indent=1,
-        )
-        + "\n"
+            "restarts": [dataclasses.asdict(restart) for restart in restarts],
+        },
     )
     say("holds" if good else "DOES NOT HOLD")
     return 0 if good else 1

@@ -13,7 +13,6 @@ URL, whatever the cache says of itself.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import random
 import socket
@@ -26,6 +25,7 @@ from benchmarks.load import LoadFailed, discard, read_head
 from benchmarks.origins import start_web_origin
 from benchmarks.peers import GATEWAY, PEERS, Peer, Ports, Role
 from benchmarks.programs import Cores, DidNotStart
+from benchmarks.results import write
 
 #: Sizes of contents in KiB, each as frequent as it stands here.
 SIZES = (1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 64, 64, 128, 256, 512, 1024)
@@ -129,22 +129,19 @@ def cache_zipf(
                 place = state / f"match-{rival}"
                 matches[rival] = _measure(GATEWAY, ports, cores, place, asked, taken)
                 say(_line(f"gateway/{rival}", matches[rival]))
-    out.mkdir(exist_ok=True)
-    (out / "cache-zipf.json").write_text(
-        json.dumps(
-            {
-                "size_mib": size_mib,
-                "requests": requests,
-                "caches": {
-                    name: {**asdict(tally), "ratio": tally.ratio} for name, tally in tallies.items()
-                },
-                "gateway_with_as_much_as": {
-                    name: {**asdict(tally), "ratio": tally.ratio} for name, tally in matches.items()
-                },
+    write(
+        out,
+        "cache-zipf",
+        {
+            "size_mib": size_mib,
+            "requests": requests,
+            "caches": {
+                name: {**asdict(tally), "ratio": tally.ratio} for name, tally in tallies.items()
             },
-            indent=1,
-        )
-        + "\n"
+            "gateway_with_as_much_as": {
+                name: {**asdict(tally), "ratio": tally.ratio} for name, tally in matches.items()
+            },
+        },
     )
     good = verdict(tallies, matches, say)
     say("holds" if good else "DOES NOT HOLD")

@@ -29,7 +29,7 @@ from benchmarks.load import Work
 from benchmarks.origins import SMALL_BYTES
 from benchmarks.peers import GATEWAY, REPOSITORY, Peer, Ports, Role
 from benchmarks.programs import Cores
-from benchmarks.results import Series
+from benchmarks.results import Series, costs, write
 from benchmarks.scenarios import PER_REQUEST, Scenario
 from gateway.api import Client, Fields, Identity, Request, Timings, Transaction
 from gateway_auth.cookies import Origin
@@ -188,11 +188,8 @@ def identified(
         plan.state.chmod(0o755)
         row = compare(plan, say)[name]
         good = report(ways, row, say) and good
-        told[name] = {way.name: [cell.cost for cell in row[way.name].cells] for way in ways}
-    out.mkdir(exist_ok=True)
-    (out / "identified.json").write_text(
-        json.dumps({"limit_us": LIMIT_US, "us_per_request": told}, indent=1) + "\n"
-    )
+        told[name] = costs(row)
+    write(out, "identified", {"limit_us": LIMIT_US, "us_per_request": told})
     say("holds" if good else "DOES NOT HOLD")
     return 0 if good else 1
 

@@ -17,7 +17,7 @@ from statistics import median
 from benchmarks.compare import Plan, compare
 from benchmarks.peers import GATEWAY, REPOSITORY, Peer, Role
 from benchmarks.programs import Cores
-from benchmarks.results import Series
+from benchmarks.results import Series, costs, write
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.soak import fit_slope
 
@@ -82,19 +82,14 @@ def plugins(
         f"one plugin: {cost:.2f} us a request (rounds: {', '.join(f'{slope:.2f}' for slope in slopes)});"
         f" at most {LIMIT_US}: {'met' if met else 'NOT MET'}"
     )
-    out.mkdir(exist_ok=True)
-    (out / "plugins.json").write_text(
-        json.dumps(
-            {
-                "us_per_plugin_and_request": cost,
-                "slopes": slopes,
-                "us_per_request": {
-                    count: [cell.cost for cell in found.cells] for count, found in series.items()
-                },
-            },
-            indent=1,
-        )
-        + "\n"
+    write(
+        out,
+        "plugins",
+        {
+            "us_per_plugin_and_request": cost,
+            "slopes": slopes,
+            "us_per_request": costs(series),
+        },
     )
     return 0 if met else 1
 

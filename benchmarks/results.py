@@ -1,17 +1,22 @@
 """
 Figures of a comparison: what one window gave, medians over rounds, ratios within a round, targets met or not.
 
-Plain arithmetic on values; measures and prints nothing.
+Plain arithmetic on values, and how they are written down; measures and prints nothing.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from benchmarks.scenarios import TARGETS, Target
 from benchmarks.usage import Memory
+
+K = TypeVar("K")
 
 GATEWAY_NAME = "gateway"
 
@@ -128,3 +133,21 @@ def judge(results: Results, targets: Iterable[Target] = TARGETS) -> list[Judgeme
             measured = ratio(ours, row.get(target.peer))
         judgements.append(Judgement(target, measured))
     return judgements
+
+
+def costs(row: Mapping[K, Series]) -> dict[K, list[float]]:
+    """Give what each round of each peer cost, for a file."""
+    return {name: [cell.cost for cell in series.cells] for name, series in row.items()}
+
+
+def write(out: Path, name: str, figures: object) -> Path:
+    """
+    Write figures as JSON.
+
+    @param out: the folder, made if it is not there.
+    @return: the file.
+    """
+    out.mkdir(exist_ok=True)
+    file = out / f"{name}.json"
+    file.write_text(json.dumps(figures, indent=1) + "\n")
+    return file

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
 import random
 import re
@@ -27,6 +26,7 @@ from benchmarks.odd_origin import start_odd_origin
 from benchmarks.origins import start_tunnel_origin
 from benchmarks.peers import Ports
 from benchmarks.programs import Cores, Program
+from benchmarks.results import write
 from benchmarks.subject import ports_from, start_gateway
 
 WORKERS = 8
@@ -239,9 +239,7 @@ def soak(
     log = (state / "gateway" / "access.log").read_text("utf-8", "replace").splitlines()
     verdict = _judge(samples, [worker.ledger for worker in workers], log, ports, say)
     say(f"open files: {files[0]} before, {files[1]} after; ended {stopped:.1f} s after SIGTERM")
-    out.mkdir(exist_ok=True)
-    (out / "soak.json").write_text(json.dumps({"rss": samples, **verdict}, indent=1) + "\n")
-    say(f"written: {out / 'soak.json'}")
+    say(f"written: {write(out, 'soak', {'rss': samples, **verdict})}")
     return 0 if verdict["holds"] else 1
 
 

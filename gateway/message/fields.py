@@ -91,7 +91,6 @@ class Fields:
         @raise ValueError: not a token, a control character in the value, or a field of the connection.
         """
         self.lines = [*self.lines, _line(name, value)]
-        self._index = None
 
     def set(self, name: str, value: str) -> None:
         """
@@ -112,7 +111,6 @@ class Fields:
         if not placed:
             kept.append(made)
         self.lines = kept
-        self._index = None
 
     def remove(self, name: str) -> None:
         """
@@ -124,7 +122,6 @@ class Fields:
         if wanted in CONNECTION_FIELDS:
             raise ValueError(f"{name} belongs to the connection and is not yours to change")
         self.lines = [line for line in self.lines if _split(line)[0].lower() != wanted]
-        self._index = None
 
     def copy(self) -> Fields:
         """Give an independent copy."""

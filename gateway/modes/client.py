@@ -31,7 +31,7 @@ from gateway.modes.bound import BoundMode
 from gateway.modes.handover import Handover
 from gateway.modes.holding import PIPELINE, SCREENING, UNREAD, UPLOAD
 from gateway.modes.listening import Listening
-from gateway.modes.mode import NOWHERE, Mode
+from gateway.modes.mode import Mode
 from gateway.modes.onward import Binding
 from gateway.modes.unread import UnreadRequest
 from gateway.modes.writer import ResponseWriter
@@ -43,6 +43,7 @@ from gateway.net.upstream import Owner
 from gateway.pipeline.body import BodyPipe, ContentRefused
 from gateway.pipeline.driver import Task
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.nowhere import NOWHERE
 from gateway.pipeline.refusal import ClientGone, TimedOut
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import End, RequestEvent, RequestHead

@@ -47,21 +47,3 @@ class Mode(Protocol):
         @param newer: the listener's mode.
         @return: C{None}: the connection is to end after what runs.
         """
-
-
-class Nowhere:
-    """The upstream of a transaction that is answered here."""
-
-    route = "none"
-    tunnels = False
-
-    def amended(self, response: Response) -> bytes:
-        """Nothing to add."""
-        return b""
-
-    def over(self, txn: Transaction) -> None:
-        """Nothing to give back."""
-
-
-#: The one instance; it has no state.
-NOWHERE = Nowhere()

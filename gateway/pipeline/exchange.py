@@ -14,7 +14,6 @@ from gateway.api.answers import Stored, Validator
 from gateway.api.errors import PluginError, UpstreamError
 from gateway.api.transaction import Transaction
 from gateway.api.verdicts import Block
-from gateway.message.fields import Fields
 from gateway.pipeline.body import BodyPipe, ContentRefused
 from gateway.pipeline.driver import Signal, Task
 from gateway.pipeline.ports import Downstream, Hop, Upstream
@@ -164,8 +163,7 @@ class Exchange(Task):
     def unvalidate(self) -> None:
         """Make the request again what it was before L{validate}."""
         self.validator = None
-        # A copy with an index of its own; the other may have one of other lines.
-        self.asked.fields = self.txn.request.fields = Fields(self.unvalidated)
+        self.asked.fields.lines = self.unvalidated
 
     # What the hop calls.
 

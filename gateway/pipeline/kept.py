@@ -19,9 +19,10 @@ from gateway.api.transaction import Aborted, Delivered, Outcome, Response
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange, LateBlock
+from gateway.pipeline.nowhere import NOWHERE
 from gateway.pipeline.obtain import obtain
 from gateway.pipeline.opinions import Opinion
-from gateway.pipeline.refreshing import PASSED, Refreshing
+from gateway.pipeline.refreshing import Refreshing
 from gateway.pipeline.refusal import Refusals
 from gateway.pipeline.stored import Elsewhere, StoredContent
 from gateway.wire.events import ResponseHead
@@ -149,7 +150,8 @@ class Kept:
             or type(x.txn.outcome) is not Delivered
         ):
             return None
-        upstream, x.upstream = x.upstream, PASSED
+        upstream = x.upstream
+        x.upstream = NOWHERE  # type: ignore[assignment]
         return lambda: refreshing.begin(x, validator, upstream, run)
 
 

@@ -86,19 +86,6 @@ class Unheard:
         _no_tunnel()
 
 
-class Passed:
-    """Stands where an upstream was that another transaction has now."""
-
-    route = "none"
-    tunnels = False
-
-    def over(self, txn: Transaction) -> None:
-        """Nothing to give back."""
-
-
-PASSED: Any = Passed()
-
-
 class Refreshing:
     """
     All such requests of one snapshot.

@@ -26,7 +26,7 @@ from gateway_cache.messages import Asked, asked_of
 from gateway_cache.parts import parts_for
 from gateway_cache.policy import Policy
 from gateway_cache.reuse import Fresh, Refused, Stale, Validate, missing, reuse
-from gateway_cache.state import ASKING, LAST, Asking, for_user
+from gateway_cache.state import ASKING, LAST, Asking, for_user, is_for_one
 from gateway_cache.vary import select
 
 #: A request looks so often at the most; then it goes on its own.
@@ -58,17 +58,14 @@ class Looking:
         method = request.raw_method
         if method != b"GET" and method != b"HEAD":
             return None
-        client = txn.client
-        store = client.store
+        store = txn.client.store
         asked = asked_of(method, request.fields.lines, store.get(LAST))
         store[LAST] = asked
         if not asked.cacheable or (asked.conditional and for_origin(asked)):
             self._counts.bypassed += 1
             return None
-        if client.mode == "reverse" and (
-            txn.identity is not None or client.certificate is not None
-        ):
-            asked = for_user(asked, user_of(txn))
+        if is_for_one(txn):
+            asked = for_user(asked, txn)
         key = key_of(request, policy.keys)
         found = self._find(txn, asked, key, policy)
         return self._wait(txn, asked, key, policy, found) if isinstance(found, Deferred) else found
@@ -208,15 +205,3 @@ class Looking:
             waiting = found
         self._counts.misses += 1
         return None
-
-
-def user_of(txn: Transaction) -> bytes:
-    """
-    Tell whose answer it may be, though nothing in the request says so.
-
-    A reverse proxy tells origins who its user is, by fields of its own; what they answer may be for him alone, as with
-    C{Authorization} (RFC 9111 section 3.5). An origin behind the forward proxy never learns of him.
-    """
-    if txn.identity is not None:
-        return txn.identity.user.encode("utf-8", "surrogatepass")
-    return repr(txn.client.certificate).encode("utf-8", "replace")

@@ -4,7 +4,7 @@ What the cache remembers of a transaction between its hooks, and of a connection
 
 from __future__ import annotations
 
-from gateway.api import Key
+from gateway.api import Key, Transaction
 from gateway_cache.cache_status import Why
 from gateway_cache.collapsing import Flight
 from gateway_cache.entry import Head
@@ -82,23 +82,26 @@ class Asking:
         self.settled = False
 
 
-def for_user(asked: Asked, user: bytes) -> Asked:
+def is_for_one(txn: Transaction) -> bool:
     """
-    Let a request count as one with C{Authorization}, for the origin is told by other means whose it is.
+    Tell whether the origin is told whose the request is, though nothing in the request says so.
 
-    @param user: who that is; empty: nobody in particular.
+    A reverse proxy tells origins who its user is, by fields of its own; what they answer may be for him alone, as with
+    C{Authorization} (RFC 9111 section 3.5). An origin behind the forward proxy never learns of him.
     """
-    return _OfUser(asked, user) if user else asked
+    client = txn.client
+    return client.mode == "reverse" and (txn.identity is not None or client.certificate is not None)
 
 
-class _OfUser(Asked):
-    """A request of a known user."""
-
-    __slots__ = ()
-
-    def __init__(self, asked: Asked, user: bytes) -> None:
-        super().__init__(asked.method, asked.lines)
-        self.wanted[b"authorization"] = [*self.wanted.get(b"authorization", ()), b"user " + user]
+def for_user(asked: Asked, txn: Transaction) -> Asked:
+    """Make a request that counts as one with C{Authorization}: that of the one user whose it is."""
+    if txn.identity is not None:
+        user = txn.identity.user.encode("utf-8", "surrogatepass")
+    else:
+        user = repr(txn.client.certificate).encode("utf-8", "replace")
+    made = Asked(asked.method, asked.lines)
+    made.wanted[b"authorization"] = [*made.wanted.get(b"authorization", ()), b"user " + user]
+    return made
 
 
 #: Of a transaction.

@@ -23,7 +23,7 @@ from gateway_cache.keys import key_of
 from gateway_cache.messages import Answer, asked_of
 from gateway_cache.parts import COMBINED_BYTES, Combined, combine, part_variant, parts_for
 from gateway_cache.policy import Policy
-from gateway_cache.state import ASKING, Asking
+from gateway_cache.state import ASKING, Asking, is_for_one
 from gateway_cache.storable import NotStorable, Storable, hopeless, storable
 from gateway_cache.updating import freshened
 from gateway_cache.vary import matches
@@ -236,10 +236,10 @@ class Taking:
             self._counts.invalidated += 1
         if request.raw_method != b"POST" or not policy.post or response.status != 200:
             return
+        if is_for_one(txn):
+            return
         now = self._now()
         asked = asked_of(b"POST", request.fields.lines)
-        if txn.client.mode == "reverse" and txn.identity is not None:
-            return
         asking = Asking(
             asked, key_of(request, policy.keys), policy, "method", now, self._store.mark()
         )

@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.api.transaction import Client, Response, Timings, Transaction
 from gateway.message.fields import Fields
 from gateway.modes.discarding import Discarding
-from gateway.modes.mode import NOWHERE
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.nowhere import NOWHERE
 from gateway.wire.events import RequestHead
 from gateway.wire.http1_request import RequestParser
 
