@@ -49,7 +49,7 @@ from gateway.net.upstream import UpstreamConnection
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.obtain import dial
-from gateway.pipeline.refusal import UNREAD, ClientGone
+from gateway.pipeline.refusal import UNREAD, ClientGone, forget_frames
 from gateway.pipeline.scanning import unseen
 from gateway.wire.client_hello import BadClientHello
 
@@ -507,7 +507,7 @@ class Interception:
     ) -> Outcome:
         """Show why there is no talking to the server, over a certificate that nobody trusts."""
         x.drop(ClientError("refused"))
-        fault.__traceback__ = fault.__context__ = fault.__cause__ = None
+        forget_frames(fault)
         assert self._minting is not None
         leaf = self._minting.mints.untrusted(name)
         await self._pages(x, connection, peeked, name, leaf, fault, trusted=False)

@@ -187,7 +187,7 @@ class Splice:
         self._halted = halted
         first, second = _End(self, 0, descriptors[0]), _End(self, 1, descriptors[1])
         first.peer, second.peer = second, first
-        self._ends = first, second
+        self._ends: tuple[_End, ...] = (first, second)
         self.running = False
 
     def start(self, reading: tuple[bool, bool]) -> None:
@@ -198,12 +198,16 @@ class Splice:
                 self._reactor.addReader(end)
 
     def stop(self) -> tuple[bytes, bytes]:
-        """Let go of the descriptors; give, for each side, bytes taken from it that did not go on to the other."""
+        """Let go of the descriptors, once; give, for each side, bytes taken from it that did not go on to the other."""
         self.running = False
-        for end in self._ends:
+        first, second = self._ends
+        # Cut loose from each other they need no collector of garbage, and neither does what the tunnel still holds.
+        self._ends = ()
+        for end in (first, second):
             self._reactor.removeReader(end)
             self._reactor.removeWriter(end)
-        return self._ends[0].left(), self._ends[1].left()
+            del end.peer
+        return first.left(), second.left()
 
     def halt(self, end: _End, reason: Halt) -> None:
         """End it for a reason. For the ends."""
@@ -274,9 +278,11 @@ class _End:
     def doWrite(self) -> None:
         """Pass on what was held back for this side."""
         splice = self._splice
+        if not splice.running:
+            return
         source = self.peer
         pipe = source.pipe
-        if not splice.running or pipe is None:
+        if pipe is None:
             return
         try:
             sent = os.splice(pipe.read_fd, self.fd, source.held, flags=_FLAGS)

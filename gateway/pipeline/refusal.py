@@ -48,6 +48,16 @@ class TimedOut(Exception):
         self.error = error
 
 
+def forget_frames(error: BaseException) -> None:
+    """
+    Let an exception go that was dealt with.
+
+    Its traceback keeps every frame it came through, and those that have it in a variable keep it: such a ring waits for
+    the collector of garbage, and the connection's buffers with it.
+    """
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
 class Refusals:
     """Gives the client what there is to say in the origin's place."""
 
@@ -75,8 +85,8 @@ class Refusals:
             error = outcome.error
             name, status, detail = error.page, error.status, error.detail
             retry_after = getattr(error, "retry_after", None)
-            # The outcome outlives this; a traceback would keep every frame it came through, and by them itself.
-            error.__traceback__ = error.__context__ = error.__cause__ = None
+            # The outcome outlives this.
+            forget_frames(error)
         else:
             block = outcome.verdict
             assert isinstance(block, Block)
@@ -88,6 +98,7 @@ class Refusals:
         try:
             response = await self._page(x, name, status, detail, retry_after)
         except ClientGone as gone:
+            forget_frames(gone)
             return Aborted("client", gone.why)
         except CancelledError:
             return Aborted("gateway", "cancelled")

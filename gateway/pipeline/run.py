@@ -43,7 +43,7 @@ from gateway.pipeline.obtain import dial, obtain, send
 from gateway.pipeline.opinions import Opinion, Opinions
 from gateway.pipeline.ports import Record
 from gateway.pipeline.refreshing import Refreshing
-from gateway.pipeline.refusal import UNREAD, ClientGone, Refusals, TimedOut, answer
+from gateway.pipeline.refusal import UNREAD, ClientGone, Refusals, TimedOut, answer, forget_frames
 from gateway.pipeline.scanning import Scanning, Scans, made_here, unseen
 from gateway.pipeline.stored import Elsewhere
 from gateway.wire.events import ResponseHead
@@ -237,12 +237,15 @@ class Pipeline:
                         txn.outcome = _DELIVERED if broken is None else broken_off(broken)
         except ClientGone as gone:
             txn.outcome = Aborted("client", gone.why)
+            forget_frames(gone)
         except CancelledError:
             txn.outcome = Aborted("gateway", "cancelled")
         except LateBlock as late_block:
+            forget_frames(late_block)
             txn.verdict = late_block.block
             txn.outcome = await self._refusals.late(x, Refused(late_block.block))
         except TimedOut as late:
+            forget_frames(late)
             txn.outcome = await self._refusals.late(x, Failed(late.error))
         except TransactionError as error:
             if isinstance(error, PluginError):

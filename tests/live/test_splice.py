@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from typing import cast
@@ -122,6 +123,18 @@ class SpliceTests(SynchronousTestCase):
             verifyObject(IReadDescriptor, end)
             verifyObject(IWriteDescriptor, end)
             self.assertEqual(end.logPrefix(), "splice")
+
+    def test_no_garbage(self) -> None:
+        """Once stopped it is gone with its last reference: the collector finds nothing of it."""
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.start()
+        self.client.send(b"question")
+        self.reactor.turn()
+        self.splice.stop()
+        del self.splice
+        self.assertEqual(gc.collect(), 0)
 
     def test_both_ways(self) -> None:
         """Bytes of each side come out at the other and are told."""
