@@ -20,6 +20,7 @@ from twisted.internet.posixbase import PosixReactorBase
 from twisted.python.failure import Failure
 
 from gateway.api.errors import TransactionError
+from gateway.net.attempt import Attempt
 from gateway.net.deadlines import Deadline, Deadlines
 from gateway.net.faults import (
     ConnectTimeout,
@@ -33,7 +34,6 @@ from gateway.net.guard import Guard
 from gateway.net.own_addresses import has_source_address
 from gateway.net.source_ports import SourcePorts
 from gateway.net.stock_attempt import StockAttempt
-from gateway.net.transport import Attempt
 
 #: Seconds between two attempts (RFC 8305 section 5).
 ATTEMPT_DELAY = 0.25

@@ -23,10 +23,10 @@ from twisted.names import dns
 from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
 
+from gateway.net.attempt import Attempt
 from gateway.net.dns_answer import answers_question
 from gateway.net.faults import NameServerFailure, NameTimeout
 from gateway.net.host_names import literal
-from gateway.net.transport import Attempt
 
 #: Seconds between looks at resolv.conf(5).
 _LOOK_EVERY = 5.0

@@ -14,23 +14,61 @@ from __future__ import annotations
 import errno
 from select import EPOLLIN, EPOLLOUT
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet import main
 from twisted.internet.epollreactor import EPollReactor
 from twisted.python import log
 
 _BOTH = EPOLLIN | EPOLLOUT
+#: How many connections' writes are held back at most before they are sent.
+_MOST_HELD = 32
 #: Events taken from the kernel at once: it fills an array that is made for each call, so "all there may be" is dear.
 _MOST_EVENTS = 256
 #: The longest sleep in seconds that the kernel takes.
 _LONGEST = 2147483.0
 
 
-class SlimEPollReactor(EPollReactor):
-    """An epoll reactor with direct dispatch, whose clock nobody can set."""
+class Sender(Protocol):
+    """A connection with something to send."""
+
+    def send_held(self) -> None:
+        """Send what was held back; must not call back into whoever wrote it."""
+
+
+class HeldSends:
+    """
+    What is written while several events are dealt with: it leaves when they were, one connection after the other.
+
+    Sent in between, each message would wake a peer that has gone to sleep since the last one, and waking costs more than
+    sending: a quarter of what a small answer costs. A single event's answer leaves at once.
+
+    @ivar open: whether there is somebody who sends it.
+    @ivar waiting: whose.
+    """
+
+    __slots__ = ("open", "waiting")
 
     def __init__(self) -> None:
+        self.open = False
+        self.waiting: list[Sender] = []
+
+    def send(self) -> None:
+        """Send what waits."""
+        waiting, self.waiting = self.waiting, []
+        for sender in waiting:
+            sender.send_held()
+
+
+class SlimEPollReactor(EPollReactor):
+    """
+    An epoll reactor with direct dispatch, whose clock nobody can set.
+
+    @ivar sends: what its connections hold back while it is open.
+    """
+
+    def __init__(self) -> None:
+        self.sends = HeldSends()
         # Descriptors registered since the last look at the poller: what that look saw was of somebody before them.
         self._fresh: set[int] = set()
         super().__init__()
@@ -63,7 +101,6 @@ class SlimEPollReactor(EPollReactor):
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events and hand each to its descriptor."""
-        selectables = self._selectables
         fresh = self._fresh
         if fresh:
             fresh.clear()
@@ -73,6 +110,21 @@ class SlimEPollReactor(EPollReactor):
             if error.errno == errno.EINTR:
                 return
             raise
+        if len(events) == 1:
+            self._dispatch(events)
+            return
+        sends = self.sends
+        sends.open = True
+        try:
+            self._dispatch(events)
+        finally:
+            sends.open = False
+            sends.send()
+
+    def _dispatch(self, events: list[tuple[int, int]]) -> None:
+        selectables = self._selectables
+        fresh = self._fresh
+        sends = self.sends
         for fd, event in events:
             selectable = selectables.get(fd)
             # An earlier event of this round may have closed it, and its number may be another's by
@@ -95,6 +147,8 @@ class SlimEPollReactor(EPollReactor):
                 why = error
             if why is not None:
                 self._disconnectSelectable(selectable, why, event & EPOLLIN != 0)
+            if len(sends.waiting) >= _MOST_HELD:
+                sends.send()
 
     doIteration = doPoll
 

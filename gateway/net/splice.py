@@ -126,8 +126,11 @@ def bare_socket(transport: Any) -> int | None:
     """
     Give the descriptor of a transport that passes bytes as they are and has none queued; else C{None}.
 
-    What is asked is Twisted's own state, because no interface tells it: TLS, queued bytes, a close under way.
+    What is asked is Twisted's own state, because no interface tells it: TLS, queued bytes, a close under way. What is
+    merely held back for the end of the reactor's round is sent.
     """
+    if getattr(transport, "_held", False):
+        transport.send_held()
     if (
         not isinstance(transport, tcp.Connection)
         or not transport.connected

@@ -1,7 +1,7 @@
 """
 A connection attempt on reactors that can't drive our own transport: those without file descriptors, as in tests.
 
-The same face as L{Attempt<gateway.net.transport.Attempt>}; the transport is the reactor's own.
+The same face as L{Attempt<gateway.net.attempt.Attempt>}; the transport is the reactor's own.
 """
 
 from __future__ import annotations

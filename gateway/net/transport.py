@@ -1,5 +1,5 @@
 """
-TCP transports that write at once.
+TCP transports that write at once, or at the end of a busy round of the reactor (L{gateway.net.reactor.HeldSends}).
 
 Twisted's C{write} only queues: the bytes leave in the next turn of the reactor, which costs four C{epoll_ctl} calls and
 11 us a request. Here C{write} tries C{send} first, and only what the kernel does not take goes into the stock buffer;
@@ -12,15 +12,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from errno import (
-    EALREADY,
     ECONNABORTED,
-    ECONNREFUSED,
     ECONNRESET,
     EHOSTUNREACH,
-    EINPROGRESS,
-    EISCONN,
     ENETUNREACH,
     EPIPE,
     ETIMEDOUT,
@@ -36,20 +32,19 @@ from twisted.internet.posixbase import PosixReactorBase
 from twisted.python import log
 from twisted.python.failure import Failure
 
-from gateway.net.reactor import SlimEPollReactor
+from gateway.net.reactor import HeldSends, SlimEPollReactor
 
 #: What L{socket.socket} is made of: without its C{makefile}, and without turning each of its numbers into an enum.
 Socket = socket.SocketType
-
-# Looked up once, and as the plain numbers that the calls want.
-_CONNECTING = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-_TCP = int(socket.IPPROTO_TCP)
-_NODELAY = int(socket.TCP_NODELAY)
 
 #: Bytes asked for in one read, unless the protocol wants more.
 _READ_BYTES = 65536
 #: Below this the parts of a message are joined and sent by C{send}; above, copying costs more than C{sendmsg}.
 JOIN_BYTES = 65536
+#: A message of more leaves at once: its peer is awake for as long as it takes to read it.
+_HELD_BYTES = 32768
+#: For connections of reactors that nobody's writes wait for.
+_NEVER_HELD = HeldSends()
 #: What a send to a connection that is no more may say; any other error is one of this call.
 _BROKEN = frozenset((ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNABORTED))
 
@@ -93,6 +88,9 @@ class ImmediateConnection(tcp.Connection):
         self._writeDisconnected = False
         self._writeDisconnecting = False
         self._broken = False
+        self._sends = reactor.sends if type(reactor) is SlimEPollReactor else _NEVER_HELD
+        # What is queued waits for the end of the reactor's round, and nobody watches for room.
+        self._held = False
 
     def doRead(self) -> Any:
         """Read once and hand the bytes, or their end, to the protocol."""
@@ -167,7 +165,13 @@ class ImmediateConnection(tcp.Connection):
             self.reactor.addReader(self)
 
     def write(self, data: bytes) -> None:
-        """Send now what the kernel takes, queue the rest."""
+        """Send now, or at the end of the reactor's round, what the kernel takes; queue the rest."""
+        if self._held:
+            self._tempDataBuffer.append(data)
+            self._tempDataLen += len(data)
+            if self._tempDataLen > _HELD_BYTES:
+                self.send_held()
+            return
         if self.dataBuffer or self._tempDataLen or not self.connected or self._writeDisconnected:
             super().write(data)
             return
@@ -175,6 +179,28 @@ class ImmediateConnection(tcp.Connection):
             # A pull producer is asked for more by doWrite only.
             super().write(data)
             return
+        sends = self._sends
+        if sends.open and 0 < len(data) <= _HELD_BYTES:
+            self._held = True
+            self._tempDataBuffer.append(data)
+            self._tempDataLen = len(data)
+            sends.waiting.append(self)
+            return
+        self._send(data)
+
+    def send_held(self) -> None:
+        """Send what was held back until the end of the reactor's round; harmless if it was sent before."""
+        if not self._held:
+            return
+        self._held = False
+        if not self.connected:
+            return
+        data = b"".join(self._tempDataBuffer)
+        self._tempDataBuffer.clear()
+        self._tempDataLen = 0
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
         try:
             sent = self.socket.send(data)
         except BlockingIOError:
@@ -188,15 +214,17 @@ class ImmediateConnection(tcp.Connection):
     def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
         """Send the parts in one call; they are joined while that is cheaper."""
         parts: list[bytes | memoryview] = iovec if isinstance(iovec, list) else list(iovec)
+        total = sum(map(len, parts))
+        if total <= JOIN_BYTES:
+            self.write(b"".join(parts))
+            return
+        if self._held:
+            self.send_held()
         if self.dataBuffer or self._tempDataLen or not self.connected or self._writeDisconnected:
             super().writeSequence([bytes(part) for part in parts])
             return
         if self.producer is not None and not self.streamingProducer:
             super().writeSequence([bytes(part) for part in parts])
-            return
-        total = sum(map(len, parts))
-        if total <= JOIN_BYTES:
-            self.write(b"".join(parts))
             return
         try:
             sent = self.socket.sendmsg(parts)
@@ -216,8 +244,22 @@ class ImmediateConnection(tcp.Connection):
                 sent = 0
         super().writeSequence(rest)
 
+    def loseConnection(self) -> None:
+        """Close when everything queued is sent and the producer is done."""
+        if self._held:
+            self.send_held()
+        super().loseConnection()
+
+    def abortConnection(self) -> None:
+        """Reset; what was held back for a moment is sent before, as it would have been without."""
+        if self._held:
+            self.send_held()
+        super().abortConnection()
+
     def loseWriteConnection(self) -> None:
         """End our direction, at once if nothing is queued: the stock way is two C{epoll_ctl} and an empty send."""
+        if self._held:
+            self.send_held()
         if (
             self.dataBuffer
             or self._tempDataLen
@@ -247,7 +289,15 @@ def _with_code_of_its_own(kind: _T) -> _T:
     CPython makes the attribute loads of a piece of code quick for the one type that comes by (PEP 659). Clients' and
     upstreams' connections come by in turn, and code that they share is quick for neither.
     """
-    for name in ("doRead", "write", "writeSequence", "connectionLost", "resumeProducing"):
+    for name in (
+        "doRead",
+        "write",
+        "send_held",
+        "_send",
+        "writeSequence",
+        "connectionLost",
+        "resumeProducing",
+    ):
         method = vars(ImmediateConnection)[name]
         own = FunctionType(
             method.__code__.replace(),
@@ -356,7 +406,7 @@ class Port(tcp.Port):
 
 @_with_code_of_its_own
 class Outgoing(ImmediateConnection):
-    """A connection made by L{Attempt}: already connected when it is built."""
+    """A connection made by L{gateway.net.attempt.Attempt}: already connected when it is built."""
 
     logstr = "upstream"
 
@@ -380,126 +430,6 @@ class Outgoing(ImmediateConnection):
     def logPrefix(self) -> str:
         """Name it for the log."""
         return self.logstr
-
-
-class Attempt:
-    """
-    One non-blocking connect to one address: half the system calls of Twisted's C{Client}.
-
-    Exactly one of the two callbacks is called, once, never from inside L{start}'s caller unless the kernel answers at
-    once; after L{cancel} none is.
-    """
-
-    def __init__(
-        self,
-        reactor: IReactorFDSet,
-        address: str,
-        port: int,
-        *,
-        prepare: Callable[[socket.socket, int], None] | None = None,
-        connected: Callable[[Attempt], None],
-        failed: Callable[[Attempt, OSError], None],
-    ) -> None:
-        """
-        Keep what is needed; nothing happens before L{start}.
-
-        @param address: a literal IPv4 or IPv6 address.
-        @param prepare: called with the fresh socket and its family before the connect, to choose a source port; may
-            raise L{OSError}.
-        @param connected: take the socket with L{transport} or L{cancel} it.
-        """
-        self.address = address
-        self.port = port
-        self._reactor = reactor
-        self._prepare = prepare
-        self._connected = connected
-        self._failed = failed
-        self._socket: Socket | None = None
-        # The reactor watches for the answer.
-        self._waiting = False
-
-    def start(self) -> None:
-        """Begin; a failure that is known at once is reported before this returns."""
-        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-        try:
-            self._socket = made = Socket(family, _CONNECTING)
-            made.setsockopt(_TCP, _NODELAY, 1)
-            if self._prepare is not None:
-                self._prepare(cast(socket.socket, made), family)
-            code = made.connect_ex((self.address, self.port))
-        except OSError as error:
-            self.cancel()
-            self._failed(self, error)
-            return
-        if code == EINPROGRESS:
-            self._waiting = True
-            self._reactor.addWriter(self)  # type: ignore[arg-type]
-        else:
-            self._ended(code)
-
-    def transport(self, protocol: IProtocol) -> Outgoing:
-        """Make the transport, give it to the protocol and start reading. Once, from C{connected} on."""
-        assert self._socket is not None
-        taken, self._socket = self._socket, None
-        reactor = self._reactor
-        made = Outgoing(taken, protocol, (self.address, self.port), reactor)
-        if not self._waiting:
-            reactor.addReader(made)
-        elif type(reactor) is SlimEPollReactor:
-            reactor.replace(self, made)
-        else:
-            reactor.removeWriter(self)  # type: ignore[arg-type]
-            reactor.addReader(made)
-        self._waiting = False
-        protocol.makeConnection(made)
-        return made
-
-    def cancel(self) -> None:
-        """Give up and close; harmless when there is nothing left to close."""
-        if self._waiting:
-            self._waiting = False
-            self._reactor.removeWriter(self)  # type: ignore[arg-type]
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def fileno(self) -> int:
-        """Give the descriptor to the reactor (L{IFileDescriptor<twisted.internet.interfaces.IFileDescriptor>})."""
-        return -1 if self._socket is None else self._socket.fileno()
-
-    def doWrite(self) -> None:
-        """Learn how the connect ended: the socket is writable or in error."""
-        assert self._socket is not None
-        # Asked for again, a connect tells how it stands. SO_ERROR is 0 also for one that still goes on, and the event
-        # may be meant for a descriptor that was closed in this turn and had our number.
-        code = self._socket.connect_ex((self.address, self.port))
-        if code == EALREADY:
-            return
-        self._ended(0 if code == EISCONN else code)
-
-    def connectionLost(self, reason: Any) -> None:
-        """Learn of an error that the reactor saw first (EPOLLERR or EPOLLHUP without EPOLLOUT)."""
-        if self._socket is not None:
-            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            self.cancel()
-            self._failed(self, OSError(code or ECONNRESET, os.strerror(code or ECONNRESET)))
-
-    def logPrefix(self) -> str:
-        """Name it for the log."""
-        return "connect"
-
-    def _ended(self, code: int) -> None:
-        # A connect to a port of this machine on which nobody listens may be given that very port as its source, and
-        # then TCP connects it to itself (RFC 9293 section 3.5, simultaneous open). No ephemeral port is below 1024.
-        if code == 0 and self.port >= 1024 and self._socket is not None:
-            code = (
-                ECONNREFUSED if self._socket.getsockname()[:2] == (self.address, self.port) else 0
-            )
-        if code:
-            self.cancel()
-            self._failed(self, OSError(code, os.strerror(code)))
-        else:
-            self._connected(self)
 
 
 def listen(

@@ -11,7 +11,8 @@ import socket
 import struct
 from typing import Any
 
-from gateway.net.transport import JOIN_BYTES, Attempt, Outgoing, listen
+from gateway.net.attempt import Attempt
+from gateway.net.transport import JOIN_BYTES, Outgoing, listen
 from tests.unit.net.transports import MUCH, Factory, Notes, Producer, TransportCase
 
 

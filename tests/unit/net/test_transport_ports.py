@@ -10,7 +10,8 @@ from typing import Any
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactor
 
-from gateway.net.transport import Attempt, listen
+from gateway.net.attempt import Attempt
+from gateway.net.transport import listen
 from tests.unit.net.transports import Factory, Notes, TransportCase
 
 
