@@ -275,6 +275,17 @@ class Files:
         return self._named / f"{number % _FOLDERS:02x}" / f"{number:x}"
 
 
+def read_at_once(file: StoredFile) -> bytes | None:
+    """Read a file whole if the kernel has all of it in memory; C{None}: it has not, or the file is shorter than it was."""
+    piece = bytearray(file.length)
+    try:
+        count = os.preadv(file.descriptor, [piece], file.offset, os.RWF_NOWAIT)
+    except OSError:
+        # The disk would have to be asked, or this file system can't tell: whoever sends the file knows what to do then.
+        return None
+    return bytes(piece) if count == file.length else None
+
+
 def _if_dead(folder: Path, remove: Callable[[Path], object]) -> bool:
     """Remove a process's folder if the process is no more."""
     try:

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from gateway_cache.encoding import Place, name_of
 from gateway_cache.entry import Found, Head
-from gateway_cache.files import CHECKED_AT_ONCE
+from gateway_cache.files import CHECKED_AT_ONCE, read_at_once
 from gateway_cache.memory import COPY, Copy, Held, Memory, when_received
 from gateway_cache.opening import Folder
 from gateway_cache.operations import RemoveTorn
@@ -200,6 +200,13 @@ class Finding:
             file = folder.files.open(place.number, place.length)
             if file is not None:
                 self._counts["hits_file"] += 1
+                held = copy.held
+                if place.length <= self._memory.most_bytes and held is not None and held.uses > 1:
+                    # It is asked for again and again: from memory it takes half of the time.
+                    content = read_at_once(file)
+                    if content is not None:
+                        file.release()
+                        return self._fill(copy, content)
                 return Found(copy.head, b"", file)
         else:
             try:
@@ -209,12 +216,15 @@ class Finding:
                 return None
             if content is not None:
                 self._counts["hits_index"] += 1
-                found = copy.fill(content)
-                if copy.held is not None:
-                    self._memory.grown(copy.held)
-                return found
+                return self._fill(copy, content)
         self._lost(copy, place.number)
         return None
+
+    def _fill(self, copy: Copy, content: bytes) -> Found:
+        found = copy.fill(content)
+        if copy.held is not None:
+            self._memory.grown(copy.held)
+        return found
 
     def _is_whole(self, copy: Copy, place: Place, folder: Folder) -> bool:
         """

@@ -18,6 +18,9 @@ ENTRY_BYTES = 600
 HEAD_BYTES = 900
 #: Uses that count.
 MOST_USES = 3
+#: The largest content of a file that is taken in, bytes, and its largest share of the tier: one in so many.
+MOST_BYTES = 1 << 18
+_LARGEST_SHARE = 64
 #: The share of the short queue: one in so many.
 _SHORT_SHARE = 10
 
@@ -125,11 +128,13 @@ class Memory:
     @ivar entries: what is in it, by key.
     @ivar size: bytes it is counted with.
     @ivar max_bytes: its bound; one entry more than that may be there.
+    @ivar most_bytes: the largest content that is worth its room, though it is in a file.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.entries: dict[bytes, Held] = {}
         self.max_bytes = max_bytes
+        self.most_bytes = min(MOST_BYTES, max_bytes // _LARGEST_SHARE)
         self.size = 0
         self._short: deque[Held] = deque()
         self._long: deque[Held] = deque()

@@ -155,7 +155,8 @@ def hopeless(lines: Sequence[bytes], policy: Policy) -> str:
     if b'"' in value or any(name.encode() in text for name in policy.targeted):
         return ""
     said = value.replace(b" ", b"").split(b",")
-    if b"no-store" in said and b"must-understand" not in said:
+    # Another line may say that it is to be understood first (RFC 9111 section 5.2.2.3).
+    if b"no-store" in said and b"must-understand" not in text:
         return "no-store"
     return "private" if b"private" in said else ""
 

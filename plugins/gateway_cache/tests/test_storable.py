@@ -60,6 +60,8 @@ class StorableTests(SynchronousTestCase):
         ):
             if hopeless(lines(*fields), policy):
                 self.assertNotEqual(self.why(*fields, policy=policy), "")
+        two_lines = [b"Cache-Control: no-store, max-age=9", b"Cache-Control: must-understand"]
+        self.assertEqual(hopeless(two_lines, policy), "")
         for said in ("no-store", "private, max-age=5", "max-age=0, no-cache, no-store"):
             self.assertNotEqual(hopeless([b"Cache-Control: " + said.encode()], policy), "")
 

@@ -36,6 +36,18 @@ class StoreTests(StoreTestCase):
             store = self.again(store)
         self.assertEqual(self.bench.events, [])
 
+    def test_hot_file(self) -> None:
+        """Content of a file that is asked for again and again comes from memory, unless it takes too much of it."""
+        store = self.store(memory=8 << 20)
+        for length, hits in ((100_000, 2), (131_072, 2), (131_073, 6)):
+            put(store, head(b"%d" % length), os.urandom(1) * length)
+            self.bench.settle()
+            before = store.stats()["hits_file"]
+            given = [content_of(store, b"%d" % length) for _ in range(6)]
+            self.assertEqual([len(content or b"") for content in given], [length] * 6)
+            self.assertEqual(len(set(given)), 1)
+            self.assertEqual(store.stats()["hits_file"] - before, hits)
+
     def test_aborted(self) -> None:
         """What breaks off is not found, and leaves nothing."""
         store = self.store()
