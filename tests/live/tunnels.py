@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from gateway.net import transport as ours
+from gateway.net.attempt import Attempt
 from gateway.net.deadlines import Deadlines
 from gateway.net.splice import PipePool
 from gateway.net.tunnel import Tunnel, TunnelEnd
@@ -206,7 +207,7 @@ class LiveTunnelTestCase(TestCase):
         if self.stock:
             connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), Dialled(connected))
         else:
-            ours.Attempt(
+            Attempt(
                 reactor,
                 "127.0.0.1",
                 port,
