@@ -40,8 +40,15 @@ DEPENDENCIES = [
     "lmdb>=1.6",
 ]
 
+#: What the plugin archive unpacks with, beside the Debian package libarchive13.
+ARCHIVE = ["backports.zstd>=1.0", "brotli>=1.1", "libarchive-c>=5.1"]
+#: The engine of the plugin yara.
+YARA = ["yara-x>=1.0"]
+
 EXTRAS = {
     "test": [
+        *ARCHIVE,
+        *YARA,
         "coverage>=7.10",
         "h11>=0.16",
         # The plugin cache is compared with it where both claim the same rule.
@@ -51,13 +58,18 @@ EXTRAS = {
         "import-linter>=2.9",
         "mypy>=2.4,<2.5",
         "mypy-zope>=1.0.17,<1.1",
+        # Parsers of forms that the plugin archive is compared with.
+        "python-multipart>=0.0.20",
         "ruff>=0.17,<0.18",
         # The build system's, for tests that build wheels without fetching it.
         "setuptools>=80,<100",
         "towncrier>=25.8",
+        "werkzeug>=3.1",
     ],
     # The scheme Negotiate of the plugin auth. A source distribution: it is built against libkrb5-dev, by gcc.
     "kerberos": ["gssapi>=1.9"],
+    "archive": ARCHIVE,
+    "scan": [*ARCHIVE, *YARA],
     "fuzz": ["atheris>=3.0"],
     "docs": ["pydoctor>=25.10"],
 }

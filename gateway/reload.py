@@ -206,6 +206,8 @@ class Generations:
         for snapshot in (self.now, *(retiring.snapshot for retiring in self.retiring)):
             if snapshot.pipeline.refreshing is not None:
                 snapshot.pipeline.refreshing.stop()
+            if snapshot.pipeline.scanning is not None:
+                snapshot.pipeline.scanning.fetches.stop()
         self.now.upstreams.stop()
         for retiring in self.retiring:
             retiring.snapshot.upstreams.stop()
@@ -251,7 +253,10 @@ class Generations:
     def _swap(self, before: Snapshot, after: Snapshot, opened: list[Listening]) -> None:
         """Change over; nothing here waits or fails."""
         older = {task for retiring in self.retiring for task in retiring.running}
-        running = under_way(self.with_connections) - older
+        running = under_way(self.with_connections)
+        if before.pipeline.scanning is not None:
+            running |= before.pipeline.scanning.fetches.running
+        running -= older
         if before.pipeline.refreshing is not None:
             running |= before.pipeline.refreshing.running
         newer = {listening.name: listening for _, listening in after.listenings}

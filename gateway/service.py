@@ -13,7 +13,6 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from math import inf
 from types import CoroutineType
 from typing import Any
@@ -27,6 +26,8 @@ from twisted.python.failure import Failure
 from gateway import __version__
 from gateway.admin.control import Answer, Control
 from gateway.admin.health import Readiness
+from gateway.admin.scan_test import scan_test_order
+from gateway.admin.scan_urls import scan_urls_order
 from gateway.admin.site import admin_site
 from gateway.admin.tls_pins import pins_order
 from gateway.api.events import Event
@@ -39,12 +40,15 @@ from gateway.net.notify import Notifier
 from gateway.net.pins import Pins
 from gateway.net.privileges import PrivilegeError, become, raise_descriptor_limit
 from gateway.net.signals import ProcessSignals
+from gateway.pipeline.infected import InfectedUrls
 from gateway.pipeline.loaded import LoadedPlugins, PluginStartError
 from gateway.pipeline.plugins import load_plugins
+from gateway.pipeline.quarantine import Quarantine
 from gateway.pipeline.run import Pipeline
 from gateway.plugin_services import PluginServices
 from gateway.record.counters import Counters
 from gateway.record.recorder import Recorder
+from gateway.record.scan_counters import ScanRoom
 from gateway.record.tls_counters import LeafCache
 from gateway.reload import Generations, Reloaded, ReloadError, StartError, open_listener
 from gateway.securing import Securing
@@ -58,6 +62,7 @@ class GatewayService(Service):
 
     @ivar readiness: what C{/readyz} says.
     @ivar pins: which names apps refuse to be decrypted for.
+    @ivar quarantine: keeps refused content.
     """
 
     _log = Logger()
@@ -92,6 +97,8 @@ class GatewayService(Service):
             {
                 "plugin": self._ordered_of_plugins,
                 "reload": self._ordered_to_reload,
+                "scan_test": scan_test_order(lambda: self.pipeline, self._elsewhere),
+                "scan_urls": scan_urls_order(self._infected_urls),
                 "tls_pins": pins_order(self.pins),
             },
         )
@@ -110,6 +117,8 @@ class GatewayService(Service):
             own=self.listeners.addresses,
             via=lambda: self.generations.now.via,
         )
+        self.quarantine = Quarantine(reactor, self._elsewhere, self.tell)
+        self.quarantine.follow(config.scan.quarantine)
         prefix = secrets.token_hex(4)
         composer = Composer(
             reactor,
@@ -122,7 +131,8 @@ class GatewayService(Service):
             securing=Securing(reactor, self.tell),
             pins=self.pins,
             prefix=prefix,
-            elsewhere=partial(self.plugin_services.threads.run, "disk"),
+            elsewhere=self._elsewhere,
+            quarantine=self.quarantine,
         )
         self.threads = self.plugin_services.threads
         self._generations: Generations | None = None
@@ -134,6 +144,7 @@ class GatewayService(Service):
         self.counters.hook_sources.append(lambda: self.plugins.hook_ledgers())
         self.counters.number_sources.append(lambda: self.plugins.numbers())
         self.counters.tls.leaves = self._leaves
+        self.counters.scans.room = self._scan_room
         self._notifier = Notifier()
         self._watchdog: LoopingCall | None = None
         self._starting: Deferred[None] | None = None
@@ -147,6 +158,15 @@ class GatewayService(Service):
         """Give the certificates that are minted now, for the metrics."""
         minting = self.generations.now.minting
         return None if minting is None else minting.mints
+
+    def _scan_room(self) -> ScanRoom | None:
+        """Tell what held content takes now, for the metrics."""
+        pipeline = self.pipeline
+        scanning = pipeline.scanning
+        if scanning is None or pipeline.plans.content_need is None:
+            return None
+        budget = scanning.budget
+        return ScanRoom(budget.used, budget.waiting, pipeline.remembered)
 
     # What runs now.
 
@@ -181,6 +201,15 @@ class GatewayService(Service):
         """The listeners of clients that are open."""
         return self.generations.listenings
 
+    def _elsewhere(self, function: Callable[..., Any], /, *args: object) -> Deferred[Any]:
+        """Run a call in the pool for the disk."""
+        return self.plugin_services.threads.run("disk", function, *args)
+
+    def _infected_urls(self) -> InfectedUrls:
+        scanning = self.pipeline.scanning
+        assert scanning is not None
+        return scanning.infected
+
     def _load_plugins(self, config: Config, fresh: bool) -> LoadedPlugins:
         return load_plugins(config, self.plugin_services, extra=self._extra_plugins, fresh=fresh)
 
@@ -190,6 +219,7 @@ class GatewayService(Service):
         self.recorder.follow(config.log)
         self.plugin_services.follow(config)
         self.pins.follow(automatic=config.tls.pinned_bypass)
+        self.quarantine.follow(config.scan.quarantine)
 
     # Starting.
 
@@ -226,6 +256,7 @@ class GatewayService(Service):
         become(self.config.gateway.user, self.config.gateway.group)
         # After that, or the user could not reopen a log that root made. Lines written before are kept.
         self.recorder.start()
+        self.quarantine.start()
         self.readiness.add("listeners", self._listeners_down)
         self._signals.install()
         self._notifier.tell("READY=1", f"STATUS=gateway {__version__} serves")
@@ -373,6 +404,7 @@ class GatewayService(Service):
         generations.stop_upstreams()
         await self.listeners.close_all()
         await generations.stop_plugins()
+        await self.quarantine.stop()
         await self.plugin_services.close()
         self.pins.stop()
         self.recorder.stop()

@@ -33,9 +33,10 @@ from gateway.net.pins import Pins
 from gateway.net.termination import Termination
 from gateway.net.upstream_sides import UpstreamSides
 from gateway.pipeline.loaded import LoadedPlugins
+from gateway.pipeline.quarantine import Quarantine
 from gateway.pipeline.refreshing import Refreshing
 from gateway.pipeline.run import Pipeline
-from gateway.pipeline.scanning import Scanning
+from gateway.pipeline.scan_means import Scanning
 from gateway.pipeline.stored import Elsewhere
 from gateway.record.recorder import Recorder
 from gateway.securing import Securing
@@ -84,6 +85,7 @@ class Composer:
         pins: Pins,
         prefix: str,
         elsewhere: Elsewhere,
+        quarantine: Quarantine,
     ) -> None:
         """
         Keep what all snapshots share.
@@ -106,6 +108,7 @@ class Composer:
         self._prefix = prefix
         self._next_id = Ids(prefix)
         self._elsewhere = elsewhere
+        self._quarantine = quarantine
 
     def compose(
         self,
@@ -130,6 +133,8 @@ class Composer:
             self._reactor,
             self._tell,
             None if before is None else before.pipeline.scanning,
+            self._quarantine,
+            self._recorder.counters.scans,
         )
         pipeline = Pipeline(
             plugins.plans,

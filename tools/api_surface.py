@@ -15,7 +15,7 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
 from textwrap import dedent
@@ -42,6 +42,8 @@ _SPOKEN = frozenset(
         "setitem",
     )
 )
+#: Larger tables are shown by their keys.
+_FEW = 10
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _HEAD = """\
 # Everything public that plugins and their tests build on. Written by: python tools/api_surface.py
@@ -207,6 +209,12 @@ def _type(annotation: Any) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, enum.Enum):
         return f"{type(value).__name__}.{value.name}"
+    if isinstance(value, frozenset):
+        # In one order, whatever the hashes are.
+        return f"frozenset({sorted(value)!r})" if value else "frozenset()"
+    if isinstance(value, Mapping) and len(value) > _FEW:
+        # A table: what it is called by is what plugins build on.
+        return f"{type(value).__name__} of {', '.join(sorted(map(str, value)))}"
     text = value.__name__ if inspect.isroutine(value) else repr(value)
     # What a name is called matters here, and not in which of our modules it is defined.
     return re.sub(r"\bgateway(?:\.[a-z_]\w*)+\.(?=\w)", "", _ADDRESS.sub("", text))

@@ -20,15 +20,21 @@ from gateway.api.answers import (
 from gateway.api.client_certificate import ClientCertificate
 from gateway.api.content import (
     NONE,
+    REASONS,
     BodyFilter,
     Clean,
     ContentRefused,
     ContentSink,
+    Coverage,
+    FirstBytes,
     Infected,
+    Members,
     Need,
+    NotPacked,
     ScanJob,
     ScanResult,
     Side,
+    Unpacked,
     Unscannable,
     Whole,
 )
@@ -83,11 +89,16 @@ from gateway.api.transaction import (
 )
 from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 from gateway.message.fields import Fields
+from gateway.message.file_types import TYPE_GROUPS, TYPES, TypeInfo
+from gateway.message.true_type import true_type
 
 __all__ = [
     "API_VERSION",
     "DECRYPTED_ONLY",
     "NONE",
+    "REASONS",
+    "TYPES",
+    "TYPE_GROUPS",
     "Aborted",
     "AdminPage",
     "Allow",
@@ -104,6 +115,7 @@ __all__ = [
     "Clock",
     "ContentRefused",
     "ContentSink",
+    "Coverage",
     "Counter",
     "Delivered",
     "Event",
@@ -111,6 +123,7 @@ __all__ = [
     "Fail",
     "Failed",
     "Fields",
+    "FirstBytes",
     "GatewayError",
     "Gauge",
     "Histogram",
@@ -128,9 +141,11 @@ __all__ = [
     "Listener",
     "Log",
     "Maybe",
+    "Members",
     "Metrics",
     "Need",
     "NoSettings",
+    "NotPacked",
     "Outcome",
     "Overloaded",
     "Phase",
@@ -160,6 +175,8 @@ __all__ = [
     "TransactionError",
     "Tunnel",
     "Tunnelled",
+    "TypeInfo",
+    "Unpacked",
     "Unscannable",
     "UpstreamError",
     "Validator",
@@ -167,4 +184,5 @@ __all__ = [
     "Whole",
     "hookimpl",
     "hookspec",
+    "true_type",
 ]

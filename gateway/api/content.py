@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -112,6 +112,17 @@ class Whole(Need):
     max_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class FirstBytes(Need):
+    """
+    Of a response, what its filters let pass first; then it streams.
+
+    So a L{BodyFilter} that judges by the first bytes, and gives nothing on before it has, is heard before the head of
+    the response is sent: if it refuses, the client gets a page. Not for content that may begin late, such as a stream
+    of events. On the request's side it means nothing, as the answer can be a page anyway.
+    """
+
+
 #: Nothing has to be held.
 NONE = Need()
 
@@ -130,9 +141,14 @@ class ScanJob:
     @ivar url: the target URI of the transaction.
     @ivar side: whose content it is.
     @ivar identity: who is asking, if known.
-    @ivar notes: more about it by name: C{content_encoding} and C{content_range} where the message has these fields,
-        C{status} of a response, C{method} of the request.
+    @ivar notes: more about it by name: C{content_type} (whole, with its parameters), C{content_encoding} and
+        C{content_disposition} and C{content_range} where the message has these fields, C{status} of a response, C{method}
+        of the request. A member has what the one who unpacked it says: C{nested} is C{unknown} where something may be packed
+        in it that was not given out, so that only a L{Clean} that is C{nested} counts.
     @ivar keeps: what keeps the file there; not for plugins.
+    @ivar member: where this was packed within the content of the message, such as C{"a.zip/b.tar/c.exe"}; empty: it is
+        that content itself. Names are the sender's claim, with everything unprintable made visible.
+    @ivar depth: how often it was unpacked; 0: not at all.
     """
 
     content: bytes
@@ -145,6 +161,8 @@ class ScanJob:
     identity: Identity | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     keeps: object = field(default=None, repr=False, compare=False)
+    member: str = ""
+    depth: int = 0
 
     def open(self) -> BinaryIO:
         """
@@ -170,14 +188,46 @@ class ScanJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """
+    How much of some content an engine has really looked at.
+
+    @ivar size: bytes of it, as it was given to the engine. If these are not all, the content was not scanned.
+    @ivar nested: whether what is packed in it was unpacked too, at every depth, and looked at; also C{True} for content in
+        which the engine knows that nothing is packed.
+    """
+
+    size: int
+    nested: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Clean:
     """
     Every byte was looked at and nothing was found.
 
-    @ivar engine: who looked, and with which patterns.
+    Without a coverage it can't be said: a result whose C{coverage.size} is not the size of the content counts as
+    C{unscanned}, and so does one that is not C{nested} where nobody unpacked the content either.
+
+    @ivar engine: who looked.
+    @ivar patterns: the version of what it looked with, such as C{"1.4.6/27800"}; not empty.
+    @ivar coverage: what it looked at.
     """
 
     engine: str
+    patterns: str
+    coverage: Coverage
+
+    def __post_init__(self) -> None:
+        """
+        Refuse what says nothing.
+
+        @raise ValueError: no engine or no version of its patterns.
+        """
+        if not self.engine or not self.patterns:
+            raise ValueError(
+                "clean has to be said by a named engine with the version of its patterns"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +250,8 @@ class Unscannable:
     """
     It could not be looked at whole, so nobody may call it clean.
 
-    @ivar reason: a short token: C{encrypted}, C{malformed}, C{too_large}, C{limit}, C{engine_error}, C{capacity}; what
-        follows is configured by that name in C{scan.on}. Any other is refused.
+    @ivar reason: a short token, one of L{REASONS}; behind a colon it may say more, such as C{limit:depth} or
+        C{unscanned:range}. What follows is configured by the token in C{scan.on}. Any other is refused.
     @ivar why: one sentence for people.
     @ivar engine: who tried.
     """
@@ -212,3 +262,72 @@ class Unscannable:
 
 
 ScanResult: TypeAlias = Clean | Infected | Unscannable
+
+#: Why content could not be looked at: it is encrypted; it is damaged or made to confuse; it goes beyond a limit of the
+#: one who unpacks (C{limit:depth}, C{limit:files}, C{limit:ratio}, C{limit:size}); it is longer than an engine takes; it
+#: could not be unpacked for want of room or of a tool; the engine failed; it took too long; it is overloaded; a rule of
+#: the operator's forbids it, whatever is in it (C{forbidden:type}), which no setting lets pass; or nobody looked
+#: (C{unscanned:<why>}).
+REASONS = frozenset(
+    (
+        "encrypted",
+        "malformed",
+        "limit",
+        "too_large",
+        "extract_failed",
+        "engine_error",
+        "engine_timeout",
+        "capacity",
+        "forbidden",
+        "unscanned",
+    )
+)
+
+
+class Members(Protocol):
+    """
+    What is packed in some content, given out a few at a time; the one who unpacked it owns it.
+
+    The core asks for the next ones when it has results for those before, so no more room is used than these take.
+    """
+
+    def more(self) -> Awaitable[Sequence[ScanJob | Unscannable]]:
+        """
+        Give the next members; none: there are no more.
+
+        What is packed within a member is given out as members of their own, at every depth; those before need not be
+        kept any longer. An L{Unscannable} stands for what could not be unpacked; the rest may still follow.
+
+        @return: fails if unpacking failed: it counts as C{extract_failed}, or as C{capacity} if it fails with
+            L{Overloaded<gateway.api.Overloaded>}. Give L{Unscannable} for what is wrong with the content.
+        """
+
+    def close(self) -> None:
+        """End it: no more is asked for. Called once, also where not all was given out, or while some are awaited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """
+    There is something packed in the content.
+
+    @ivar kind: what it is packed with, such as C{"zip"}, C{"gzip"} or C{"multipart"}, for the log.
+    @ivar members: what is in it.
+    @ivar covers: the content is a mere coding of what is in it, every byte of which was decoded, such as C{Content-Encoding}:
+        then it need not be scanned as it stands.
+    """
+
+    kind: str
+    members: Members
+    covers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotPacked:
+    """
+    Nothing is packed in the content, as far as any byte of it says.
+
+    @ivar kind: what it is, such as C{"html"} or C{"png"}, for the log; may be empty.
+    """
+
+    kind: str = ""

@@ -32,9 +32,11 @@ from gateway.api.content import (
     ContentSink,
     Infected,
     Need,
+    NotPacked,
     ScanJob,
     ScanResult,
     Side,
+    Unpacked,
     Unscannable,
 )
 from gateway.api.marks import SPEC_MARK, HookSpec, hookspec
@@ -357,6 +359,7 @@ class Plugin:
 
         Answers:
           - C{NONE}, which is a L{Need}: it may stream.
+          - L{FirstBytes<Need>}: it may stream, as soon as the filters of a response let something of it pass.
           - L{Whole<Need>}: it is held, as it comes out of the filters, and given to C{scan_content}. Of several the
             largest C{max_bytes} counts. The part of a 206 is content like any other;
             C{ScanJob.notes["content_range"]} says which part it is.
@@ -365,12 +368,17 @@ class Plugin:
 
         No content passes in silence. C{txn.notes["scan_request"]} and C{txn.notes["scan_response"]}, and so the access
         log, say what became of each side:
-          - C{clean}: C{scan_content} said so.
+          - C{clean}: every byte of it was looked at, and everything that is packed in it at every depth, by an engine
+            that C{scan_engine} names with its patterns.
           - C{infected}, C{suspicious}, or the reason of an L{Unscannable}, with a colon and the action that followed,
-            such as C{too_large:block}. C{too_large} is content longer than C{max_bytes}; C{capacity} is content for
-            which there was no room: neither is given to C{scan_content}.
-          - C{failed:block}: C{scan_content} of some plugin failed, and it fails closed.
-          - C{not_judged}: it was held, and each plugin asked said C{None}.
+            such as C{too_large:block} or C{limit:depth:warn}; C{scan_found}, C{scan_engine} and C{scan_member} name what
+            was found, by whom, and in which member. C{too_large} is content longer than C{max_bytes}; C{capacity} is
+            content for which there was no room, or that no plugin had time for.
+          - C{unscanned:partial}, C{unscanned:nested}, C{unscanned:no_engine}, with the action: somebody said clean of a
+            part only; nobody looked into what may be packed in it; nobody looked at it, or at some member.
+          - C{engine_timeout}, with the action: C{scan.timeout} ran out.
+          - C{failed:block}: C{scan_content} or C{unpack_content} of some plugin failed, and it fails closed.
+          - C{not_judged}: it was held, and each plugin asked said C{None} of all of it.
           - C{not_needed}: every plugin answered C{NONE}.
           - C{no_content}: a response to HEAD, a 204, a 304, or content of no bytes. Nobody is asked, unless only the
             end of chunked content shows that there is none. A request without content has no note.
@@ -381,6 +389,62 @@ class Plugin:
         """
         return NONE
 
+    @hookspec(HookSpec("all", "open", (str,), "no result is remembered", False, 0.0, closes=False))
+    def scan_patterns(self) -> str:
+        """
+        Name the engine and the version of the patterns that the plugin scans with now.
+
+        When: content is about to be scanned. Once per plugin and piece of content, so have it ready.
+
+        Answers:
+          - C{str}: such as C{"clamd 1.4.6/27800"}. What was scanned is not scanned again as long as no plugin that
+            implements C{scan_content} or C{unpack_content} says anything else. Whoever says something vouches that its
+            answers follow from nothing but that, the content, its C{content_type}, C{content_encoding},
+            C{content_disposition} and C{content_range} (in C{ScanJob.notes}), whether its C{status} is 206, and the
+            extension at the end of the URL's path; settings that change an answer belong into the text. Empty, as it is unless the plugin says more:
+            nothing is remembered at all. Nor is it while a plugin that scans or unpacks does not implement this hook,
+            or fails open.
+
+        Only C{clean}, C{infected}, C{suspicious}, C{encrypted}, C{malformed} and C{limit} are remembered, as many as
+        C{scan.remember} says, and until the configuration is read anew.
+
+        Reactor thread; the answer can't wait. Since 1.0.
+        """
+        return ""
+
+    @hookspec(
+        HookSpec(
+            "first",
+            "closed",
+            (Unpacked, NotPacked, Unscannable, _NO_OPINION),
+            "the plugin_error page, 503",
+            True,
+            600.0,
+            threads=True,
+        )
+    )
+    def unpack_content(self, job: ScanJob) -> Maybe[Unpacked | NotPacked | Unscannable | None]:
+        """
+        Unpack whole content, so that each thing in it is scanned by every plugin.
+
+        When: content is held for C{scan_content} and complete. Once per piece of content, never for what was unpacked
+        itself: whoever unpacks goes on to every depth.
+
+        Answers:
+          - L{Unpacked}: each member is given to C{scan_content} of every plugin, and the content too unless C{covers}.
+          - L{NotPacked}: there is nothing to unpack.
+          - L{Unscannable}: it can't be unpacked. The content itself is scanned all the same; the worst counts.
+          - C{None}: no opinion, the next plugin is asked. If nobody has one, only an engine that looks into everything
+            by itself can call it clean (L{Coverage.nested}).
+
+        Members are scanned a few at a time, and C{more} is called when those before have their results; not after one
+        that is infected and for which C{scan.on.infected} is C{block}. C{close} is called once, whatever happens.
+
+        A plain function with C{thread="scan"}, or one that waits; budget 600 s, but C{scan.timeout} ends it before that.
+        Since 1.0.
+        """
+        return None
+
     @hookspec(
         HookSpec(
             "worst",
@@ -388,7 +452,7 @@ class Plugin:
             (Clean, Infected, Unscannable, _NO_OPINION),
             "the plugin_error page, 503",
             True,
-            60.0,
+            600.0,
             threads=True,
         )
     )
@@ -396,20 +460,26 @@ class Plugin:
         """
         Judge whole content.
 
-        When: content that some plugin needs whole is held, and it is complete. Once per plugin and piece of content;
-        all plugins are asked at the same time, those too that did not need it. The worst answer counts: the one whose
-        configured action is the strictest. C{scan.timeout} bounds the wait for all of them.
+        When: content that some plugin needs whole is held, and it is complete; and for each member that
+        C{unpack_content} gave out of it, which C{job.member} tells apart. Once per plugin and piece of content, unless
+        what was said of the same content before still holds (C{scan_patterns}); all plugins are asked at the same time,
+        those too that did not need it. The worst answer counts: the one whose configured action is the strictest.
+        C{scan.timeout} bounds the wait for all of them.
 
         Answers:
           - L{Infected}: the action C{scan.on.infected} follows, or C{scan.on.suspicious} if it is not certain.
           - L{Unscannable}: it could not be looked at whole; the action configured for its reason in C{scan.on}
             follows. A reason that is not there is refused.
-          - L{Clean}: nothing was found.
+          - L{Clean}: nothing was found in what its coverage says. Somebody has to say it of every byte of each piece,
+            or the message is C{unscanned}.
           - C{None}: not this plugin's business.
 
-        If content is needed and no plugin implements this hook, that is an C{engine_error}.
+        A plugin that finds no room in its pool of threads, or says L{Overloaded<gateway.api.Overloaded>}, and fails
+        closed, counts as C{Unscannable("capacity")}. If content is needed and no plugin implements this hook, it is
+        C{unscanned:no_engine}.
 
-        Usually marked C{thread="scan"}, as a plain function; budget 60 s. Since 1.0.
+        Usually marked C{thread="scan"}, as a plain function; budget 600 s, but C{scan.timeout} ends it before that.
+        Since 1.0.
         """
         return None
 

@@ -13,7 +13,21 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from gateway.cli import ca, cache, check, init, plugin, ports, reload, run, tls, user, version
+from gateway.cli import (
+    ca,
+    cache,
+    check,
+    init,
+    plugin,
+    ports,
+    quarantine,
+    reload,
+    run,
+    scan,
+    tls,
+    user,
+    version,
+)
 from gateway.cli.command import NOT_DONE, Command, add_command
 
 COMMANDS: tuple[Command, ...] = (
@@ -27,6 +41,8 @@ COMMANDS: tuple[Command, ...] = (
     tls,
     user,
     cache,
+    scan,
+    quarantine,
     version,
 )
 

@@ -6,6 +6,7 @@ C{gateway check} shows them; none of them keeps the gateway from starting.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from gateway.config.addresses import Listen
@@ -29,6 +30,7 @@ def cautions(config: Config, *, with_files: bool = True) -> list[Fault]:
         *_proxy_protocol(config),
         *_admin(config),
         *_plugins(config),
+        *_quarantine(config, with_files),
         *_tls(config, with_files),
     ]
 
@@ -116,6 +118,18 @@ def _plugins(config: Config) -> Iterator[Fault]:
             "no upload is limited: upload_limit is not among the plugins",
             'add "upload_limit"',
         )
+
+
+def _quarantine(config: Config, with_files: bool) -> Iterator[Fault]:
+    path = config.scan.quarantine.path
+    if with_files and path:
+        above = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(above):
+            yield config.sources.fault(
+                ("scan", "quarantine", "path"),
+                f"nothing can be kept: there is no folder {above}",
+                "make it, and give it to the user of the gateway",
+            )
 
 
 def _tls(config: Config, with_files: bool) -> Iterator[Fault]:

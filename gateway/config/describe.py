@@ -145,10 +145,13 @@ def unit_of(field: Field) -> str:
 
 def default_of(field: Field) -> str:
     """Write the default as TOML, or nothing when there is none."""
-    if field.is_required or field.default is INHERIT or isinstance(field.kind, SecretKind):
+    kind = field.kind
+    if field.is_required or field.default is INHERIT:
         return ""
-    if field.default is None and not isinstance(field.kind, ListenKind):
-        return ""  # TOML has no word for None; an address has: the empty string
+    if isinstance(kind, SecretKind) and not kind.is_optional:
+        return ""
+    if field.default is None and not isinstance(kind, ListenKind | SecretKind):
+        return ""  # TOML has no word for None; an address and a secret have: the empty string
     return toml(field.default, field.hint, field.kind)
 
 

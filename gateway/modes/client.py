@@ -41,6 +41,7 @@ from gateway.net.splice import unsent_bytes
 from gateway.net.tunnel import Tunnel
 from gateway.net.upstream import Owner
 from gateway.pipeline.body import BodyPipe, ContentRefused
+from gateway.pipeline.deferred import PREFIX
 from gateway.pipeline.driver import Task
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.nowhere import NOWHERE
@@ -48,6 +49,8 @@ from gateway.pipeline.refusal import ClientGone, TimedOut
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import End, RequestEvent, RequestHead
 from gateway.wire.http1_request import RequestParser
+
+_OWN = PREFIX.encode()
 
 #: Bytes of pipelined requests that are taken in while a transaction runs.
 PIPELINE_BYTES = 65536
@@ -65,6 +68,7 @@ class ClientConnection(Handover):
         "_discards",
         "_ending",
         "_lingered",
+        "_parted",
         "_screening",
         "_shown",
         "_trusted",
@@ -120,6 +124,8 @@ class ClientConnection(Handover):
         # The request that comes next is the last one.
         self._ending = False
         self._lingered = -1
+        # Transactions that go on without this connection.
+        self._parted = 0
         # Bytes that may still come of content whose request is answered; only then 0 or more, and so is what was lingered.
         self._discards = -1
         self._trusted = trusts(listening.trusted, client.address)
@@ -390,6 +396,8 @@ class ClientConnection(Handover):
         elif type(upstream) is Response:
             exchange.upstream = NOWHERE  # type: ignore[assignment]
             exchange.start(listening.pipeline.respond(exchange, upstream), self._finished)
+        elif head.raw_target[:15] == _OWN:
+            exchange.start(listening.pipeline.own(exchange), self._finished)
         else:
             listening.pipeline.begin(exchange, self._finished)
         if upload is not None:
@@ -466,8 +474,21 @@ class ClientConnection(Handover):
 
     # Between transactions.
 
-    def _finished(self) -> None:
-        """The running transaction ended; go on with the next request or close."""
+    def part(self) -> None:
+        """The running transaction goes on without this connection; see L{Downstream.part<gateway.pipeline.ports.Downstream.part>}."""
+        self._parted += 1
+        self._finished(parted=True)
+
+    def _finished(self, parted: bool = False) -> None:
+        """
+        The running transaction ended; go on with the next request or close.
+
+        @param parted: there was none, or it goes on without this connection.
+        """
+        if self._parted and not parted and (self._exchange is None or not self._exchange.over):
+            # That is one that went on without us.
+            self._parted -= 1
+            return
         ended, self._exchange = self._exchange, None
         self.upload = None
         # An idle connection keeps nothing of the transaction before.
@@ -529,7 +550,7 @@ class ClientConnection(Handover):
             return
         if not parser.reading_content:
             self._lingered = self._discards = -1
-            self._finished()
+            self._finished(parted=True)
             return
         # Chunks count as they come: what is around them is read as well.
         self._discards -= len(data)

@@ -35,6 +35,9 @@ class Tunnels(Protocol):
     def reads_on(self) -> bool:
         """Tell whether what is to come of the running request's content is read, so that the connection can be used on."""
 
+    def part(self) -> None:
+        """The running transaction goes on without this connection, which is free for the next request."""
+
     def tunnel(
         self, hop: Any, rest: bytes, fields: bytes | None
     ) -> Awaitable[TransactionError | None]:
@@ -50,6 +53,8 @@ class ResponseWriter:
     @ivar persistent: the connection may carry another request after this response.
     @ivar framed: the client can see by itself where the response ends, and so whether it is cut off.
     """
+
+    waits = True
 
     __slots__ = (
         "_chunked",
@@ -204,6 +209,17 @@ class ResponseWriter:
             self._out.append(content)
         self.complete = True
         self.flush()
+
+    def part(self, page: Response, more: bytes) -> None:
+        """See L{Downstream.part<gateway.pipeline.ports.Downstream.part>}."""
+        connection = self._connection
+        assert connection is not None
+        self.answer(page, more)
+        connection.part()
+
+    def reset(self) -> None:
+        """See L{Downstream.reset<gateway.pipeline.ports.Downstream.reset>}."""
+        self.framed = False
 
     def early(self) -> None:
         """See L{Downstream.early<gateway.pipeline.ports.Downstream.early>}."""

@@ -18,6 +18,10 @@ from gateway.api.errors import PluginError
 HIGH_WATER = 65536
 
 
+# Nobody was asked for filters.
+_UNSETTLED: Sequence[BodyFilter] = ()
+
+
 class Source(Protocol):
     """Where content comes from."""
 
@@ -111,7 +115,7 @@ class BodyPipe:
         """
         self._source: Source | None = source
         self._sink: Sink | None = None
-        self._filters: Sequence[BodyFilter] = ()
+        self._filters: Sequence[BodyFilter] = _UNSETTLED
         self._kept: list[bytes] | None = None
         self._keeper: Keeper | None = None
         self._size = 0
@@ -121,6 +125,11 @@ class BodyPipe:
         self.count = 0
         self.ended = False
         self._done = done
+
+    @property
+    def has_filters(self) -> bool:
+        """It was settled which filters it has, if any."""
+        return self._filters is not _UNSETTLED
 
     @property
     def filtered(self) -> bool:
@@ -143,13 +152,25 @@ class BodyPipe:
         """Not everything went to the sink: the source has more, or a hold."""
         return not self.ended or self._keeper is not None
 
+    @property
+    def whole(self) -> bytes | None:
+        """All of the content, if it is here, and nobody else keeps it; C{None} if not. For a pipe that was not opened."""
+        if not self.ended or self._keeper is not None or self._error is not None:
+            return None
+        kept = self._kept
+        if not kept:
+            return b""
+        if len(kept) > 1:
+            kept[:] = [b"".join(kept)]
+        return kept[0]
+
     def filter(self, filters: Sequence[BodyFilter]) -> None:
         """
         Put filters in, in the order in which content passes them; once, before anything was read or opened.
 
         @raise gateway.api.content.ContentRefused: what is here already is refused.
         """
-        self._filters = filters
+        self._filters = list(filters)
         kept, self._kept = self._kept, None
         self._size = 0
         for data in kept or ():

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from gateway.api.errors import PluginError
 from gateway.api.events import Event, Severity
 from gateway.api.marks import Fail, HookSpec
-from gateway.api.services import Clock
+from gateway.api.services import Clock, Overloaded
 
 #: A hook that keeps the reactor longer than this is counted and named.
 SLOW_SECONDS = 0.005
@@ -57,6 +57,7 @@ class Conduct:
     @ivar waits: how many answers had to be waited for.
     @ivar wait_seconds: how long these took in all.
     @ivar worst_wait: the longest of these, seconds.
+    @ivar answered: how many answers of each type it gave, C{None} left out.
     @ivar unasked: tells how many calls went without L{Step.begin<gateway.pipeline.step.Step.begin>}; for
         L{gateway.pipeline.rounds} to set.
     @ivar look_closer: called when the next calls should all go through that; likewise.
@@ -68,7 +69,7 @@ class Conduct:
         "_counted",
         "_instruments",
         "_spec",
-        "_verdicts",
+        "answered",
         "errors",
         "fail",
         "hook",
@@ -114,7 +115,7 @@ class Conduct:
         self.look_closer: Callable[[], None] = _nothing_to_change
         self._spec = spec
         self._instruments = instruments
-        self._verdicts: dict[type, int] = {}
+        self.answered: dict[type, int] = {}
         self._begun = 0
         self._counted = 0
         self._calm = _CALM_CALLS
@@ -128,7 +129,7 @@ class Conduct:
     def verdicts(self) -> dict[str, int]:
         """Tell how often it gave each kind of answer but C{None}, by L{verdict_name}."""
         found: dict[str, int] = {}
-        for kind, count in self._verdicts.items():
+        for kind, count in self.answered.items():
             name = verdict_name(kind)
             if name:
                 found[name] = found.get(name, 0) + count
@@ -182,6 +183,11 @@ class Conduct:
 
         @raise PluginError: the rule is to refuse.
         """
+        if isinstance(error, Overloaded) and self._spec.threads:
+            # Its pool counts it and tells of it; the plugin is as healthy as before.
+            if self.fail == "closed":
+                raise self._refusal(error) from error
+            return
         self.errors += 1
         self.row += 1
         self.look_closer()
@@ -201,9 +207,12 @@ class Conduct:
                 f"plugin {self.plugin} failed {self.row} times in a row in {self.hook}; it fails {self.fail}",
             )
         if self.fail == "closed":
-            refusal = PluginError(self.plugin, self.hook, error)
-            refusal.status = self._spec.status
-            raise refusal from error
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: BaseException) -> PluginError:
+        refusal = PluginError(self.plugin, self.hook, error)
+        refusal.status = self._spec.status
+        return refusal
 
     def _recovered(self) -> None:
         if self.row >= UNHEALTHY_ERRORS:

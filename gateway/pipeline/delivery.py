@@ -45,6 +45,10 @@ class Delivery:
         """
         txn = x.txn
         down = x.down
+        download = x.download
+        if download is not None and download.held and x.trickle is not None:
+            self._go_on(x, head, download)
+            return
         fields = self.forwarded(x, head)
         status = txn.status = head.status
         txn.phase = _DELIVERING
@@ -66,10 +70,10 @@ class Delivery:
             return
         filters = None
         copy = None
-        download = x.download
         held = download is not None and download.held
         bodiless = not head.framing and (x.asked.raw_method == b"HEAD" or status in (204, 304))
-        if self._response_filters is not None and not bodiless and not held:
+        settled = download is not None and download.has_filters
+        if self._response_filters is not None and not bodiless and not held and not settled:
             filters = self._response_filters(txn)
         if self._cache_store is not None:
             copy = self._copy(x, status)
@@ -99,12 +103,43 @@ class Delivery:
             download.watch(copy.over)
         if filters:
             filter_with(download, filters)
-        if (filters or held) and download.filtered:
+        if download.filtered:
             length = None
         down.start(status, head.reason, fields, length, bodiless)
         download.open(down if copy is None else Tee(down, copy))
         if download.flowing:
             down.stream(download)
+
+    def start(self, x: Exchange, head: Response) -> None:
+        """Send the head of an answer whose content is being held and scanned; the rest is for L{deliver}."""
+        txn = x.txn
+        download = x.download
+        assert download is not None
+        if isinstance(head, ResponseHead):
+            fields = self.forwarded(x, head)
+            length = head.length
+        else:
+            fields = self._section(head.fields.lines)[1] + x.upstream.amended(head)
+            assert x.stored is not None
+            assert x.stored.file is not None
+            length = x.stored.file.length
+        if download.filtered:
+            length = None
+        txn.status = head.status
+        txn.phase = _DELIVERING
+        if x.upload is not None and not x.upload.ended:
+            x.down.early()
+        x.down.start(head.status, head.reason, fields, length, False)
+
+    def _go_on(self, x: Exchange, head: ResponseHead, download: BodyPipe) -> None:
+        """Deliver the rest of an answer of which the client has the head and perhaps something of the content."""
+        sink = x.trickle.rest(download)
+        if self._cache_store is not None:
+            copy = self._copy(x, head.status)
+            if copy is not None:
+                download.watch(copy.over)
+                sink = Tee(sink, copy)
+        download.open(sink)
 
     def deliver_stored(self, x: Exchange, response: Response) -> bool:
         """
@@ -114,6 +149,10 @@ class Delivery:
         """
         txn = x.txn
         down = x.down
+        download = x.download
+        if download is not None and download.held and x.trickle is not None:
+            download.open(x.trickle.rest(download))
+            return False
         received = response.fields.lines
         known = self._sections.get(id(received))
         if known is None or known[0] is not received:
@@ -123,7 +162,6 @@ class Delivery:
         txn.phase = _DELIVERING
         if x.upload is not None and not x.upload.ended:
             down.early()
-        download = x.download
         if download is None:
             content = response.content
             if status in (204, 304):

@@ -11,6 +11,7 @@ would stop at a coroutine object, calls the last registered first and costs ten 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar
 
@@ -31,17 +32,23 @@ from gateway.api.content import (
     NONE,
     BodyFilter,
     ContentSink,
+    FirstBytes,
     Need,
+    NotPacked,
     ScanJob,
     ScanResult,
     Side,
+    Unpacked,
+    Unscannable,
     Whole,
 )
+from gateway.api.errors import PluginError
 from gateway.api.events import Event
+from gateway.api.services import Overloaded
 from gateway.api.transaction import Client, Identity, Response, Transaction
 from gateway.api.verdicts import Block, ReadContent, Respond, Verdict
 from gateway.pipeline.ledger import checked_numbers
-from gateway.pipeline.rounds import Steps, round_of
+from gateway.pipeline.rounds import SAMPLED, Steps, round_of
 from gateway.pipeline.step import Step
 from gateway.pipeline.waiting import forsake
 
@@ -74,8 +81,10 @@ class CallPlans:
         "response_filters",
         "response_headers",
         "scan_content",
+        "scan_patterns",
         "select_upstream",
         "transaction_complete",
+        "unpack_content",
         "upstream_connected",
     )
 
@@ -118,6 +127,13 @@ class CallPlans:
         self.content_need = plan("content_need", _union)
         self.scan_content: Callable[[ScanJob], Soon[list[ScanResult]]] | None
         self.scan_content = plan("scan_content", _together)
+        self.unpack_content: (
+            Callable[[ScanJob], Soon[Unpacked | NotPacked | Unscannable | None]] | None
+        )
+        self.unpack_content = plan("unpack_content", _first)
+        # Gives C{None} while some plugin has nothing to say; there is none if what plugins say can't be remembered.
+        self.scan_patterns: Callable[[], tuple[str, ...] | None] | None
+        self.scan_patterns = _patterns(steps or {})
         self.cache_store: Callable[[Transaction], ContentSink | None] | None
         self.cache_store = plan("cache_store", _first)
         self.page: Callable[[Transaction, str], Soon[Response | None]] | None
@@ -254,12 +270,66 @@ def _numbers(steps: Steps) -> Callable[..., Any]:
 
 
 def _union(steps: Steps) -> Callable[..., Any]:
-    """The largest need."""
+    """
+    The largest need.
 
-    def plan(*args: Any) -> Any:
-        needs = [need for step in steps if isinstance(need := step.begin(args), Whole)]
-        return max(needs, key=lambda need: need.max_bytes, default=NONE)
+    Asked about all content, so it is done as L{gateway.pipeline.rounds} does it for hooks of one argument: one call of
+    sixteen is looked at, and every one while a plugin fails or is slow.
+    """
+    functions = [step.function for step in steps]
+    missed = [0] * len(steps)
+    granted = left = done = 0
 
+    def plan(txn: Transaction, side: Side) -> Need:
+        nonlocal granted, left, done
+        if not left:
+            done += granted
+            granted = left = 0 if any(step.watched for step in steps) else SAMPLED - 1
+            args = (txn, side)
+            return largest([step.begin(args) for step in steps])
+        left -= 1
+        needs = []
+        position = -1
+        try:
+            for position, function in enumerate(functions):
+                try:
+                    need = function(txn, side)
+                except BaseException as error:
+                    steps[position].raised(error)
+                    continue
+                if need is NONE:
+                    continue
+                step = steps[position]
+                if need.__class__ is Whole and Whole in step.answered:
+                    step.answered[Whole] += 1
+                    needs.append(need)
+                else:
+                    needs.append(step.judged(need))
+        except BaseException:
+            for later in range(position + 1, len(steps)):
+                missed[later] += 1
+            raise
+        if not needs:
+            return NONE
+        return needs[0] if len(needs) == 1 and needs[0].__class__ is Whole else largest(needs)
+
+    def largest(needs: Sequence[Any]) -> Need:
+        whole = [need for need in needs if isinstance(need, Whole)]
+        if whole:
+            return max(whole, key=lambda need: need.max_bytes)
+        return next((need for need in needs if isinstance(need, FirstBytes)), NONE)
+
+    def look_closer() -> None:
+        nonlocal granted, left, done
+        done += granted - left
+        granted = left = 0
+
+    def called(position: int) -> int:
+        return done + granted - left - missed[position]
+
+    for position, step in enumerate(steps):
+        step.unasked = partial(called, position)
+        step.look_closer = look_closer
     return plan
 
 
@@ -275,7 +345,10 @@ def _together(steps: Steps) -> Callable[..., Any]:
         waiting: list[tuple[Step, Deferred[Any]]] = []
         try:
             for step in steps:
-                answer = step.begin(args)
+                try:
+                    answer = step.begin(args)
+                except PluginError as error:
+                    answer = no_room(error)
                 if isinstance(answer, Deferred):
                     waiting.append((step, answer))
                 elif answer is not None:
@@ -289,7 +362,10 @@ def _together(steps: Steps) -> Callable[..., Any]:
     async def rest(results: list[ScanResult], waiting: list[tuple[Step, Deferred[Any]]]) -> Any:
         try:
             for step, answer in waiting:
-                result = await step.settled(answer)
+                try:
+                    result = await step.settled(answer)
+                except PluginError as error:
+                    result = no_room(error)
                 if result is not None:
                     results.append(result)
         finally:
@@ -298,6 +374,61 @@ def _together(steps: Steps) -> Callable[..., Any]:
                 forsake(left)
         return results
 
+    return plan
+
+
+def no_room(error: PluginError) -> Unscannable:
+    """
+    Make a result of a plugin that was not asked as a pool was full: C{scan.on.capacity} says what follows.
+
+    @raise PluginError: it failed in another way.
+    """
+    if not isinstance(error.cause, Overloaded):
+        raise error
+    # Dealt with: the frames that they came through must not wait for the collector of garbage.
+    for one in (error, error.cause):
+        one.__traceback__ = one.__context__ = one.__cause__ = None
+    why = "too much is being scanned at present (scan capacity)"
+    return Unscannable("capacity", why, error.plugin)
+
+
+def _patterns(steps: Mapping[str, Sequence[Step]]) -> Callable[[], tuple[str, ...] | None] | None:
+    """
+    What all plugins scan with.
+
+    Answers can be remembered only if everyone who scans or unpacks says so, and fails closed: one that fails open says
+    nothing of what it could not look at, and that must not last.
+    """
+    asked = [*steps.get("scan_content", ()), *steps.get("unpack_content", ())]
+    found = {step.plugin: step for step in steps.get("scan_patterns", ())}
+    if not found or any(step.plugin not in found or step.fail != "closed" for step in asked):
+        return None
+    named = {step.plugin for step in asked} or set(found)
+    tellers = [step for step in found.values() if step.plugin in named]
+    functions = [step.function for step in tellers]
+    left = quick = 0
+
+    def plan() -> tuple[str, ...] | None:
+        nonlocal left, quick
+        said: tuple[Any, ...]
+        if left:
+            left -= 1
+            quick += 1
+            try:
+                said = tuple([function() for function in functions])
+            except BaseException:
+                # As it does again when it is asked by its step, which knows what to do about it.
+                said = tuple([step.begin(()) for step in tellers])
+        else:
+            left = SAMPLED - 1
+            said = tuple([step.begin(()) for step in tellers])
+        for one in said:
+            if one.__class__ is not str or not one:
+                return None
+        return said
+
+    for step in tellers:
+        step.unasked = lambda: quick
     return plan
 
 

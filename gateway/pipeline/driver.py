@@ -9,6 +9,7 @@ us. Deferreds can be awaited as well, for everything that is not the data path.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
+from traceback import clear_frames
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -65,6 +66,19 @@ class Signal(Generic[T]):
             raise error
         result: T = value
         return result
+
+
+def spent(failure: Failure) -> None:
+    """
+    Let go of a failure that nobody wants to know of.
+
+    Its traceback keeps every frame that it came through, and those keep what was asked about, such as content in a file:
+    that must not wait for the collector of garbage.
+    """
+    if failure.check(CancelledError) is not None:
+        # It is the one wait's own, so all coroutines that it came through have ended.
+        clear_frames(failure.getTracebackObject())
+    failure.cleanFailure()
 
 
 class Task:
@@ -183,6 +197,8 @@ class Task:
         pending = self.pending
         if pending is not None:
             self.pending = None
+            if isinstance(result, Failure):
+                spent(result)
             self.throw(pending)
             return
         if isinstance(result, Failure):

@@ -16,6 +16,7 @@ from gateway.api.transaction import Transaction
 from gateway.api.verdicts import Block
 from gateway.pipeline.body import BodyPipe, ContentRefused
 from gateway.pipeline.driver import Signal, Task
+from gateway.pipeline.judged import Judged
 from gateway.pipeline.ports import Downstream, Hop, Upstream
 from gateway.wire.events import RequestHead, ResponseHead
 
@@ -79,6 +80,9 @@ class Exchange(Task):
     @ivar quick: takes the answer while no coroutine runs; C{None} if one does.
     @ivar scanning: its content is being scanned, or waits for room, which has a time limit of its own; only there while
         a coroutine runs.
+    @ivar judged: what was said of content of it last; C{None}: nothing.
+    @ivar trickle: sends what of the download may be sent before its verdict; C{None}: nothing is. Only there while a
+        coroutine runs.
     @ivar signal: fires with the final response's head, then with the end of the download (C{None} or why it failed);
         only there while a coroutine runs.
     """
@@ -90,12 +94,14 @@ class Exchange(Task):
         "down",
         "download",
         "hop",
+        "judged",
         "last_hop",
         "quick",
         "scanning",
         "signal",
         "stored",
         "trailers",
+        "trickle",
         "txn",
         "unvalidated",
         "upload",
@@ -131,6 +137,7 @@ class Exchange(Task):
         self.stored: Stored | None = None
         self.validator: Validator | None = None
         self.quick: Quick | None = None
+        self.judged: Judged | None = None
 
     def start(
         self, coroutine: Coroutine[Any, Any, None], finished: Callable[[], None] | None = None
@@ -138,6 +145,7 @@ class Exchange(Task):
         """Run a coroutine from here on; see L{Task.start}."""
         self.signal: Signal[Any] = Signal()
         self.scanning = False
+        self.trickle: Any = None
         super().start(coroutine, finished)
 
     def validate(self, validator: Validator) -> None:

@@ -102,6 +102,11 @@ class Hold:
         self._pumping = False
         pipe.hold(self)
 
+    @property
+    def waits(self) -> bool:
+        """It waits for room."""
+        return self._wait is not None
+
     # What the pipe calls while it is closed.
 
     def append(self, data: bytes) -> None:

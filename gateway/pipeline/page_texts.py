@@ -47,6 +47,29 @@ OTHER_ERROR = PageText(
     "Something went wrong", "The gateway could not serve this request.", _TRY_LATER
 )
 
+#: In place of C{scan_infected} where it was found before and nothing was fetched.
+SCANNED_BEFORE = PageText(
+    "Malware was found here before",
+    "What this address gave a while ago held malware, and the site says that it is still the same, so it was not passed on.",
+    "Do not look for another way to get it. If you think that this is a mistake, ask the operators of this gateway and "
+    "give them the request id below.",
+    True,
+)
+
+#: What can be done, by what a scan said, where that is more than the page of that name says.
+SCAN_ADVICE: dict[str, str] = {
+    "encrypted": "Ask whoever made it for a copy without a password. If there can be none, ask the operators of this "
+    "gateway and give them the request id below.",
+    "malformed": "Try again, as it may have been damaged on its way. If it stays like this, whoever made it should make it "
+    "anew with another program.",
+    "limit": "Ask whoever made it to pack it in fewer layers, or in parts. If it has to be like this, ask the operators of "
+    "this gateway and give them the request id below.",
+    "too_large": "Ask whoever made it for it in smaller parts. If it has to be that large, ask the operators of this gateway "
+    "and give them the request id below.",
+    "unscanned": "If you asked for a part of a file, ask for the whole. If you need this, ask the operators of this gateway "
+    "and give them the request id below.",
+}
+
 TEXTS: dict[str, PageText] = {
     "bad_request": PageText(
         "Bad request",
@@ -392,12 +415,19 @@ TEXTS: dict[str, PageText] = {
     "scan_infected": PageText(
         "Malware was found",
         "What was to be sent holds malware, or looks like it, so it was not passed on.",
-        _TELL,
+        "Do not look for another way to get it. If you think that this is a mistake, ask the operators of this gateway "
+        "and give them the request id below.",
         True,
     ),
     "scan_refused": PageText(
         "This could not be scanned",
         "What was to be sent has to be scanned for malware and can't be, so it was not passed on. Nothing bad was found.",
+        _TELL,
+        True,
+    ),
+    "scan_forbidden": PageText(
+        "Content of this kind is not allowed",
+        "A rule of this gateway does not let content of this kind pass. Nothing bad was found in it.",
         _TELL,
         True,
     ),
@@ -412,6 +442,16 @@ TEXTS: dict[str, PageText] = {
         "What was to be sent has to be scanned for malware, and there is no scan capacity left at the moment. Nothing "
         "bad was found.",
         "Try again in a moment.",
+    ),
+    "progress_unknown": PageText(
+        "There is no such download",
+        "Under this address there is only ever a download that is being checked, for the one who began it. There is none.",
+        "Begin the download anew at the address of the file.",
+    ),
+    "progress_over": PageText(
+        "This download is over",
+        "It was handed over, which happens only once, or it took too long, or nobody asked for it any more.",
+        "Begin the download anew at the address of the file if you still want it.",
     ),
     "blocked": PageText(
         "Blocked", "A rule of this gateway does not allow this request.", _TELL, True

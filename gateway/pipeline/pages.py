@@ -2,7 +2,8 @@
 Pages that the gateway answers with in the origin's place: HTML for people, RFC 9457 problems for programs.
 
 Each is one piece without any outside resource or script, readable in light and dark, and is never stored. Everything
-that came from a client is escaped. The words are in L{gateway.pipeline.page_texts}.
+that came from a client, or from whoever packed the content that was scanned, is escaped. The words are in
+L{gateway.pipeline.page_texts}.
 """
 
 from __future__ import annotations
@@ -10,12 +11,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from html import escape
 from http import HTTPStatus
 
 from gateway.api.transaction import Response, Transaction
 from gateway.message.fields import Fields
-from gateway.pipeline.page_texts import OTHER_ERROR, OTHER_REFUSAL, TEXTS, PageText
+from gateway.pipeline.judged import Judged
+from gateway.pipeline.page_texts import (
+    OTHER_ERROR,
+    OTHER_REFUSAL,
+    SCAN_ADVICE,
+    SCANNED_BEFORE,
+    TEXTS,
+    PageText,
+)
 
 #: More of a C{detail} or a URL is not shown: a page is no place for a megabyte.
 _MAX_SHOWN = 300
@@ -59,6 +70,7 @@ def page(
     detail: str = "",
     accept: str = "",
     retry_after: int | None = None,
+    judged: Judged | None = None,
 ) -> Response:
     """
     Make a page.
@@ -68,15 +80,20 @@ def page(
     @param detail: the reason in one sentence; shown only on pages where it says nothing of what is behind the gateway.
     @param accept: the request's C{Accept}; a program that would rather have JSON gets it, everybody else HTML.
     @param retry_after: seconds to say in C{Retry-After}.
+    @param judged: what a scan said of content that is refused for it.
     """
     text = TEXTS.get(name)
     if text is None:
         text = OTHER_REFUSAL if status < 500 else OTHER_ERROR
-    reason = _shortened(detail) if text.shows_detail else ""
+    scan: dict[str, str] = {}
+    if judged is not None:
+        scan = _scan(judged, txn)
+        text = _of_scan(text, judged)
+    reason = _visible(_shortened(detail)) if text.shows_detail else ""
     if _wants_json(accept):
-        lines, content = _JSON, _problem(name, status, text, reason, txn)
+        lines, content = _JSON, _problem(name, status, text, reason, txn, scan)
     else:
-        lines, content = _HTML, _document(status, text, reason, txn)
+        lines, content = _HTML, _document(status, text, reason, txn, scan)
     fields = Fields([*lines, *_COMMON])
     if txn is not None:
         fields.set("X-Request-Id", txn.id)
@@ -85,9 +102,12 @@ def page(
     return Response(status, fields, content)
 
 
-def _document(status: int, text: PageText, reason: str, txn: Transaction | None) -> bytes:
+def _document(
+    status: int, text: PageText, reason: str, txn: Transaction | None, scan: dict[str, str]
+) -> bytes:
     title = escape(text.title)
     rows = [("Status", f"{status} {_phrase(status)}".strip())]
+    rows += [(_SCAN_ROWS[name], value) for name, value in scan.items()]
     if txn is not None:
         rows += [("Address", _address(txn)), ("Request id", txn.id)]
     listed = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in rows)
@@ -102,7 +122,14 @@ def _document(status: int, text: PageText, reason: str, txn: Transaction | None)
     ).encode()
 
 
-def _problem(name: str, status: int, text: PageText, reason: str, txn: Transaction | None) -> bytes:
+def _problem(
+    name: str,
+    status: int,
+    text: PageText,
+    reason: str,
+    txn: Transaction | None,
+    scan: dict[str, str],
+) -> bytes:
     """Write a problem (RFC 9457 section 3); its type is C{about:blank}, so its title is the status's phrase."""
     problem: dict[str, object] = {
         "title": _phrase(status) or text.title,
@@ -113,7 +140,51 @@ def _problem(name: str, status: int, text: PageText, reason: str, txn: Transacti
     }
     if txn is not None:
         problem["request_id"] = txn.id
+    if scan:
+        problem["scan"] = scan
     return json.dumps(problem).encode() + b"\n"
+
+
+#: What is told of a scan, by the name that programs know it by.
+_SCAN_ROWS = {
+    "reason": "Reason",
+    "found": "Found",
+    "member": "Found in",
+    "engine": "Found by",
+    "patterns": "With patterns",
+    "time": "Found at",
+}
+
+
+def _scan(judged: Judged, txn: Transaction | None) -> dict[str, str]:
+    """Tell what a scan said; who came from outside to a server is not told what versions it runs."""
+    told = {
+        "reason": judged.token,
+        "found": judged.name,
+        "member": judged.member,
+        "engine": judged.engine,
+        "patterns": "" if txn is not None and txn.client.mode == "reverse" else judged.patterns,
+    }
+    if judged.found:
+        told["time"] = datetime.fromtimestamp(int(judged.found), UTC).isoformat()
+    return {name: _visible(_shortened(value)) for name, value in told.items() if value}
+
+
+def _of_scan(text: PageText, judged: Judged) -> PageText:
+    """Choose words that fit what a scan said."""
+    if judged.found:
+        return SCANNED_BEFORE
+    advice = SCAN_ADVICE.get(judged.reason)
+    return text if advice is None else replace(text, do=advice)
+
+
+def _visible(text: str) -> str:
+    """Write what is not printable as its number: nothing that somebody else named may change how a page reads."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def _said(sentence: str, txn: Transaction | None) -> str:

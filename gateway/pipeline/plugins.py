@@ -116,6 +116,9 @@ class _Loading:
         self._vetting.check_pair(
             steps, "content_need", "scan_content", "nobody would look at what is held"
         )
+        self._vetting.check_pair(
+            steps, "unpack_content", "scan_content", "nobody would look at what it unpacks"
+        )
         said_of_settings = reviewed(self._config, plugins)
         self._blame.faults += said_of_settings.faults
         if self._blame.faults:

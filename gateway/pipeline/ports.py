@@ -135,12 +135,16 @@ class Downstream(Sink, Protocol):
     """
     The client's side of one transaction.
 
+    @ivar waits: there is a client that waits for the answer.
     @ivar answerable: no final response was begun, so one can still be sent.
     @ivar persistent: the connection may carry another request; may be set to C{False} before the response begins.
     """
 
     answerable: bool
     persistent: bool
+
+    @property
+    def waits(self) -> bool: ...  # noqa: D102
 
     def interim(self, status: int, reason: bytes, fields: bytes) -> None:
         """Pass on a 1xx response."""
@@ -178,6 +182,16 @@ class Downstream(Sink, Protocol):
 
         @param more: field lines beside its own, each with its CRLF.
         """
+
+    def part(self, page: Response, more: bytes) -> None:
+        """
+        Answer with a page and go on without the transaction, which has its end somewhere else from here on.
+
+        @param more: as of L{answer}.
+        """
+
+    def reset(self) -> None:
+        """See to it that a response which is broken off ends in a reset of the connection, however it is framed."""
 
     def tunnel(
         self, hop: Any, rest: bytes, fields: bytes | None

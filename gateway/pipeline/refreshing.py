@@ -30,6 +30,8 @@ SECONDS = 180.0
 class Unheard:
     """The downstream of an answer that nobody waits for: all of it is taken, nothing is sent."""
 
+    waits = False
+
     __slots__ = ("answerable", "persistent")
 
     def __init__(self) -> None:
@@ -74,6 +76,12 @@ class Unheard:
     def answer(self, response: Response, more: bytes = b"") -> None:
         """Take a page."""
         self.answerable = False
+
+    def part(self, page: Response, more: bytes) -> None:
+        """Nobody waits, so nobody is sent away."""
+
+    def reset(self) -> None:
+        """There is no connection."""
 
     def tunnel(
         self, hop: Any, rest: bytes, fields: bytes | None

@@ -15,6 +15,7 @@ from gateway.api.transaction import Aborted, Failed, Outcome, Refused, Response,
 from gateway.api.verdicts import Block, Respond, Verdict
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.judged import Judged
 from gateway.pipeline.pages import page
 
 #: Seconds after which a client is told to try again, where the fault knows no better.
@@ -131,7 +132,14 @@ class Refusals:
             detail,
             accept,
             retry_after=None if retry_after is None else int(retry_after),
+            judged=_judged(x, name),
         )
+
+
+def _judged(x: Exchange, name: str) -> Judged | None:
+    """Give what a scan said, if it is that for which this page is shown."""
+    judged = x.judged
+    return judged if judged is not None and judged.blocks and judged.block().page == name else None
 
 
 def answer(x: Exchange, response: Response) -> None:

@@ -42,9 +42,11 @@ from gateway.pipeline.kept import Kept, broken_off
 from gateway.pipeline.obtain import dial, obtain, send
 from gateway.pipeline.opinions import Opinion, Opinions
 from gateway.pipeline.ports import Record
+from gateway.pipeline.progress import Progress
 from gateway.pipeline.refreshing import Refreshing
 from gateway.pipeline.refusal import UNREAD, ClientGone, Refusals, TimedOut, answer, forget_frames
-from gateway.pipeline.scanning import Scanning, Scans, made_here, unseen
+from gateway.pipeline.scan_means import Scanning
+from gateway.pipeline.scanning import Scans, made_here, unseen
 from gateway.pipeline.stored import Elsewhere
 from gateway.wire.events import ResponseHead
 
@@ -89,15 +91,15 @@ class Pipeline:
         """
         self.plans = plans
         self.scanning = scanning
+        delivery = Delivery(plans, via)
         scans = None
         if plans.content_need is not None:
             if scanning is None:
                 raise ValueError("plugins want content whole: say scanning=")
-            scans = Scans(plans, scanning)
+            scans = Scans(plans, scanning, delivery.start)
         self._scans = scans
         self._record = record
         self._refusals = Refusals(plans)
-        delivery = Delivery(plans, via)
         opinions = Opinions(plans, scans)
         self.admit = opinions.admit
         self.judge = opinions.judge
@@ -107,6 +109,10 @@ class Pipeline:
         self._plain = plans.response_filters is None
         self._looks_up = plans.cache_lookup is not None
         self.refreshing = refreshing
+        self._progress = Progress(
+            None if scanning is None else scanning.fetches,
+            None if scanning is None else scanning.clock,
+        )
         self._kept = Kept(
             plans, opinions.judge, delivery, self._refusals, refreshing, clock, elsewhere
         )
@@ -172,6 +178,11 @@ class Pipeline:
         txn.outcome = _DELIVERED
         self._end(x)
         x.end()
+
+    @property
+    def remembered(self) -> int:
+        """Of how many pieces of content it is remembered what was said."""
+        return 0 if self._scans is None else self._scans.remembered
 
     async def run(
         self,
@@ -280,6 +291,27 @@ class Pipeline:
         finally:
             self._end(x)
 
+    async def own(self, x: Exchange) -> None:
+        """Answer a request for what the gateway has put into the space of URLs of every host; no plugin is asked about it."""
+        txn = x.txn
+        try:
+            txn.outcome = await self._progress.serve(x)
+        except ClientGone as gone:
+            txn.outcome = Aborted("client", gone.why)
+            forget_frames(gone)
+        except CancelledError:
+            txn.outcome = Aborted("gateway", "cancelled")
+        except TimedOut as late:
+            forget_frames(late)
+            txn.outcome = await self._refusals.late(x, Failed(late.error))
+        except Exception:
+            self._log.failure("transaction {id} failed", id=txn.id)
+            txn.outcome = await self._refusals.late(
+                x, Failed(GatewayError("an unexpected fault of the gateway"))
+            )
+        finally:
+            self._end(x)
+
     async def _refused(self, x: Exchange, refusal: Verdict) -> Outcome:
         """Refuse a request; the page of a CONNECT may be shown within TLS (S09)."""
         if type(refusal) is Block and x.upstream.tunnels:
@@ -344,6 +376,8 @@ class Pipeline:
         txn.timings.ended = monotonic()
         if upload is not None:
             txn.bytes_in += upload.count
+        if self._scans is not None:
+            self._scans.ended(x)
         refresh = None if x.stored is None else self._kept.to_refresh(x, x.stored, self.run)
         x.upstream.over(txn)
         if self.plans.transaction_complete is not None:

@@ -1,97 +1,32 @@
 """
-Content that plugins want whole before any of it passes: who is asked, what is held, and what follows from the answers.
+Content that plugins want whole before any of it passes: who is asked, and what is held.
 
 Each side of a transaction is asked about when its head was judged: a request's content before anything goes upstream,
 a response's before anything goes to the client. What is held is what comes out of the filters, so what was scanned is
-what the peer gets. Whatever comes of it stands in C{txn.notes}, as C{scan_request} and C{scan_response}: content that
-nobody looked at is never passed on in silence.
+what the peer gets. What follows once it is whole is the business of L{gateway.pipeline.judgement}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from hashlib import sha256
-from types import CoroutineType
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
-from gateway.api.content import (
-    Clean,
-    ContentRefused,
-    Infected,
-    ScanJob,
-    ScanResult,
-    Side,
-    Unscannable,
-    Whole,
-)
-from gateway.api.errors import PluginError
-from gateway.api.events import Event, Severity
-from gateway.api.services import Clock
+from gateway.api.content import ContentRefused, FirstBytes, Side, Unscannable, Whole
 from gateway.api.transaction import Response, Transaction
-from gateway.api.verdicts import Block, Verdict
-from gateway.config.sections.scan import Scan
-from gateway.message.fields import Fields
+from gateway.api.verdicts import Verdict
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans, Soon
 from gateway.pipeline.exchange import WHOLE, Exchange, LateBlock
+from gateway.pipeline.first_piece import first_piece
 from gateway.pipeline.hold import CAPACITY, TOO_LARGE, Hold
-from gateway.pipeline.spool import SpooledContent, TempBudget
-from gateway.pipeline.waiting import limited
+from gateway.pipeline.judged import Judged
+from gateway.pipeline.judgement import Judgement, job_of, note
+from gateway.pipeline.meanwhile import Choices, Meanwhile
+from gateway.pipeline.scan_means import Scanning
+from gateway.pipeline.spool import SpooledContent
 from gateway.wire.events import ResponseHead
-
-_ACTIONS = ("pass", "monitor", "warn", "block")
-_WHY = {
-    "infected": "malware was found",
-    "suspicious": "it looks like malware",
-    "encrypted": "it is encrypted, so it can't be scanned",
-    "malformed": "it is malformed, so it can't be scanned",
-    "limit": "it goes beyond the limits of what is scanned",
-    TOO_LARGE: "it is larger than what is scanned",
-    "engine_error": "it could not be scanned",
-    CAPACITY: "there is no room at present to scan it (scan capacity)",
-}
-#: Ours to mend, and soon over: 503. Everything else is about the content: 403.
-_PAGES = {
-    "infected": (403, "scan_infected"),
-    "suspicious": (403, "scan_infected"),
-    "engine_error": (503, "scan_failed"),
-    CAPACITY: (503, "scan_capacity"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Scanning:
-    """
-    What the holds of one snapshot of the configuration are made with.
-
-    @ivar tell: where events go.
-    """
-
-    settings: Scan
-    clock: Clock
-    tell: Callable[[Event], None]
-    budget: TempBudget
-
-    @classmethod
-    def of(
-        cls,
-        settings: Scan,
-        clock: Clock,
-        tell: Callable[[Event], None] = lambda event: None,
-        before: Scanning | None = None,
-    ) -> Scanning:
-        """
-        Make it.
-
-        @param before: that of the snapshot before, whose running transactions use room too.
-        """
-        shared = None if before is None else before.budget
-        return cls(
-            settings, clock, tell, TempBudget(settings.temp_limit, clock, tell, before=shared)
-        )
 
 
 class Scans:
@@ -101,23 +36,64 @@ class Scans:
     Only to be made where some plugin implements C{content_need}.
     """
 
-    def __init__(self, plans: CallPlans, scanning: Scanning) -> None:
+    def __init__(
+        self,
+        plans: CallPlans,
+        scanning: Scanning,
+        start: Callable[[Exchange, Response], None],
+    ) -> None:
+        """
+        Look once at what there is to do.
+
+        @param start: sends the head of an answer whose content is held.
+        """
         assert plans.content_need is not None
         self._need = plans.content_need
-        self._scan = plans.scan_content
         self._response_filters = plans.response_filters
         self._scanning = scanning
-        on = scanning.settings.on
-        self._on: dict[str, str] = {
-            "infected": on.infected,
-            "suspicious": on.suspicious,
-            "encrypted": on.encrypted,
-            "malformed": on.malformed,
-            "limit": on.limit,
-            TOO_LARGE: on.too_large,
-            "engine_error": on.engine_error,
-            CAPACITY: on.capacity,
-        }
+        self._per_object = scanning.budget.per_object
+        self._judgement = Judgement(plans, scanning)
+        self._counted = scanning.counts.judged
+        choices = Choices(scanning, start)
+        self._choices = None if choices.holds else choices
+
+    @property
+    def remembered(self) -> int:
+        """Of how many pieces of content it is remembered what was said."""
+        memory = self._judgement.memory
+        return 0 if memory is None else len(memory)
+
+    def ended(self, x: Exchange) -> None:
+        """Count what passed, or could have, without anybody having had all of it in hand."""
+        judged = x.judged
+        if judged is not None and x.upload is None and judged.token == "clean":  # noqa: S105
+            # The usual case.
+            return
+        notes = x.txn.notes
+        said = notes.get("scan_response")
+        if said is not None and said != "clean":
+            self._count(x, "response", said)
+        said = notes.get("scan_request")
+        if said is not None and said != "clean":
+            self._count(x, "request", said)
+
+    def _count(self, x: Exchange, side: str, said: str) -> None:
+        said = said.partition(":")[0]
+        if said not in _NEVER_WHOLE:
+            return
+        size = 0
+        if said == "tunnel":
+            size = x.txn.bytes_in if side == "request" else x.txn.bytes_out
+        elif side == "request":
+            if x.upload is not None:
+                size = x.upload.count
+        elif x.content is not None:
+            size = len(x.content)
+        elif x.download is not None:
+            size = x.download.count
+        elif x.stored is not None:
+            size = len(x.stored.response.content)
+        self._counted(side, said, size)
 
     def upload(self, x: Exchange) -> Soon[Verdict | None]:
         """Ask about the request's content; its filters are in place."""
@@ -126,35 +102,92 @@ class Scans:
         assert upload is not None
         need = self._need(txn, Side.REQUEST)
         if not isinstance(need, Whole):
-            _note(txn, Side.REQUEST, "not_needed")
+            note(txn, Side.REQUEST, "not_needed")
             return None
-        if not upload.filtered and x.asked.framing > self._most(need):
+        judgement = self._judgement
+        most = self._most(need)
+        if not upload.filtered and x.asked.framing > most:
             # Said beforehand, so a client that waits for a 100 keeps its content to itself.
-            return self._follow(x, Side.REQUEST, [Unscannable(TOO_LARGE)])
+            return judgement.follow(x, Side.REQUEST, [Unscannable(TOO_LARGE)])
+        content = None if x.asked.section.expects_continue else upload.whole
+        if content is not None and len(content) <= most:
+            # The usual case: it came with the head.
+            if not content:
+                note(txn, Side.REQUEST, "no_content")
+                return None
+            digest = sha256(content).digest()
+            judged = judgement.remembered(x, Side.REQUEST, digest)
+            if judged is not None:
+                return self._again(x, judged, content, digest)
+            return self._whole_upload(x, upload, content, need, digest)  # type: ignore[return-value]
         return self._held_upload(x, upload, need)  # type: ignore[return-value]
 
     def _most(self, need: Whole) -> int:
-        return min(need.max_bytes, self._scanning.budget.per_object)
+        return min(need.max_bytes, self._per_object)
 
     def download(self, x: Exchange, head: Response) -> Soon[Verdict | None]:
         """Ask about an answer's content."""
         txn = x.txn
-        if not _has_content(x, head):
-            _note(txn, Side.RESPONSE, "no_content")
+        # The usual case is one that came whole; what has to be asked for is asked for once.
+        if not (x.content and type(head) is ResponseHead) and not _has_content(x, head):
+            note(txn, Side.RESPONSE, "no_content")
             return None
-        need = self._need(txn, Side.RESPONSE)
+        need = self._need(txn, _RESPONSE)
         if not isinstance(need, Whole):
-            _note(txn, Side.RESPONSE, "not_needed")
+            note(txn, Side.RESPONSE, "not_needed")
+            # What came whole is looked at before its head is sent anyway.
+            if type(need) is FirstBytes and x.content is None and isinstance(head, ResponseHead):
+                return self._begun(x)  # type: ignore[return-value]
             return None
+        judgement = self._judgement
+        refusal = judgement.known_infected(x)
+        if refusal is not None:
+            return refusal
         if isinstance(head, ResponseHead):
-            if self._response_filters is None and head.framing > self._most(need):
-                # Said beforehand: nothing has to be held to know it.
-                return self._follow(x, Side.RESPONSE, [Unscannable(TOO_LARGE)])
-            return self._held_download(x, need)  # type: ignore[return-value]
+            if self._response_filters is None:
+                most = self._most(need)
+                if head.framing > most:
+                    # Said beforehand: nothing has to be held to know it.
+                    return judgement.follow(x, Side.RESPONSE, [Unscannable(TOO_LARGE)])
+                content = x.content
+                if content is not None and len(content) <= most:
+                    # The usual case; where it is remembered nobody waits for anything.
+                    digest = sha256(content).digest()
+                    judged = judgement.remembered(x, _RESPONSE, digest)
+                    if judged is not None:
+                        if judged.action != "block":
+                            return judgement.conclude(x, judged, len(content))
+                        return self._again(x, judged, content, digest)
+                    return self._waited_for(  # type: ignore[return-value]
+                        x, head, partial(self._whole, x, content, need, digest)
+                    )
+            return self._waited_for(  # type: ignore[return-value]
+                x, head, partial(self._held_download, x, need)
+            )
+        stored = x.stored
+        if stored is not None and stored.response is head and stored.memo is not None:
+            known = stored.memo.get(_SHA256)
+            if type(known) is bytes:
+                judged = judgement.remembered(x, Side.RESPONSE, known)
+                if judged is not None:
+                    size = len(head.content) if stored.file is None else stored.file.length
+                    return judgement.conclude(x, judged, size)
         if x.download is not None:
             # Stored in a file; it went through the filters before.
-            return self._held(x, x.download, need, Side.RESPONSE)  # type: ignore[return-value]
+            return self._waited_for(  # type: ignore[return-value]
+                x, head, partial(self._held, x, x.download, need, Side.RESPONSE)
+            )
         return self._stored(x, head, need)  # type: ignore[return-value]
+
+    def _again(
+        self, x: Exchange, judged: Judged, content: bytes | memoryview, digest: bytes
+    ) -> Verdict | None:
+        """Do what follows from what is remembered of content that is in memory."""
+        job = None
+        if self._scanning.quarantine is not None:
+            size = len(content)
+            job = job_of(x.txn, judged.side, bytes(content), size, digest.hex(), None)
+        return self._judgement.conclude(x, judged, len(content), job)
 
     async def _held_upload(self, x: Exchange, upload: BodyPipe, need: Whole) -> Verdict | None:
         asked = x.asked
@@ -165,7 +198,39 @@ class Scans:
             x.txn.request.fields.remove("Expect")
         return await self._held(x, upload, need, Side.REQUEST)
 
-    async def _held_download(self, x: Exchange, need: Whole) -> Verdict | None:
+    async def _waited_for(
+        self,
+        x: Exchange,
+        head: Response,
+        scan: Callable[[Meanwhile | None], Coroutine[Any, Any, Verdict | None]],
+    ) -> Verdict | None:
+        """Have a download scanned, and see to it that its client does not give up meanwhile."""
+        if self._choices is None or not x.down.waits:
+            return await scan(None)
+        meanwhile = Meanwhile(self._choices, x, head)
+        try:
+            verdict = await scan(meanwhile)
+        except BaseException:
+            meanwhile.broke()
+            raise
+        return await meanwhile.judged(verdict)
+
+    async def _held_download(
+        self, x: Exchange, need: Whole, meanwhile: Meanwhile | None
+    ) -> Verdict | None:
+        download = self._filtered(x)
+        return await self._held(x, download, need, Side.RESPONSE, meanwhile)
+
+    async def _begun(self, x: Exchange) -> None:
+        """Wait until an answer's filters let something of it pass."""
+        await first_piece(x, self._filtered(x))
+
+    def _filtered(self, x: Exchange) -> BodyPipe:
+        """
+        Give an answer's content behind its filters.
+
+        @raise LateBlock: what is here already is refused.
+        """
         download = x.download
         if download is None:
             content, x.content = x.content, None
@@ -173,12 +238,51 @@ class Scans:
             if content:
                 download.write(bytes(content))
             download.end(x.trailers)
-        filters = self._response_filters(x.txn) if self._response_filters is not None else None
-        if filters:
-            filter_with(download, filters)
-        return await self._held(x, download, need, Side.RESPONSE)
+        if self._response_filters is not None:
+            filter_with(download, self._response_filters(x.txn) or ())
+        return download
 
-    async def _held(self, x: Exchange, pipe: BodyPipe, need: Whole, side: Side) -> Verdict | None:
+    async def _whole(
+        self,
+        x: Exchange,
+        content: bytes | memoryview,
+        need: Whole,
+        digest: bytes,
+        meanwhile: Meanwhile | None,
+    ) -> Verdict | None:
+        """Scan what came whole with its first read, and is held by nobody but the exchange."""
+        if not self._scanning.budget.take(len(content)):
+            # Room is waited for by who holds.
+            return await self._held_download(x, need, meanwhile)
+        return await self._in_hand(x, Side.RESPONSE, bytes(content), digest)
+
+    async def _whole_upload(
+        self, x: Exchange, upload: BodyPipe, content: bytes, need: Whole, digest: bytes
+    ) -> Verdict | None:
+        """Likewise; the closed pipe has it."""
+        if not self._scanning.budget.take(len(content)):
+            return await self._held_upload(x, upload, need)
+        return await self._in_hand(x, Side.REQUEST, content, digest)
+
+    async def _in_hand(
+        self, x: Exchange, side: Side, content: bytes, digest: bytes
+    ) -> Verdict | None:
+        """Judge what is in memory, for which room was taken."""
+        size = len(content)
+        try:
+            job = job_of(x.txn, side, content, size, digest.hex(), None)
+            return await self._judgement.judge(x, job, is_new=True)
+        finally:
+            self._scanning.budget.give(size)
+
+    async def _held(
+        self,
+        x: Exchange,
+        pipe: BodyPipe,
+        need: Whole,
+        side: Side,
+        meanwhile: Meanwhile | None = None,
+    ) -> Verdict | None:
         scanning = self._scanning
         content = SpooledContent(scanning.budget, scanning.settings.temp_dir)
         hold = Hold(
@@ -186,95 +290,44 @@ class Scans:
             content,
             self._most(need),
             scanning.clock,
-            touch=x.down.touch,
+            touch=x.down.touch if meanwhile is None else meanwhile.touch,
             waits=x.scans,
             lost=x.interrupt,
         )
+        if meanwhile is not None:
+            meanwhile.hold = hold
+            meanwhile.touch()
         reason = await hold.filled
         if reason:
-            return self._follow(x, side, [Unscannable(reason)])
+            return self._judgement.follow(x, side, [Unscannable(reason)])
         if not content.size:
-            _note(x.txn, side, "no_content")
+            note(x.txn, side, "no_content")
             return None
+        judgement = self._judgement
+        shown = content.sha256
+        digest = bytes.fromhex(shown)
+        if x.stored is not None and side is _RESPONSE:
+            _remember(x, x.txn.response, digest)
+        judged = judgement.remembered(x, side, digest)
+        if judged is not None and judged.action != "block":
+            # Nothing of it has to be put together.
+            return judgement.conclude(x, judged, content.size)
         file = content.file
-        job = _job(
-            x.txn,
-            side,
-            b"" if file is not None else content.content,
-            content.size,
-            content.sha256,
-            file,
-        )
-        return await self._scanned(x, job)
+        whole = b"" if file is not None else content.content
+        job = job_of(x.txn, side, whole, content.size, shown, file)
+        if judged is not None:
+            return judgement.conclude(x, judged, content.size, job)
+        return await judgement.judge(x, job, is_new=True)
 
     async def _stored(self, x: Exchange, response: Response, need: Whole) -> Verdict | None:
         """Scan what a plugin had stored: it may have been clean by the patterns of its day only."""
         content = response.content
         if len(content) > need.max_bytes:
-            return self._follow(x, Side.RESPONSE, [Unscannable(TOO_LARGE)])
-        digest = sha256(content).hexdigest()
-        job = _job(x.txn, Side.RESPONSE, content, len(content), digest, None)
-        return await self._scanned(x, job)
-
-    async def _scanned(self, x: Exchange, job: ScanJob) -> Verdict | None:
-        """
-        Ask the scanners.
-
-        @raise PluginError: one failed, and fails closed.
-        """
-        seconds = self._scanning.settings.timeout
-        results: Sequence[ScanResult]
-        x.scans(True)
-        try:
-            if self._scan is None:
-                results = [Unscannable("engine_error", "no plugin scans content")]
-            else:
-                given: Any = self._scan(job)
-                if type(given) is CoroutineType:
-                    waiting = Deferred.fromCoroutine(given)
-                    given = await limited(waiting, seconds, self._scanning.clock)
-                results = given
-        except TimeoutError:
-            results = [Unscannable("engine_error", f"the scan took more than {seconds:g} s")]
-        except PluginError:
-            _note(x.txn, job.side, "failed:block")
-            raise
-        finally:
-            x.scans(False)
-        return self._follow(x, job.side, results)
-
-    def _follow(self, x: Exchange, side: Side, results: Sequence[ScanResult]) -> Verdict | None:
-        """Do as is configured for the worst result: the one whose action is the strictest."""
-        found: list[tuple[str, ScanResult]] = [
-            (token, result) for result in results if (token := _token(result)) != "clean"
-        ]
-        if not found:
-            # Every plugin that was asked may say that it is none of its business.
-            _note(x.txn, side, "clean" if results else "not_judged")
-            return None
-        token, result = max(found, key=lambda one: self._rank(*one))
-        action = self._on.get(token, "block")
-        _note(x.txn, side, f"{token}:{action}")
-        why = _why(token, result)
-        if isinstance(result, Infected):
-            x.txn.notes["scan_found"] = result.name
-        if action in ("block", "warn") or (action == "monitor" and isinstance(result, Infected)):
-            self._say(x.txn, side, token, action, why)
-        if action != "block":
-            return None
-        status, page = _PAGES.get(token, (403, "scan_refused"))
-        return Block(why, f"scan_{token}", status, page)
-
-    def _rank(self, token: str, result: ScanResult) -> tuple[int, bool]:
-        action = self._on.get(token, "block")
-        return _ACTIONS.index(action), isinstance(result, Infected)
-
-    def _say(self, txn: Transaction, side: Side, token: str, action: str, why: str) -> None:
-        malware = token in ("infected", "suspicious")
-        name = "malware_found" if malware else "content_not_scanned"
-        text = f"{action}: {side.value} content of {txn.request.host}: {why}"
-        values = {"reason": token, "action": action, "side": side.value, "id": txn.id}
-        self._scanning.tell(Event(name, Severity.WARNING, text, txn.client.address, values))
+            return self._judgement.follow(x, Side.RESPONSE, [Unscannable(TOO_LARGE)])
+        digest = sha256(content)
+        _remember(x, response, digest.digest())
+        job = job_of(x.txn, Side.RESPONSE, content, len(content), digest.hexdigest(), None)
+        return await self._judgement.judge(x, job)
 
 
 def filter_with(pipe: BodyPipe, filters: Sequence[Any]) -> None:
@@ -289,19 +342,29 @@ def filter_with(pipe: BodyPipe, filters: Sequence[Any]) -> None:
         raise LateBlock(refused.block) from None
 
 
+_RESPONSE = Side.RESPONSE
+#: What is said of content that is not held, or not to its end; how long it was shows at the end.
+_NEVER_WHOLE = frozenset(("not_needed", "tunnel", TOO_LARGE, CAPACITY))
+#: Where what is stored keeps its SHA-256.
+_SHA256 = "gateway.sha256"
+
+
+def _remember(x: Exchange, response: Response | None, digest: bytes) -> None:
+    """Let what is stored have its SHA-256, so that it is not worked out each time it is sent."""
+    stored = x.stored
+    if stored is not None and stored.response is response and stored.memo is not None:
+        stored.memo[_SHA256] = digest
+
+
 def made_here(txn: Transaction) -> None:
     """Note that a response is a plugin's own words, which are not scanned."""
-    _note(txn, Side.RESPONSE, "made_here")
+    note(txn, Side.RESPONSE, "made_here")
 
 
 def unseen(txn: Transaction) -> None:
     """Note that nobody here sees what passes: a tunnel."""
-    _note(txn, Side.REQUEST, "tunnel")
-    _note(txn, Side.RESPONSE, "tunnel")
-
-
-def _note(txn: Transaction, side: Side, what: str) -> None:
-    txn.notes[f"scan_{side.value}"] = what
+    note(txn, Side.REQUEST, "tunnel")
+    note(txn, Side.RESPONSE, "tunnel")
 
 
 def _has_content(x: Exchange, head: Response) -> bool:
@@ -310,40 +373,3 @@ def _has_content(x: Exchange, head: Response) -> bool:
     if x.asked.raw_method == b"HEAD" or head.status in (204, 304):
         return False
     return x.download is not None or bool(head.content)
-
-
-def _token(result: ScanResult) -> str:
-    match result:
-        case Clean():
-            return "clean"
-        case Infected(certain=certain):
-            return "infected" if certain else "suspicious"
-        case Unscannable(reason=reason):
-            return reason
-
-
-def _why(token: str, result: ScanResult) -> str:
-    if isinstance(result, Infected):
-        return f"{_WHY[token]}: {result.name}"
-    said = result.why if isinstance(result, Unscannable) else ""
-    return said or _WHY.get(token, "it can't be scanned")
-
-
-def _job(
-    txn: Transaction, side: Side, content: bytes, size: int, digest: str, file: Any
-) -> ScanJob:
-    notes = {"method": txn.request.method}
-    fields: Fields = txn.request.fields
-    if side is Side.RESPONSE:
-        response = txn.response
-        assert response is not None
-        fields = response.fields
-        notes["status"] = str(response.status)
-    for name in ("content-encoding", "content-range"):
-        value = fields.combined(name)
-        if value is not None:
-            notes[name.replace("-", "_")] = value
-    media_type = (fields.get("content-type") or "").partition(";")[0].strip().lower()
-    path = None if file is None else file.path
-    url = txn.request.url
-    return ScanJob(content, path, size, media_type, digest, url, side, txn.identity, notes, file)

@@ -30,9 +30,14 @@ _CALM = 0.7
 
 @dataclass(slots=True)
 class _Use:
-    """What is in use, over all snapshots of the configuration."""
+    """
+    What is in use, over all snapshots of the configuration.
+
+    @ivar last: who may use the last quarter.
+    """
 
     bytes: int = 0
+    last: SpooledContent | None = None
     alarmed: bool = False
     waiting: deque[Wait] = field(default_factory=deque)
 
@@ -40,6 +45,10 @@ class _Use:
 class TempBudget:
     """
     How much room held content may take.
+
+    Content that grows as it comes could fill all the room with pieces of which none can be finished. So the last quarter
+    is for one at a time, with what that one has already: who gets there first, or waits longest, until it is closed. As
+    nothing may take more than a quarter, that one can be finished, and then the next.
 
     @ivar limit: for all of it together, bytes.
     @ivar per_object: for one piece of content: a quarter of that, 512 MiB at the most.
@@ -75,16 +84,29 @@ class TempBudget:
         """How many wait for room."""
         return len(self._use.waiting)
 
-    def fits(self, count: int) -> bool:
+    def fits(self, count: int, owner: SpooledContent | None = None) -> bool:
         """Tell whether there is room now."""
-        return self._use.bytes + count <= self.limit
-
-    def take(self, count: int) -> bool:
-        """Take room, all or nothing; tells whether there was enough."""
         use = self._use
-        if use.bytes + count > self.limit:
+        after = use.bytes + count
+        if after > self.limit:
             return False
+        last = use.last
+        if owner is None or last is None or last is owner:
+            return True
+        return after - last.taken <= self.limit - self.limit // 4
+
+    def take(self, count: int, owner: SpooledContent | None = None) -> bool:
+        """
+        Take room, all or nothing; tells whether there was enough.
+
+        @param owner: what takes more as it grows; C{None}: this is all that is wanted.
+        """
+        if not self.fits(count, owner):
+            return False
+        use = self._use
         use.bytes += count
+        if use.last is None and owner is not None and use.bytes > self.limit - self.limit // 4:
+            use.last = owner
         if not use.alarmed and use.bytes >= self.limit * _ALARM:
             use.alarmed = True
             self._say("temp_space_short", Severity.WARNING, "content may soon have to be refused")
@@ -101,21 +123,41 @@ class TempBudget:
         if use.waiting:
             self._clock.callLater(0, self._serve)
 
-    def wait(self, count: int, answer: Callable[[bool], None]) -> Wait:
+    def leave(self, owner: SpooledContent) -> None:
+        """It takes no more; somebody else may have the last quarter."""
+        use = self._use
+        if use.last is owner:
+            use.last = None
+            if use.waiting:
+                self._clock.callLater(0, self._serve)
+
+    def wait(
+        self, count: int, answer: Callable[[bool], None], owner: SpooledContent | None = None
+    ) -> Wait:
         """
         Wait until there may be room, in turn.
 
+        @param owner: as with L{take}.
         @param answer: called once: C{True}: try L{take} now; C{False}: there was none for L{WAIT_SECONDS}.
         """
-        wait = Wait(self, count, answer)
+        wait = Wait(self, count, answer, owner)
         self._use.waiting.append(wait)
         wait.call = self._clock.callLater(WAIT_SECONDS, wait.end, False)
         return wait
 
     def _serve(self) -> None:
-        waiting = self._use.waiting
-        while waiting and waiting[0].budget.fits(waiting[0].count):
-            waiting[0].end(True)
+        use = self._use
+        waiting = use.waiting
+        while waiting:
+            # Whoever has the last quarter goes first: everybody else waits for it to end.
+            last = use.last
+            mine = (
+                None if last is None else next((one for one in waiting if one.owner is last), None)
+            )
+            first = waiting[0] if mine is None or not mine.fits() else mine
+            if not first.fits():
+                return
+            first.end(True)
 
     def _say(self, name: str, severity: Severity, what: str) -> None:
         used = self._use.bytes
@@ -129,15 +171,27 @@ class Wait:
 
     @ivar budget: whose.
     @ivar count: how many bytes.
+    @ivar owner: what they are for.
     """
 
-    __slots__ = ("_answer", "budget", "call", "count")
+    __slots__ = ("_answer", "budget", "call", "count", "owner")
 
-    def __init__(self, budget: TempBudget, count: int, answer: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        budget: TempBudget,
+        count: int,
+        answer: Callable[[bool], None],
+        owner: SpooledContent | None = None,
+    ) -> None:
         self.budget = budget
         self.count = count
+        self.owner = owner
         self.call: object = None
         self._answer: Callable[[bool], None] | None = answer
+
+    def fits(self) -> bool:
+        """Tell whether there is room for it now."""
+        return self.budget.fits(self.count, self.owner)
 
     def cancel(self) -> None:
         """Wait no longer; nobody is called."""
@@ -209,9 +263,10 @@ class SpooledContent:
     One piece of content: written to its end, looked at, read once.
 
     @ivar size: bytes written.
+    @ivar taken: what it has taken of the room.
     """
 
-    __slots__ = ("_budget", "_digest", "_file", "_folder", "_offset", "_parts", "_taken", "size")
+    __slots__ = ("_budget", "_digest", "_file", "_folder", "_offset", "_parts", "taken", "size")
 
     def __init__(self, budget: TempBudget, folder: str = "") -> None:
         """
@@ -226,7 +281,7 @@ class SpooledContent:
         self._file: TempFile | None = None
         self._digest = hashlib.sha256()
         self._offset = 0
-        self._taken = 0
+        self.taken = 0
 
     def write(self, data: bytes) -> bool:
         """
@@ -235,9 +290,9 @@ class SpooledContent:
         @raise OSError: it can't be written to the disk, and no more can.
         """
         count = len(data)
-        if not self._budget.take(count):
+        if not self._budget.take(count, self):
             return False
-        self._taken += count
+        self.taken += count
         file = self._file
         if file is None and self.size + count > MEMORY_BYTES:
             file = TempFile(self._folder)
@@ -255,7 +310,7 @@ class SpooledContent:
 
     def wait(self, count: int, answer: Callable[[bool], None]) -> Wait:
         """Wait for room; see L{TempBudget.wait}."""
-        return self._budget.wait(count, answer)
+        return self._budget.wait(count, answer, self)
 
     @property
     def sha256(self) -> str:
@@ -289,12 +344,24 @@ class SpooledContent:
             raise OSError("held content is gone from its file")
         return data
 
+    def peek(self, offset: int, count: int) -> bytes:
+        """
+        Give some of it without forgetting it; only before anything was read.
+
+        @param count: at most so many bytes.
+        @raise OSError: the disk is broken.
+        """
+        if self._file is None:
+            return self.content[offset : offset + count]
+        return self._file.read(count, offset)
+
     def close(self) -> None:
         """Give everything back; more than once is harmless."""
         self._parts = []
         self._file = None
         self._offset = self.size
-        taken, self._taken = self._taken, 0
+        self._budget.leave(self)
+        taken, self.taken = self.taken, 0
         if taken:
             self._budget.give(taken)
 

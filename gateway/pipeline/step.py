@@ -98,7 +98,7 @@ class Step(Conduct):
         @raise PluginError: as L{begin}.
         """
         kind = type(answer)
-        verdicts = self._verdicts
+        verdicts = self.answered
         if kind in verdicts:
             verdicts[kind] += 1
         elif answer is not None or not self._none:
@@ -190,7 +190,7 @@ class Step(Conduct):
             answer = _ReadOn(answer.limit, partial(self._go_on, answer.then))
         if answer is not None:
             kind = type(answer)
-            self._verdicts[kind] = self._verdicts.get(kind, 0) + 1
+            self.answered[kind] = self.answered.get(kind, 0) + 1
         if self.row:
             self._recovered()
         return answer

@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from gateway.api.services import Clock
+from gateway.pipeline.driver import spent
 
 #: Resumes a coroutine with a value; gives what that gives, raises what that raises.
 Stepped: TypeAlias = Callable[[Callable[[Any], Any], Any], Any]
@@ -60,7 +61,7 @@ def limited(waiting: Deferred[object], seconds: float, clock: Clock) -> Deferred
 def forsake(waiting: Deferred[object]) -> None:
     """Cancel a wait whose answer nobody wants any more."""
     waiting.cancel()
-    waiting.addErrback(_dropped)
+    waiting.addErrback(spent)
 
 
 class _Limited:
@@ -82,8 +83,10 @@ class _Limited:
     def _failed(self, failure: Failure) -> None:
         self._stop_clock()
         if self.answer.called:
+            spent(failure)
             return
         if self._expired and failure.check(CancelledError):
+            spent(failure)
             failure = Failure(self._timeout())
         self.answer.errback(failure)
 
@@ -128,7 +131,3 @@ def _resumed(
                 waiting = stepped(steps.send, value)
         except StopIteration as stop:
             return stop.value
-
-
-def _dropped(failure: Failure) -> None:
-    """Say nothing: who asked is gone."""

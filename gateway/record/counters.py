@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from gateway.api.transaction import Intercepted, Transaction, Tunnelled
 from gateway.record.outcomes import OUTCOME_NAMES, OUTCOMES
+from gateway.record.scan_counters import ScanCounters
 from gateway.record.tls_counters import TlsCounters
 
 #: Upper bounds of the buckets of durations, in seconds.
@@ -133,6 +134,7 @@ class Counters:
     @ivar number_sources: likewise, the numbers that plugins tell of themselves, by the plugin's name. Names and
         numbers were checked by whoever gives them.
     @ivar tls: handshakes, decisions and minted leaves.
+    @ivar scans: content that plugins look at.
     """
 
     def __init__(self) -> None:
@@ -142,6 +144,7 @@ class Counters:
         self.hook_sources: list[Callable[[], Iterable[HookUse]]] = []
         self.number_sources: list[Callable[[], Iterable[tuple[str, Mapping[str, float]]]]] = []
         self.tls = TlsCounters()
+        self.scans = ScanCounters()
         self.tls_decided = self.tls.decided
         self.tls_handshake = self.tls.handshake
 

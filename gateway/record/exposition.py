@@ -23,6 +23,7 @@ from gateway import __version__
 from gateway.record.access import AccessLog
 from gateway.record.counters import DURATION_BOUNDS, STATUS_CLASSES, Counters
 from gateway.record.host import Host, ReactorLag
+from gateway.record.scan_counters import SCAN_BOUNDS
 
 #: The format's name for the answer's Content-Type.
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -78,6 +79,7 @@ class Exposition(Collector):
         yield _G("gateway_start_time_seconds", "When it started, since the epoch.", self._started)
         yield from self._traffic()
         yield from self._tls()
+        yield from self._scans()
         yield from self._pools()
         yield from self._plugins()
         yield from self._access_log()
@@ -132,6 +134,29 @@ class Exposition(Collector):
             yield asked
             yield _C("gateway_tls_leaves_evicted", "Leaves that gave way.", leaves.evicted)
             yield _G("gateway_tls_leaves", "Leaves kept.", len(leaves))
+
+    def _scans(self) -> Iterator[Metric]:
+        scans = self._counters.scans
+        where = ("side", "result")
+        messages = _C("gateway_scan_messages", "Content by what was said of it.", labels=where)
+        size = _C("gateway_scan_bytes", "Bytes by what was said of them.", labels=where)
+        took = HistogramMetricFamily("gateway_scan_seconds", "Time of scans.", labels=("side",))
+        for key, count in sorted(scans.messages.items()):
+            messages.add_metric(key, count)
+            size.add_metric(key, scans.bytes[key])
+        for side, times in sorted(scans.times.items()):
+            took.add_metric((side,), list(_cumulated(times.buckets, SCAN_BOUNDS)), times.seconds)
+        yield from (messages, size, took)
+        room = scans.room()
+        if room is not None:
+            lookups = _C("gateway_scan_lookups", "Looks for answers.", labels=("result",))
+            lookups.add_metric(("hit",), scans.hits)
+            lookups.add_metric(("miss",), scans.misses)
+            yield lookups
+            yield _C("gateway_scan_members", "Pieces that were unpacked.", scans.members)
+            yield _G("gateway_scan_remembered", "Answers that are kept.", room.remembered)
+            yield _G("gateway_scan_room_bytes", "What held content takes.", room.used)
+            yield _G("gateway_scan_room_waiting", "Messages that wait for room.", room.waiting)
 
     def _pools(self) -> Iterator[Metric]:
         connections = _G(
@@ -222,8 +247,10 @@ class Exposition(Collector):
         yield cpu
 
 
-def _cumulated(buckets: list[int]) -> Iterator[tuple[str, float]]:
+def _cumulated(
+    buckets: list[int], bounds: tuple[float, ...] = DURATION_BOUNDS
+) -> Iterator[tuple[str, float]]:
     total = 0
-    for bound, count in zip((*DURATION_BOUNDS, float("inf")), buckets, strict=True):
+    for bound, count in zip((*bounds, float("inf")), buckets, strict=True):
         total += count
         yield "+Inf" if bound == float("inf") else str(bound), total

@@ -171,6 +171,10 @@ def _mark(moment: float, begun: float) -> str:
     return f"{(moment - begun) * 1000.0:.3f}" if moment > begun else "0.000"
 
 
+#: Nearly all notes are a few words of ours, again and again.
+_NOTED: Memo[str] = Memo(json_string)
+
+
 def _notes(txn: Transaction) -> str:
-    inner = ",".join(f"{json_string(name)}:{json_string(text)}" for name, text in txn.notes.items())
+    inner = ",".join([f"{_NOTED[name]}:{_NOTED[text]}" for name, text in txn.notes.items()])
     return f"{{{inner}}}"

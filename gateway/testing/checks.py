@@ -15,7 +15,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from gateway.api.content import BodyFilter
+from gateway.api.content import BodyFilter, Clean, ScanJob, Unpacked, Unscannable
 from gateway.api.events import Event
 from gateway.api.hooks import HOOKS, Plugin
 from gateway.api.marks import IMPL_MARK, HookSpec
@@ -39,6 +39,8 @@ from gateway.testing.samples import SURROUNDINGS, asked
 from gateway.testing.services import FakeServices, FakeStore
 
 _PIECES = (b"<html>", b"hello", b"</html>")
+#: More batches than any sample has members.
+_MOST_BATCHES = 100
 
 #: How long a thread may take to end after C{stop}, in real seconds.
 _THREAD_SECONDS = 0.25
@@ -286,6 +288,58 @@ class _Check:
                 )
             elif isinstance(answer, BodyFilter):
                 self._filter(hook, answer)
+            elif isinstance(answer, Clean):
+                self._clean(hook, sample, arguments[0], answer)
+            elif isinstance(answer, Unpacked):
+                self._members(bench, hook, sample, answer)
+
+    def _clean(self, hook: str, sample: str, job: object, answer: Clean) -> None:
+        size = job.size if isinstance(job, ScanJob) else 0
+        if answer.coverage.size != size:
+            self._find(
+                f".{hook}",
+                f"asked with {sample} it says clean of {answer.coverage.size} bytes of {size}",
+                "say it of what was looked at; less than all of it counts as unscanned",
+            )
+
+    def _members(self, bench: _Bench, hook: str, sample: str, answer: Unpacked) -> None:
+        """Take what is packed in a sample, to its end."""
+        where = f".{hook}"
+        members = answer.members
+        try:
+            for _ in range(_MOST_BATCHES):
+                batch = bench.wait(members.more, 300.0)
+                if not batch:
+                    break
+                for member in batch:
+                    if isinstance(member, ScanJob) and not (member.member and member.depth):
+                        self._find(
+                            where,
+                            f"asked with {sample} it gives a member without a name or a depth",
+                            "say what it is: ScanJob(..., member='a.zip/b.txt', depth=1)",
+                        )
+                    elif not isinstance(member, ScanJob | Unscannable):
+                        self._find(
+                            where,
+                            f"asked with {sample} it gives {member!r} for a member",
+                            "give ScanJob or Unscannable",
+                        )
+            else:
+                self._find(where, f"the members of {sample} have no end", "give none at the end")
+        except Exception as error:
+            self._find(
+                where,
+                f"the members of {sample} raise {_said(error)}",
+                "give Unscannable for what can't be unpacked",
+            )
+        try:
+            members.close()
+        except Exception as error:
+            self._find(
+                where,
+                f"closing the members of {sample} raises {_said(error)}",
+                "close only what is open",
+            )
 
     def _filter(self, hook: str, subject: BodyFilter) -> None:
         given = sum(map(len, _PIECES))

@@ -5,7 +5,10 @@ configurations that it may find itself in.
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from gateway.api.answers import ClientHello, Server
 from gateway.api.content import ScanJob, Side
@@ -149,6 +152,19 @@ def _need(hook: str) -> Iterator[tuple[str, tuple[object, ...]]]:
 def _scan(hook: str) -> Iterator[tuple[str, tuple[object, ...]]]:
     yield "a page", (ScanJob.of(_CONTENT, media_type="text/html"),)
     yield "no content", (ScanJob.of(b""),)
+    if hook == "scan_content":
+        member = ScanJob.of(_CONTENT)
+        yield "a member of an archive", (replace(member, member="a.zip/a.html", depth=1),)
+    else:
+        yield "an archive", (ScanJob.of(_archive(), media_type="application/zip"),)
+
+
+def _archive() -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("a.html", _CONTENT)
+        archive.writestr("folder/empty", b"")
+    return made.getvalue()
 
 
 def _page(hook: str) -> Iterator[tuple[str, tuple[object, ...]]]:
@@ -162,6 +178,8 @@ _ARGUMENTS: Mapping[str, Callable[[str], Iterator[tuple[str, tuple[object, ...]]
     "upstream_connected": _upstream,
     "content_need": _need,
     "scan_content": _scan,
+    "scan_patterns": lambda hook: iter([("what it scans with", ())]),
+    "unpack_content": _scan,
     "page": _page,
     "transaction_complete": _ended,
     "event": lambda hook: iter(

@@ -47,7 +47,8 @@ def answer(
         if part is not None:
             return _part(found, part, refresh)
     response = _response(head.status, lines, found.content, length=head.length)
-    return Stored(response, found.file, refresh)
+    # It leads to this very content, and goes with it.
+    return Stored(response, found.file, refresh, found.head.memo)
 
 
 def answer_part(store: Store, head: Head, lines: list[bytes], asked: Asked) -> Stored | None:

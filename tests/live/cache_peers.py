@@ -189,7 +189,9 @@ class Crowd:
         for port, _ in asked:
             self.streams.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
         for stream, (_, data) in zip(self.streams, asked, strict=True):
-            stream.sendall(data)
+            # Who is refused before all is sent may have been closed; the answer can still be there.
+            with contextlib.suppress(ConnectionError):
+                stream.sendall(data)
 
     def answers(self, seconds: float = 60.0) -> list[Answer | None]:
         """

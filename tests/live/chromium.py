@@ -6,6 +6,7 @@ It has a profile and a home of its own, with the certificates that it is told to
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -99,8 +100,12 @@ class Chromium(Program):
     def go(self, url: str) -> str:
         """Go to a page and give its text when it is there, wherever redirects have led."""
         before = self.run("performance.timeOrigin")
-        self._said("Page.navigate", url=url)
+        self.begin(url)
         return self._arrived(before)
+
+    def begin(self, url: str) -> None:
+        """Go to a page and wait for nothing."""
+        self._said("Page.navigate", url=url)
 
     def sign_in(self, user: str, password: str) -> str:
         """Fill in the form that is shown, send it, and give the text of the page that comes of it."""
@@ -117,6 +122,25 @@ class Chromium(Program):
         before = self.run("performance.timeOrigin")
         self.run("document.querySelector('button').click()")
         return self._arrived(before)
+
+    def save_in(self, folder: Path) -> None:
+        """Let it save files, and where."""
+        self._said("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    def without_scripts(self) -> None:
+        """Run no scripts of pages from now on."""
+        self._said("Emulation.setScriptExecutionDisabled", value=True)
+
+    def picture(self) -> bytes:
+        """Give what is shown, as a PNG file."""
+        self._said(
+            "Emulation.setDeviceMetricsOverride",
+            width=900,
+            height=640,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        return base64.b64decode(self._said("Page.captureScreenshot", format="png")["data"])
 
     @property
     def url(self) -> str:

@@ -19,7 +19,7 @@ origins = ["http://127.0.0.1:$origin"]
 
 SLEEPS = """
 import time
-from gateway.api import NONE, Clean, Plugin, Side, Whole, hookimpl
+from gateway.api import NONE, Clean, Coverage, Plugin, Side, Whole, hookimpl
 
 
 class Sleeps(Plugin):
@@ -32,7 +32,7 @@ class Sleeps(Plugin):
     @hookimpl(thread="scan")
     def scan_content(self, job):
         time.sleep(2)
-        return Clean("sleeper")
+        return Clean("sleeper", "1", Coverage(job.size, True))
 """
 
 RAISES = """

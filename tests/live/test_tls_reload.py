@@ -100,11 +100,11 @@ class ReloadCase(SynchronousTestCase):
         """Give who signed them."""
         return {issuer for one in self.visitors for issuer in one.issuers}
 
-    def interception(self, **more: str) -> Intercepting:
+    def interception(self, *, more: str = "", tls: str = "") -> Intercepting:
         """Start an origin with TLS, and a gateway that decrypts what goes there."""
         folder = made_folder(self)
         origin = SecureOrigin(self, serving(written(folder, site_certificate())))
-        self.gateway = gateway = Intercepting(self, roots_in(folder, ROOT), **more)
+        self.gateway = gateway = Intercepting(self, roots_in(folder, ROOT), more=more, tls=tls)
         self.reach = lambda: tunnelled(dialled(gateway.forward), origin.port)  # type: ignore[method-assign]
         return gateway
 

@@ -150,7 +150,13 @@ class Intercepting(Gateway):
     """
 
     def __init__(
-        self, test: SynchronousTestCase, trust: Path, *, more: str = "", tls: str = ""
+        self,
+        test: SynchronousTestCase,
+        trust: Path,
+        *,
+        more: str = "",
+        tls: str = "",
+        environment: dict[str, str] | None = None,
     ) -> None:
         """
         Start it.
@@ -161,7 +167,14 @@ class Intercepting(Gateway):
         """
         hosts = made_folder(test) / "hosts"
         hosts.write_text(f"127.0.0.1 {HOST} other.example.com\n")
-        super().__init__(test, INTERCEPTING + more, trust=trust, hosts=hosts, tls=tls)
+        super().__init__(
+            test,
+            INTERCEPTING + more,
+            trust=trust,
+            hosts=hosts,
+            tls=tls,
+            environment=environment,
+        )
         self.ca = self.folder / "exported.pem"
         self.ca.write_text(commanded(self, "ca", "export"))
 

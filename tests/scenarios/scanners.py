@@ -9,6 +9,7 @@ from gateway.api import (
     NONE,
     Clean,
     ContentSink,
+    Coverage,
     Infected,
     Need,
     ScanJob,
@@ -28,10 +29,15 @@ CHUNKED = b"Transfer-Encoding: chunked"
 MIB = 1 << 20
 
 
+def clean(job: ScanJob, *, nested: bool = True) -> Clean:
+    """Say that all of it was looked at."""
+    return Clean("test", "1", Coverage(job.size, nested))
+
+
 def verdict(job: ScanJob) -> Clean | Infected:
     """Find what is bad."""
     with job.open() as file:
-        return FOUND if BAD in file.read() else Clean("test")
+        return FOUND if BAD in file.read() else clean(job)
 
 
 class Scanner(Base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from gateway.api import DECRYPTED_ONLY, NONE, Clean, Intercept, Need, hookimpl
+from gateway.api import DECRYPTED_ONLY, NONE, Clean, Coverage, Intercept, Need, hookimpl
 from gateway.testing.harness import Harness
 from tests.scenarios.interception import GET, InterceptionTestCase, authority_der
 from tests.scenarios.plugins import Base
@@ -163,7 +163,7 @@ class Http2OnlyTests(InterceptionTestCase):
 
             @hookimpl()
             def scan_content(self, job: Any) -> Clean:
-                return Clean("test")
+                return Clean("test", "1", Coverage(job.size, True))
 
         self.refused(self.intercepting(plugins={"test": Scans()}), "looked at here")
         gateway = self.intercepting({"tls.on_http2_only": "tunnel"}, plugins={"test": Scans()})

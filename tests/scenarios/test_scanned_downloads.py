@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gateway.api import Allow, Clean, Respond, Response, ScanJob, Side, Stored
+from gateway.api import Allow, Respond, Response, ScanJob, Side, Stored
 from gateway.testing.peers import chunked, request, response
 from tests.scenarios.plugins import (
     Doubled,
@@ -17,7 +17,15 @@ from tests.scenarios.plugins import (
     OnResponseContent,
     RefusesWord,
 )
-from tests.scenarios.scanners import BAD, MIB, ContentTestCase, Scanner, Threaded, verdict
+from tests.scenarios.scanners import (
+    BAD,
+    MIB,
+    ContentTestCase,
+    Scanner,
+    Threaded,
+    clean,
+    verdict,
+)
 from tests.scenarios.support import URL
 
 
@@ -54,7 +62,12 @@ class DownloadTests(ContentTestCase):
                     gateway, status=403, outcome="refused", reason="scan_infected"
                 )
                 self.assertEqual(
-                    line["notes"], {"scan_response": "infected:block", "scan_found": "EICAR"}
+                    line["notes"],
+                    {
+                        "scan_response": "infected:block",
+                        "scan_found": "EICAR",
+                        "scan_engine": "test",
+                    },
                 )
                 self.assertGivenBack(gateway)
 
@@ -82,11 +95,18 @@ class DownloadTests(ContentTestCase):
             (job.media_type, job.url, job.side), ("text/plain", URL.decode(), Side.RESPONSE)
         )
         self.assertEqual(job.sha256, ScanJob.of(b"hello").sha256)
-        self.assertEqual(job.notes, {"method": "GET", "status": "200"})
-        waiting.callback(Clean("test"))
+        self.assertEqual(
+            job.notes,
+            {
+                "method": "GET",
+                "status": "200",
+                "content_type": "Text/Plain; charset=utf-8",
+            },
+        )
+        waiting.callback(clean(job))
         gateway.settle()
         self.assertEqual(client.response().content, b"hello")
-        self.assertEqual(gateway.line["notes"], {"scan_response": "clean"})
+        self.assertEqual(gateway.line["notes"], {"scan_response": "clean", "scan_engine": "test 1"})
         scanner.says = verdict
         client.send(request(URL))
         self.assertEqual(len(client.responses()), 2)

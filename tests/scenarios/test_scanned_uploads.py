@@ -6,10 +6,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gateway.api import Block, Clean, Response, ScanJob, Side, Stored
+from gateway.api import Block, Response, ScanJob, Side, Stored
 from gateway.testing.peers import ScriptedClient, ScriptedOrigin, chunked, request, response
 from tests.scenarios.plugins import OnLookUp, OnRequest
-from tests.scenarios.scanners import BAD, MIB, ContentTestCase, Scanner, verdict
+from tests.scenarios.scanners import BAD, MIB, ContentTestCase, Scanner, clean, verdict
 from tests.scenarios.support import URL
 
 
@@ -60,7 +60,7 @@ class UploadTests(ContentTestCase):
         self.assertEqual(
             (job.content, job.side, job.notes), (b"hello", Side.REQUEST, {"method": "POST"})
         )
-        waiting.callback(Clean("test"))
+        waiting.callback(clean(job))
         gateway.settle()
         self.assertEqual(origin.request.content, b"hello")
         self.assertEqual(origin.request.get("content-length"), b"5")
@@ -68,7 +68,8 @@ class UploadTests(ContentTestCase):
         self.assertEqual(client.response().status, 200)
         self.assertLine(gateway, outcome="delivered", bytes_in=5)
         self.assertEqual(
-            gateway.line["notes"], {"scan_request": "clean", "scan_response": "no_content"}
+            gateway.line["notes"],
+            {"scan_request": "clean", "scan_engine": "test 1", "scan_response": "no_content"},
         )
         scanner.says = verdict
         client.send(

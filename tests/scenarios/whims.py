@@ -8,10 +8,10 @@ what the test compares with what the peers saw.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from gateway.api import (
     NONE,
@@ -23,11 +23,13 @@ from gateway.api import (
     Client,
     ClientHello,
     ContentRefused,
+    Coverage,
     Event,
     Identity,
     Infected,
     Intercept,
     Need,
+    NotPacked,
     Phase,
     Plugin,
     ReadContent,
@@ -40,6 +42,7 @@ from gateway.api import (
     Stored,
     Transaction,
     Tunnel,
+    Unpacked,
     Unscannable,
     Validator,
     Whole,
@@ -109,6 +112,34 @@ class Sink:
         """Forget it."""
 
 
+class Packed:
+    """Gives out two members of some content, in one go or in two, or breaks."""
+
+    def __init__(self, job: ScanJob, how: int) -> None:
+        self._left = [
+            replace(ScanJob.of(name.encode()), url=job.url, side=job.side, member=name, depth=1)
+            for name in ("one", "two")
+        ]
+        self._how = how
+
+    def more(self) -> Awaitable[Any]:
+        """
+        Give some.
+
+        @raise Whim: it breaks.
+        """
+        if self._how == 2:
+            raise Whim("in members")
+        count = 1 + self._how
+        given, self._left = self._left[:count], self._left[count:]
+        return succeed(given)
+
+    def close(self) -> None:
+        """Break once more."""
+        if self._how == 2:
+            raise Whim("at the end of members")
+
+
 @dataclass
 class Forbidden:
     """
@@ -167,12 +198,12 @@ class Whimsical(Plugin):
         kind, which = self._whims[self._next % len(self._whims)]
         self._next += 1
         answer = answers[which % len(answers)]
-        silent = NONE if hook == "content_need" else () if hook == "admin_pages" else None
+        silent = _SILENT.get(hook)
         spec = HOOKS[hook]
         closed = spec.closes and spec.fail == "closed" and not self.fails_open
         if kind.startswith("nothing"):
             if kind == "nothing" or not spec.waits:
-                return {} if hook == "counters" else silent
+                return silent
         elif kind == "cancel" and spec.closes:
             refuse(None)
         elif kind in _ERRORS or (kind != "answer" and not spec.waits):
@@ -209,6 +240,15 @@ class Whimsical(Plugin):
 
     async def _coroutine(self, answer: Any, waiting: Deferred[Any] | None) -> Any:
         return answer if waiting is None else await waiting
+
+
+#: What a hook answers that has nothing to say, where that is not C{None}.
+_SILENT: Mapping[str, Any] = {
+    "content_need": NONE,
+    "admin_pages": (),
+    "counters": {},
+    "scan_patterns": "",
+}
 
 
 def _name(txn: Transaction) -> str:
@@ -318,6 +358,27 @@ def _hooks() -> dict[str, Any]:
         found: Need = self._do("content_need", [Whole(1000000), Whole(20)], refuse)
         return found
 
+    def scan_patterns(self: Whimsical) -> Any:
+        return self._do("scan_patterns", ["1", "1", "2"], _nothing)
+
+    def unpack_content(self: Whimsical, job: ScanJob) -> Any:
+        def refuse(answer: Any) -> None:
+            if answer is None or isinstance(answer, Unscannable):
+                held = (
+                    self._forbidden.uploads
+                    if job.side is Side.REQUEST
+                    else self._forbidden.downloads
+                )
+                held.add(job.url.rpartition("/")[2])
+
+        answers = [
+            NotPacked(),
+            Unscannable("malformed"),
+            *(Unpacked("zip", Packed(job, how)) for how in range(3)),
+            Unpacked("gzip", Packed(job, 1), covers=True),
+        ]
+        return self._do("unpack_content", answers, refuse)
+
     def scan_content(self: Whimsical, job: ScanJob) -> Any:
         def refuse(answer: Any) -> None:
             if answer is None or isinstance(answer, Infected):
@@ -328,7 +389,11 @@ def _hooks() -> dict[str, Any]:
                 )
                 held.add(job.url.rpartition("/")[2])
 
-        answers = [Clean("e"), Infected("EICAR", "e"), Unscannable("encrypted")]
+        answers = [
+            Clean("e", "1", Coverage(job.size, True)),
+            Infected("EICAR", "e"),
+            Unscannable("encrypted"),
+        ]
         return self._do("scan_content", answers, refuse)
 
     def cache_store(self: Whimsical, txn: Transaction) -> Any:

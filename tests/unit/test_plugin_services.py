@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api import (
     Clean,
+    Coverage,
     Event,
     HttpFailed,
     Need,
@@ -235,7 +236,7 @@ def scanner(fail: Any, pool: str = "scan") -> type[Plugin]:
 
         @hookimpl(thread=pool, fail=fail)
         def scan_content(self, job: ScanJob) -> ScanResult | None:
-            return Clean("test")
+            return Clean("test", "1", Coverage(job.size, True))
 
     return Scanner
 

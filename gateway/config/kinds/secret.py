@@ -30,9 +30,13 @@ class SecretKind(Kind):
 
     name: ClassVar[str] = "secret"
     table: ClassVar[type | None] = SecretTable
+    is_optional: bool = False
+    """The empty text stands for none."""
 
-    def read(self, raw: object, place: Place) -> secrets.Secret | Faulty:
+    def read(self, raw: object, place: Place) -> secrets.Secret | Faulty | None:
         """Fetch the secret."""
+        if self.is_optional and raw == "":
+            return None
         advice = 'say where it is kept: { file = "..." }, { env = "..." } or { credential = "..." }'
         if not isinstance(raw, dict):
             raise BadValue("a secret is not written here", advice)
@@ -56,3 +60,4 @@ class SecretKind(Kind):
 
 
 SecretText: TypeAlias = Annotated[secrets.Secret, SecretKind()]
+SecretOrNone: TypeAlias = Annotated[secrets.Secret | None, SecretKind(is_optional=True)]

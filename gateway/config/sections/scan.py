@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from gateway.config.kind import Help
-from gateway.config.kinds.numbers import Duration, SizeKind
+from gateway.config.kinds.numbers import Duration, SizeKind, WholeKind
 from gateway.config.kinds.texts import FilePath
+from gateway.config.sections.large_file import LargeFile
+from gateway.config.sections.quarantine import Quarantine
 from gateway.config.sections.section import Section
 from gateway.config.units import GIB, MIB
 
@@ -32,16 +34,34 @@ class ScanActions(Section, frozen=True, kw_only=True):
             "512MiB at the most. With anything but block it passes without having been scanned."
         ),
     ] = "block"
+    extract_failed: Annotated[
+        Action,
+        Help("It could not be unpacked: no room to unpack it into, or nothing to unpack it with."),
+    ] = "block"
     engine_error: Annotated[
         Action,
         Help(
-            "A scanner says that it could not scan, or `scan.timeout` ran out. A plugin that fails "
-            "outright is dealt with by its own `fail`."
+            "A scanner says that it could not scan. A plugin that fails outright is dealt with by "
+            "its own `fail`."
         ),
+    ] = "block"
+    engine_timeout: Annotated[
+        Action, Help("A scanner says that it took too long, or `scan.timeout` ran out.")
     ] = "block"
     capacity: Annotated[
         Action,
-        Help("There was no room in `scan.temp_limit` for 10 s, or `scan.temp_dir` cannot be used."),
+        Help(
+            "There was no room in `scan.temp_limit` for 10 s, `scan.temp_dir` cannot be used, or "
+            "a scanner or its pool of threads (`threads.scan`) takes no more at present."
+        ),
+    ] = "block"
+    unscanned: Annotated[
+        Action,
+        Help(
+            "Nobody looked at all of it: an engine saw a part only (`unscanned:partial`), nobody "
+            "looked into what may be packed in it (`unscanned:nested`), or nobody looked at it "
+            "(`unscanned:no_engine`)."
+        ),
     ] = "block"
 
 
@@ -52,7 +72,7 @@ class Scan(Section, frozen=True, kw_only=True):
     Without such a plugin nothing of this has an effect.
     """
 
-    later: ClassVar[tuple[str, ...]] = ("max_depth", "max_files", "max_ratio", "large_file")
+    later: ClassVar[tuple[str, ...]] = ("max_depth", "max_files", "max_ratio")
 
     temp_dir: Annotated[
         FilePath,
@@ -67,15 +87,57 @@ class Scan(Section, frozen=True, kw_only=True):
         SizeKind(least=4 * MIB),
         Help(
             "Room for all held content together, memory included. A message may take a quarter of "
-            "it, 512MiB at the most; one that finds no room waits up to 10 s for it."
+            "it, 512MiB at the most; one that finds no room waits up to 10 s for it. The last quarter "
+            "is for one message that grows at a time, so that one after the other can be finished."
         ),
     ] = 2 * GIB
     timeout: Annotated[
         Duration,
         Help(
-            "Time for all plugins together to scan one message; then `scan.on.engine_error` holds."
+            "Time for all plugins together to unpack and scan one message; then "
+            "`scan.on.engine_timeout` holds."
         ),
     ] = 60.0
+    large_file: Annotated[
+        LargeFile,
+        Help(
+            "What the client of a large or slow download gets meanwhile.",
+            '{ over = "8MiB", after = "5s", mode = "trickle" }',
+        ),
+    ] = LargeFile()
+    remember: Annotated[
+        int,
+        WholeKind(high=10_000_000, zero="none"),
+        Help(
+            "How many pieces of content are remembered, by SHA-256, with what was said of them: "
+            "they are not scanned again until a scanner has other patterns, or the configuration "
+            "is read anew. The least recently used ones give way; 100000 take about 35MiB. Only "
+            "while every plugin that scans names its patterns and fails closed."
+        ),
+    ] = 100_000
+    infected_urls: Annotated[
+        int,
+        WholeKind(high=1_000_000, zero="none"),
+        Help(
+            "How many URLs are remembered that gave malware: who asks for one of them while its "
+            "ETag, Last-Modified and length are the same is refused at once, without a scan. The "
+            "least recently used ones give way. `gateway scan urls` lists and forgets them."
+        ),
+    ] = 10_000
+    infected_urls_ttl: Annotated[
+        Duration,
+        Help(
+            "How long they are remembered; 10 minutes at the most where the origin sends neither "
+            "ETag nor Last-Modified."
+        ),
+    ] = 4 * 3600.0
+    quarantine: Annotated[
+        Quarantine,
+        Help(
+            "Where refused content is kept for people to look at; off by default.",
+            '{ path = "/var/lib/gateway/quarantine", keep = "90d" }',
+        ),
+    ] = Quarantine()
     on: Annotated[
         ScanActions,
         Help(

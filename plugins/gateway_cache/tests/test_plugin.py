@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.api import Fields, Response
+from gateway.api import (
+    Clean,
+    Coverage,
+    Fields,
+    Need,
+    Plugin,
+    Response,
+    ScanJob,
+    Side,
+    Transaction,
+    Whole,
+    hookimpl,
+)
 from gateway.testing import FakeGateway, Seen
 from gateway_cache import Cache
 from gateway_cache.dates import write_date
@@ -16,8 +29,41 @@ from gateway_cache.dates import write_date
 URL = "http://www.example.com/a"
 
 
+class Scans(Plugin):
+    """
+    Looks at everything.
+
+    @ivar count: how often it did.
+    """
+
+    name = "scans"
+    count = 0
+
+    @hookimpl()
+    def content_need(self, txn: Transaction, side: Side) -> Need:
+        """Need all."""
+        return Whole(1 << 24)
+
+    @hookimpl()
+    def scan_patterns(self) -> str:
+        """Say what with."""
+        return "scans 1"
+
+    @hookimpl()
+    def scan_content(self, job: ScanJob) -> Clean:
+        """Find nothing."""
+        self.count += 1
+        return Clean("scans", "1", Coverage(job.size, nested=True))
+
+
 class CacheTestCase(SynchronousTestCase):
-    """Tests with a gateway."""
+    """
+    Tests with a gateway.
+
+    @ivar others: plugins behind the cache.
+    """
+
+    others: tuple[type[Plugin], ...] = ()
 
     def started(self, mode: Any = "reverse", **settings: object) -> FakeGateway:
         """Start one with an empty cache."""
@@ -25,6 +71,7 @@ class CacheTestCase(SynchronousTestCase):
             Cache,
             {"path": self.mktemp(), "size": "64MiB", "max_object": "8MiB", **settings},
             mode=mode,
+            plugins=self.others,
         )
         self.addCleanup(gateway.stop)
         self.gateway = gateway
@@ -78,6 +125,24 @@ class HitTests(CacheTestCase):
         gateway.clock.advance(1)
         self.assertEqual([self.get().content == content for _ in range(3)], [True] * 3)
         self.assertEqual(self.asked, 1)
+
+    def test_scanned(self) -> None:
+        """What is stored is looked at once by who scans, and its SHA-256 is worked out once, in memory and in files."""
+        for content in (b"hello", bytes(range(256)) * 4096):
+            self.others = (Scans,)
+            gateway = self.started()
+            gateway.origin[URL] = self.page(content, "Cache-Control: max-age=60")
+            self.get()
+            gateway.clock.advance(1)
+            self.assertEqual([self.get().content == content for _ in range(3)], [True] * 3)
+            scans = gateway.plugins["scans"]
+            assert isinstance(scans, Scans) and isinstance(gateway.plugin, Cache)
+            self.assertEqual((self.asked, scans.count), (1, 1))
+            listing = gateway.plugin.store.entries()
+            gateway.clock.advance(0)
+            (listed,) = self.successResultOf(listing).heads
+            (head,) = gateway.plugin.store.find(listed.key)
+            self.assertEqual(head.memo.get("gateway.sha256"), sha256(content).digest())
 
     def test_head(self) -> None:
         """A stored GET answers HEAD."""

@@ -32,6 +32,8 @@ TABLE = {
     "upstream_connected": ("first", "closed"),
     "response_headers": ("first", "closed"),
     "content_need": ("union", "closed"),
+    "scan_patterns": ("all", "open"),
+    "unpack_content": ("first", "closed"),
     "scan_content": ("worst", "closed"),
     "cache_store": ("first", "open"),
     "page": ("first", "open"),
@@ -79,7 +81,7 @@ class HookTableTests(SynchronousTestCase):
     def test_base_class_has_no_opinion(self) -> None:
         """What Plugin itself answers changes nothing."""
         plugin = Plugin(NoSettings(), None)  # type: ignore[arg-type]
-        empty = {"content_need": NONE, "admin_pages": (), "counters": {}}
+        empty = {"content_need": NONE, "admin_pages": (), "counters": {}, "scan_patterns": ""}
         for name in HOOKS:
             count = len(inspect.signature(getattr(plugin, name)).parameters)
             self.assertEqual(getattr(plugin, name)(*[None] * count), empty.get(name))

@@ -55,6 +55,8 @@ class CommandTests(SynchronousTestCase):
                 "tls",
                 "user",
                 "cache",
+                "scan",
+                "quarantine",
                 "version",
             ],
         )

@@ -89,7 +89,7 @@ class ShowTests(InstalledTestCase):
             {
                 "request_headers": (None, 0.5, "plugin", "closed", "table"),
                 "request_filters": (None, None, None, "closed", "table"),
-                "scan_content": ("scan", 60.0, "table", "open", "plugin"),
+                "scan_content": ("scan", 600.0, "table", "open", "plugin"),
                 "transaction_complete": (None, None, None, "open", "table"),
             },
         )

@@ -51,6 +51,13 @@ class CautionTests(FilesTestCase):
             "gateway.toml:4: forward.allow_destinations: 127.0.0.0/8 lets clients reach", found
         )
 
+    def test_quarantine_without_a_place(self) -> None:
+        """A quarantine whose folder can't be made is said."""
+        (found,) = self.cautions('[scan]\nquarantine = "there/is/none"')
+        self.assertIn("gateway.toml:2: scan.quarantine", found)
+        self.assertIn("nothing can be kept: there is no folder there/is", found)
+        self.assertEqual(self.cautions('[scan]\nquarantine = "kept"'), [])
+
     def test_password_in_the_file(self) -> None:
         """A password in an URL is said, without being shown."""
         (found,) = self.cautions('[forward]\nparent = ["http://u:hunter2@parent:3128"]')

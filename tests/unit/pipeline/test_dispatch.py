@@ -14,6 +14,7 @@ from gateway.api.content import (
     NONE,
     BodyFilter,
     Clean,
+    Coverage,
     Infected,
     Need,
     ScanJob,
@@ -75,7 +76,7 @@ class CallPlansTests(PlanTestCase):
 
     def test_every_hook_can_be_called(self) -> None:
         """Each plan takes what its hook takes."""
-        answers = {"content_need": NONE, "admin_pages": (), "counters": {}}
+        answers = {"content_need": NONE, "admin_pages": (), "counters": {}, "scan_patterns": "1"}
         for name in HOOKS:
             plan = self.bench.plan(name, self.says(name, answers.get(name)))
             count = len(inspect.signature(getattr(Plugin, name)).parameters) - 1
@@ -424,12 +425,53 @@ class AllTests(PlanTestCase):
         self.bench.clock.advance(30)
         self.assertEqual(len(self.flushLoggedErrors(TimeoutError)), 1)
 
+    def test_counts(self) -> None:
+        """Each plugin's calls are counted, those too that are not looked at, and none that was not made."""
+        wants: list[Any] = [NONE]
+
+        def second(*args: object) -> Any:
+            self.asked.append("b")
+            if isinstance(wants[0], BaseException):
+                raise wants[0]
+            return wants[0]
+
+        plan = self.bench.plan("content_need", self.says("a", NONE), second, self.says("c", NONE))
+        for want in (NONE, Whole(5), NONE):
+            wants[0] = want
+            for _ in range(25):
+                self.assertEqual(plan(self.txn, Side.REQUEST), want)
+        wants[0] = KeyError("no")
+        for _ in range(3):
+            self.assertRaises(PluginError, plan, self.txn, Side.REQUEST)
+        wants[0] = NONE
+        for _ in range(50):
+            plan(self.txn, Side.REQUEST)
+        self.assertEqual(
+            [step.calls for step in self.bench.steps],
+            [self.asked.count(name) for name in "abc"],
+        )
+        self.assertEqual([step.errors for step in self.bench.steps], [0, 3, 0])
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 3)
+
+    def test_errors(self) -> None:
+        """A wrong answer is an error in each round; where the plugin fails open the others count."""
+        for fail, expected in (("closed", None), ("open", Whole(7))):
+            wrong = self.says("a", None)
+            plan = self.bench.plan("content_need", wrong, self.says("b", Whole(7)), fail=fail)
+            for _ in range(40):
+                if expected is None:
+                    self.assertRaises(PluginError, plan, self.txn, Side.REQUEST)
+                else:
+                    self.assertEqual(plan(self.txn, Side.REQUEST), expected)
+            self.assertEqual(self.bench.steps[0].errors, 40)
+            self.flushLoggedErrors(TypeError)
+
 
 class TogetherTests(PlanTestCase):
     """The results of a scan."""
 
     JOB = ScanJob.of(b"content")
-    CLEAN = Clean("one")
+    CLEAN = Clean("one", "1", Coverage(7, True))
     BAD = Infected("EICAR", "two")
     CLOSED = Unscannable("encrypted")
 

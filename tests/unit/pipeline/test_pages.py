@@ -10,7 +10,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway.api.content import Side
 from gateway.api.transaction import Response
+from gateway.pipeline.judged import Judged
 from gateway.pipeline.page_texts import TEXTS
 from gateway.pipeline.pages import page
 from tests.unit.pipeline.builders import transaction
@@ -49,8 +51,11 @@ NAMES = [
     "plugin_error",
     "scan_infected",
     "scan_refused",
+    "scan_forbidden",
     "scan_failed",
     "scan_capacity",
+    "progress_over",
+    "progress_unknown",
     "blocked",
     "gateway_error",
     "error",
@@ -269,6 +274,80 @@ class HtmlPageTests(SynchronousTestCase):
     def test_unknown_status(self) -> None:
         """A status without a phrase is shown as a number."""
         self.assertIn("499", outline(page("blocked", 499, transaction())).text)
+
+
+class ScanPageTests(SynchronousTestCase):
+    """Pages about content that was scanned."""
+
+    def judged(self, **more: Any) -> Judged:
+        """Make what a scan said."""
+        said: dict[str, Any] = {
+            "token": "infected",
+            "why": "malware was found: EICAR in a.zip/b.exe",
+            "name": "EICAR",
+            "engine": "clamd",
+            "patterns": "1.4/27800",
+            "member": "a.zip/b.exe",
+            **more,
+        }
+        return Judged(Side.RESPONSE, action="block", **said)
+
+    def test_who_says_what_of_what(self) -> None:
+        """A page says what was found, in what, and who found it with which patterns."""
+        made = page("scan_infected", 403, transaction(), judged=self.judged())
+        self.assertIn(
+            "<dt>Reason</dt><dd>infected</dd><dt>Found</dt><dd>EICAR</dd><dt>Found in</dt><dd>a.zip/b.exe</dd>"
+            "<dt>Found by</dt><dd>clamd</dd><dt>With patterns</dt><dd>1.4/27800</dd>",
+            made.content.decode(),
+        )
+        self.assertNotIn("Found at", outline(made).text)
+        told = problem(
+            page("scan_infected", 403, None, "", "application/json", None, self.judged())
+        )
+        self.assertEqual(
+            told["scan"],
+            {
+                "reason": "infected",
+                "found": "EICAR",
+                "member": "a.zip/b.exe",
+                "engine": "clamd",
+                "patterns": "1.4/27800",
+            },
+        )
+
+    def test_what_is_not_known(self) -> None:
+        """What is not known is not shown; without a scan there is nothing of it."""
+        judged = self.judged(token="limit:depth", name="", engine="", patterns="", member="")
+        told = problem(page("scan_refused", 403, None, "", "application/json", None, judged))
+        self.assertEqual(told["scan"], {"reason": "limit:depth"})
+        self.assertIn("fewer layers", told["advice"])
+        self.assertNotIn("scan", problem(page("scan_refused", 403, None, "", "application/json")))
+
+    def test_found_before(self) -> None:
+        """What was found before is said to have been, and when."""
+        judged = self.judged(found=1_800_000_000.5)
+        made = outline(page("scan_infected", 403, transaction(), judged=judged))
+        self.assertIn("found here before", made.text)
+        self.assertIn("2027-01-15T08:00:00+00:00", made.text)
+
+    def test_strangers(self) -> None:
+        """Who comes from outside to a server is not told which versions it runs."""
+        made = page("scan_infected", 403, transaction(mode="reverse"), judged=self.judged())
+        self.assertNotIn(b"27800", made.content)
+        self.assertIn(b"clamd", made.content)
+
+    def test_names_of_members(self) -> None:
+        """The name of a member, which its sender chose, is shown and never obeyed, and takes no room."""
+        evil = '<script>x</script>"&\N{RIGHT-TO-LEFT OVERRIDE}exe.txt\n' + "a" * 5000
+        judged = self.judged(member=evil, why=evil)
+        plain = page("scan_infected", 403, transaction(), "x", judged=self.judged())
+        made = page("scan_infected", 403, transaction(), evil, judged=judged)
+        tags = [tag for tag, _ in outline(plain).tags]
+        self.assertEqual([tag for tag, _ in outline(made).tags], tags)
+        self.assertNotIn(b"<script", made.content)
+        self.assertNotIn("\N{RIGHT-TO-LEFT OVERRIDE}", made.content.decode())
+        self.assertIn("\\u202eexe.txt\\naaa", outline(made).text)
+        self.assertLess(len(made.content), 5000)
 
 
 class ProblemTests(SynchronousTestCase):

@@ -332,6 +332,16 @@ class RefusalTests(LoadTestCase):
         self.assertIn('"scanner" implements scan_content, and no plugin content_need', fault)
         (fault,) = self.faults(Needs)
         self.assertIn('"needs" implements content_need, and no plugin scan_content', fault)
+
+        class Unpacks(Plugin):
+            name = "unpacks"
+
+            @hookimpl()
+            def unpack_content(self, job: Any) -> None:
+                """Never called."""
+
+        (fault,) = self.faults(Unpacks)
+        self.assertIn('"unpacks" implements unpack_content, and no plugin scan_content', fault)
         loaded = self.load(Scanner, Needs)
         self.assertIsNotNone(loaded.plans.scan_content)
 
@@ -364,7 +374,8 @@ class RefusalTests(LoadTestCase):
 
         faults = self.faults(Threaded)
         self.assertIn(
-            "request_headers can't run in a thread (only scan_content, event can", faults[0]
+            "request_headers can't run in a thread (only unpack_content, scan_content, event can",
+            faults[0],
         )
         self.assertIn("event runs in a thread (write it as a plain function)", faults[1])
 

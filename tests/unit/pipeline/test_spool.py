@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -186,6 +187,55 @@ class SpoolTests(SynchronousTestCase):
         self.assertTrue(content.write(bytes(MIB)))
         self.assertFalse(content.write(b"a"))
         self.assertEqual(len(self.read(content)), 2 * MIB)
+
+    def test_last_quarter(self) -> None:
+        """The last quarter is kept for one that grows, until it is closed; others leave it what it may still need."""
+        budget = TempBudget(16, self.clock)
+        first, second, third, fourth, fifth = (SpooledContent(budget) for _ in range(5))
+        for content, count in ((second, 4), (third, 4), (fourth, 3), (first, 1)):
+            self.assertTrue(content.write(bytes(count)))
+        # It begins the last quarter, so it may be finished.
+        self.assertTrue(first.write(b"a"))
+        self.assertTrue(fourth.write(b"a"))
+        self.assertFalse(fifth.write(b"a"))
+        served: list[bool] = []
+        fifth.wait(1, lambda has_room: served.append(has_room and fifth.write(b"a")))
+        self.assertTrue(first.write(b"ab"))
+        self.assertEqual((budget.used, served), (16, []))
+        second.close()
+        self.clock.advance(0)
+        self.assertEqual(served, [True])
+        first.close()
+        self.assertTrue(fifth.write(b"abc"))
+        for content in (third, fourth, fifth):
+            content.close()
+        self.assertEqual((budget.used, budget.waiting), (0, 0))
+
+    def test_many_that_grow(self) -> None:
+        """However many grow at once, each can be finished: none waits for the others for ever."""
+        budget = TempBudget(80, self.clock)
+        left = {SpooledContent(budget): 15 for _ in range(20)}
+        waiting: set[SpooledContent] = set()
+        done = 0
+
+        def served(one: SpooledContent, has_room: bool) -> None:
+            waiting.discard(one)
+
+        for _ in range(1000):
+            for one in list(left):
+                if one in waiting:
+                    continue
+                if one.write(b"a"):
+                    left[one] -= 1
+                    if not left[one]:
+                        del left[one]
+                        one.close()
+                        done += 1
+                else:
+                    waiting.add(one)
+                    one.wait(1, partial(served, one))
+            self.clock.advance(0)
+        self.assertEqual((done, budget.used), (20, 0))
 
     def test_close(self) -> None:
         """Closing gives the room and the file back, once, and nothing can be read any more."""

@@ -12,6 +12,7 @@ from gateway.api.content import NONE, BodyFilter, Whole
 from gateway.api.errors import PluginError
 from gateway.api.events import Event
 from gateway.api.hooks import HOOKS
+from gateway.api.services import Overloaded
 from gateway.api.verdicts import Allow, Block
 from gateway.pipeline.conduct import UNHEALTHY_ERRORS, Instruments
 from gateway.pipeline.step import Step
@@ -63,6 +64,21 @@ class AnswerTests(SynchronousTestCase):
             error = self.refused(answer)
             self.assertIsInstance(error.cause, TypeError)
             self.assertIn("Allow | Block | Respond | ReadContent | None", str(error.cause))
+
+    def test_full_pool(self) -> None:
+        """A hook that may run in a pool and finds it full fails as it is to, but its plugin has not failed."""
+        full = Overloaded("scan", "68 calls run or wait already")
+
+        def scan(*args: object) -> None:
+            raise full
+
+        step = self.bench.step("scan_content", scan)
+        for _ in range(UNHEALTHY_ERRORS + 1):
+            refused = self.assertRaises(PluginError, step.begin, (None,))
+            self.assertIs(refused.cause, full)
+        self.assertEqual((step.errors, step.unhealthy, self.bench.events), (0, False, []))
+        self.assertIsNone(self.bench.step("scan_content", scan, fail="open").begin((None,)))
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_none_where_it_is_none(self) -> None:
         """Forgetting to answer a hook that always needs an answer is an error, not a need for nothing."""

@@ -21,6 +21,7 @@ from gateway.record.access import AccessLog
 from gateway.record.counters import DURATION_BOUNDS, Counters, PoolUse
 from gateway.record.exposition import Exposition
 from gateway.record.host import Host, ReactorLag
+from gateway.record.scan_counters import ScanRoom
 from gateway.testing.harness import Names
 from tests.unit.record.builders import USE, ended
 
@@ -207,6 +208,14 @@ class ExpositionTests(SynchronousTestCase):
         self.counters.tls_handshake("upstream", "refused")
         self.counters.tls_decided("intercept", "decrypt_all")
         self.counters.tls.leaves = Leaves
+        scans = self.counters.scans
+        scans.judged("response", "clean", 100)
+        scans.judged("response", "clean", 20)
+        scans.judged("request", "what a plugin makes up", 3)
+        scans.took("response", 0.3, 2)
+        scans.looked_up(True)
+        scans.looked_up(False)
+        scans.room = lambda: ScanRoom(500, 1, 9)
         self.counters.pool_sources.append(lambda: [PoolUse("www.example.com", 4, 2, 1)])
         self.counters.hook_sources.append(lambda: [USE])
         clock = Clock()
@@ -256,6 +265,27 @@ class ExpositionTests(SynchronousTestCase):
             ("gateway_tls_leaves",): 3,
             ("gateway_start_time_seconds",): 1795299264.5,
             ("gateway_info", ("version", gateway.__version__)): 1,
+        }
+        self.assertEqual({key: self.samples.get(key) for key in expected}, expected)
+
+    def test_scans(self) -> None:
+        """Content is counted by side and by what was said, a plugin's own words together."""
+        clean = ("result", "clean"), ("side", "response")
+        other = ("result", "other"), ("side", "request")
+        expected = {
+            ("gateway_scan_messages_total", *clean): 2,
+            ("gateway_scan_bytes_total", *clean): 120,
+            ("gateway_scan_messages_total", *other): 1,
+            ("gateway_scan_bytes_total", *other): 3,
+            ("gateway_scan_seconds_bucket", ("le", "0.25"), ("side", "response")): 0,
+            ("gateway_scan_seconds_bucket", ("le", "0.5"), ("side", "response")): 1,
+            ("gateway_scan_seconds_sum", ("side", "response")): 0.3,
+            ("gateway_scan_lookups_total", ("result", "hit")): 1,
+            ("gateway_scan_lookups_total", ("result", "miss")): 1,
+            ("gateway_scan_members_total",): 2,
+            ("gateway_scan_remembered",): 9,
+            ("gateway_scan_room_bytes",): 500,
+            ("gateway_scan_room_waiting",): 1,
         }
         self.assertEqual({key: self.samples.get(key) for key in expected}, expected)
 

@@ -563,6 +563,67 @@ class HookTests(CheckTestCase):
         self.assertIn("request_filters: its filter raises KeyError: 'end'", found[0])
 
 
+class ScanTests(CheckTestCase):
+    """What a plugin says of content."""
+
+    PACKED = """
+        from dataclasses import replace
+        class Some:
+            def __init__(self, job):
+                self.left = [replace(job, member="a", depth=1)]
+            async def more(self):
+                left, self.left = self.left, []
+                return left
+            def close(self):
+                self.left = []
+        class Checked(Plugin):
+            name = "checked"
+            @hookimpl()
+            def content_need(self, txn, side):
+                return Whole(1000)
+            @hookimpl()
+            def scan_patterns(self):
+                return "checked 1"
+            @hookimpl()
+            def unpack_content(self, job):
+                return Unpacked("zip", Some(job)) if job.content[:2] == b"PK" else NotPacked()
+            @hookimpl()
+            def scan_content(self, job):
+                return Clean("checked", "1", Coverage(job.size, nested=False))
+    """
+
+    def changed(self, before: str, after: str) -> list[str]:
+        """Check the plugin with one change."""
+        self.assertEqual(self.PACKED.count(before), 1)
+        return check_plugin(self.made(self.PACKED.replace(before, after)))
+
+    def test_good(self) -> None:
+        """One that unpacks and scans as it should has no finding."""
+        self.assertEqual(check_plugin(self.made(self.PACKED)), [])
+
+    def test_faults(self) -> None:
+        """What would make content unscanned, or unpacking fail, is told with the sample that shows it."""
+        for before, after, text in (
+            (
+                "Coverage(job.size",
+                "Coverage(job.size // 2",
+                "asked with a page it says clean of 9 bytes of 18",
+            ),
+            (", depth=1", "", "asked with an archive it gives a member without a name or a depth"),
+            ("return left", "return [5]", "asked with an archive it gives 5 for a member"),
+            ("return left", "1 / 0", "the members of an archive raise ZeroDivisionError"),
+            ("self.left = self.left, []", "_ = self.left, []", "of an archive have no end"),
+            (
+                "def close(self):\n                self.left = []",
+                "def close(self):\n                1 / 0",
+                "closing the members of an archive",
+            ),
+            ('return "checked 1"', "return 1", "scan_patterns: asked with what it scans with it"),
+        ):
+            found = self.changed(before, after)
+            self.assertTrue(any(text in one for one in found), (text, found))
+
+
 @dataclass(frozen=True, slots=True)
 class _Loose:
     """Settings for L{Bare}."""

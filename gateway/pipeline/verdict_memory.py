@@ -1,0 +1,126 @@
+"""
+What was said of content, by its SHA-256: what was scanned is not scanned again until somebody has other patterns.
+
+It is a shortcut and never the protection: whatever is not certain to hold for the very same content is not in here.
+The number of entries is bounded, the least recently used goes first, and each is small whatever peers send.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final, TypeAlias
+
+from gateway.pipeline.judged import Judged
+
+#: The content's SHA-256, and what else of the message an answer may depend on.
+Key: TypeAlias = tuple[bytes, bytes, bytes]
+#: What every plugin scans with.
+Patterns: TypeAlias = tuple[str, ...]
+
+#: What follows from content alone. What an engine could not do today it may do tomorrow.
+LASTING: Final = frozenset(("clean", "infected", "suspicious", "encrypted", "malformed", "limit"))
+
+#: A message that says more of its content is scanned each time.
+_MOST_HINTS = 400
+_MOST_SUFFIX = 16
+#: Heads of which is remembered what they say of their content, and how long these may be.
+_MOST_SEEN = 256
+_MOST_SEEN_BYTES = 4096
+_C = frozenset((b"C", b"c"))
+
+
+class VerdictMemory:
+    """
+    The memory of one snapshot of the configuration.
+
+    @ivar most: entries at the most.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Begin with nothing."""
+        self.most = most
+        self._patterns: Patterns = ()
+        self._entries: OrderedDict[Key, Judged] = OrderedDict()
+        # Nearly all entries are equal, and are one object then.
+        self._usual: Judged | None = None
+
+    def __len__(self) -> int:
+        """Count the entries."""
+        return len(self._entries)
+
+    def known(self, key: Key, patterns: Patterns) -> Judged | None:
+        """
+        Tell what was said of this content.
+
+        @param patterns: what plugins scan with now; with any other than before everything is forgotten.
+        """
+        if patterns != self._patterns:
+            self._entries.clear()
+            self._usual = None
+            self._patterns = patterns
+            return None
+        entries = self._entries
+        found = entries.get(key)
+        if found is not None:
+            entries.move_to_end(key)
+        return found
+
+    def remember(self, key: Key, patterns: Patterns, judged: Judged) -> None:
+        """
+        Remember what was said, if it lasts.
+
+        @param patterns: what plugins scanned with when they began.
+        """
+        if patterns != self._patterns or judged.reason not in LASTING:
+            return
+        usual = self._usual
+        if usual is not None and judged == usual:
+            judged = usual
+        elif not judged.name and not judged.member:
+            self._usual = judged
+        entries = self._entries
+        entries[key] = judged
+        entries.move_to_end(key)
+        if len(entries) > self.most:
+            entries.popitem(last=False)
+
+
+def key_of(digest: bytes, lines: list[bytes], target: bytes) -> Key | None:
+    """
+    Make the key of content.
+
+    Beside the content itself an answer may follow from what the message says that it is: its fields C{Content-Type},
+    C{Content-Encoding}, C{Content-Disposition} and C{Content-Range}, and how the path of the URL ends.
+
+    @param digest: SHA-256.
+    @param lines: the fields of the message.
+    @param target: of the request.
+    @return: C{None}: it says too much to be remembered.
+    """
+    known = _seen.get(id(lines))
+    hints = known[1] if known is not None and known[0] is lines else _hints(lines)
+    if len(hints) > _MOST_HINTS:
+        return None
+    _, dot, suffix = target.partition(b"?")[0].rpartition(b"/")[2].rpartition(b".")
+    return digest, hints, suffix[:_MOST_SUFFIX] if dot else b""
+
+
+# By the identity of the lines, which heads alike share and nobody changes; what is in here keeps them, so that no other
+# lines can have it.
+_seen: dict[int, tuple[list[bytes], bytes]] = {}
+
+
+def _hints(lines: list[bytes]) -> bytes:
+    hints = b"\n".join(
+        [
+            line
+            for line in lines
+            # What every line pays first is one look at its first byte.
+            if line[:1] in _C and line[8:9] in b"TtEeDdRr" and line[:8].lower() == b"content-"
+        ]
+    )
+    if sum(map(len, lines)) <= _MOST_SEEN_BYTES:
+        if len(_seen) >= _MOST_SEEN:
+            _seen.clear()
+        _seen[id(lines)] = (lines, hints)
+    return hints
