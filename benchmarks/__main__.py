@@ -1,6 +1,6 @@
 """
 The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | plugins | snis | auth | identified |
-cache-miss | cache-objects | cache-zipf | setup}.
+cache-miss | cache-objects | cache-zipf | scan | setup}.
 """
 
 from __future__ import annotations
@@ -117,6 +117,19 @@ def main(arguments: list[str] | None = None) -> int:
                     options.requests,
                     options.size_mib,
                     options.peers,
+                    OUT,
+                    say,
+                )
+            case "scan":
+                from benchmarks.scan import scan
+
+                return scan(
+                    state,
+                    cores,
+                    options.port_base,
+                    options.files,
+                    options.rounds,
+                    options.seconds,
                     OUT,
                     say,
                 )
@@ -248,6 +261,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     mixed.add_argument(
         "--peers", type=_names([peer.name for peer in PEERS]), help="comma-separated"
     )
+    scanned = commands.add_parser(
+        "scan", help="what scanning costs beside Squid, c-icap and the same clamd"
+    )
+    scanned.add_argument("--files", type=int, default=300, help="in the corpus of each round")
+    scanned.add_argument("--rounds", type=int, default=3)
+    scanned.add_argument("--seconds", type=float, default=3, help="of a window")
     made = commands.add_parser(
         "setup", help="install mitmproxy and proxy.py into environments of their own"
     )
@@ -256,7 +275,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         command.add_argument("--seconds", type=float, default=3, help="of one window")
     for command in (
         *(compared, soaked, held, big, empty, many, logins, known),
-        *(missed, stored, mixed, made),
+        *(missed, stored, mixed, scanned, made),
     ):
         command.add_argument(
             "--port-base", type=int, default=25000, help="1000 ports from here are used"

@@ -82,6 +82,11 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return ticks / TICKS_PER_SECOND
 
 
+def own_seconds(pid: int) -> float:
+    """Give user and system time of one process, without that of its children."""
+    return sum(stat.ticks for stat in _stats([pid])) / TICKS_PER_SECOND
+
+
 def rss_bytes(pids: Iterable[int]) -> int:
     """Give resident memory, cheap enough to be sampled often."""
     return sum(stat.rss_pages for stat in _stats(pids)) * PAGE_BYTES

@@ -23,7 +23,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools import conformance  # noqa: E402 - a program in its own folder finds the repository so
+# A program in its own folder finds the repository so.
+from tools import conformance  # noqa: E402
+from tools.judging import Unjudged  # noqa: E402
 
 PAGE = ROOT / "docs/cache.md"
 BEGIN = "<!-- Made by tools/cache_table.py; do not edit. -->"
@@ -89,7 +91,7 @@ def main() -> int:
         score = json.loads((asked.score or judged(asked.judges, asked.suite)).read_text())
         before = PAGE.read_text()
         after = replaced(before, table(score, revision(asked.suite)))
-    except (conformance.Unjudged, NoMarks, OSError) as error:
+    except (Unjudged, NoMarks, OSError) as error:
         print(error)
         return 1
     PAGE.write_text(after)
@@ -104,7 +106,7 @@ def judged(judges: Path, suite: Path) -> Path:
     """
     Run the tests, and give the file with their score.
 
-    @raise conformance.Unjudged: there is none.
+    @raise Unjudged: there is none.
     """
     home = Path(os.environ.setdefault("GW_HOME", f"{tempfile.gettempdir()}/gwtest-conformance"))
     results = home / "out/cache"

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -36,6 +37,7 @@ class Role(Enum):
     TERMINATE = "terminate"
     INTERCEPT = "intercept"
     CACHE = "cache"
+    SCAN = "scan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ class Ports:
     tunnel_origin: int
     web_origin: int
     tls_origin: int
+    icap: int
+    clamd: int
+
+    @property
+    def clamd_socket(self) -> Path:
+        """Give where clamd listens as well; the path of a unix socket has to be short."""
+        return Path(tempfile.gettempdir(), f"gateway-benchmarks-clamd-{self.clamd}.sock")
 
     @classmethod
     def numbered(cls, base: int, index: int) -> Ports:
@@ -68,6 +77,8 @@ class Ports:
             tunnel_origin=first + 4,
             web_origin=base + 900,
             tls_origin=base + 910,
+            icap=first + 6,
+            clamd=base + 920,
         )
 
 
@@ -177,6 +188,9 @@ def words_for(ports: Ports, state: Path) -> dict[str, str]:
         "WEB_ORIGIN": str(ports.web_origin),
         "TLS_ORIGIN": str(ports.tls_origin),
         "TUNNEL_ORIGIN": str(ports.tunnel_origin),
+        "ICAP": str(ports.icap),
+        "CLAMD": str(ports.clamd),
+        "CLAMD_SOCKET": str(ports.clamd_socket),
         "UPLOAD_LIMIT": "2GiB",
         "CLIENT_IDLE": "300s",
         "UPSTREAM_IDLE": "30s",
@@ -227,7 +241,12 @@ def _nginx(path: str, state: Path, role: Role) -> list[str]:
 def _squid(path: str, state: Path, role: Role) -> list[str]:
     if role is Role.INTERCEPT:
         _make_leaf_store(state / "leaves")
-    names = {Role.REVERSE: "reverse", Role.INTERCEPT: "intercept", Role.CACHE: "cache"}
+    names = {
+        Role.REVERSE: "reverse",
+        Role.INTERCEPT: "intercept",
+        Role.CACHE: "cache",
+        Role.SCAN: "scan",
+    }
     command = [path, "-N", "-f", str(state / f"squid-{names.get(role, 'forward')}.conf")]
     if role is Role.CACHE:
         # The folders of the disk cache.
@@ -278,6 +297,7 @@ GATEWAY = Peer(
         Role.TERMINATE: ("gateway.toml", "gateway-terminate.toml"),
         Role.INTERCEPT: ("gateway.toml", "gateway-intercept.toml"),
         Role.CACHE: ("gateway.toml", "gateway-cache.toml"),
+        Role.SCAN: ("gateway.toml", "gateway-scan.toml"),
     },
     version=("--version",),
     install="make install, or the environment this repository's `make run` creates",
@@ -285,7 +305,7 @@ GATEWAY = Peer(
     authority="ca/ca-*.pem",
 )
 
-_ALL_BUT_TERMINATE = frozenset(Role) - {Role.TERMINATE, Role.CACHE}
+_ALL_BUT_TERMINATE = frozenset(Role) - {Role.TERMINATE, Role.CACHE, Role.SCAN}
 
 _SQUID_UNCACHED = ("squid-common.conf", "squid-uncached.conf")
 
@@ -317,7 +337,7 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         name="squid",
         program="squid",
-        roles=_ALL_BUT_TERMINATE | {Role.CACHE},
+        roles=_ALL_BUT_TERMINATE | {Role.CACHE, Role.SCAN},
         command=_squid,
         templates={
             Role.REVERSE: (*_SQUID_UNCACHED, "squid-reverse.conf"),
@@ -325,6 +345,7 @@ PEERS: tuple[Peer, ...] = (
             Role.CONNECT: (*_SQUID_UNCACHED, "squid-forward.conf"),
             Role.INTERCEPT: (*_SQUID_UNCACHED, "squid-intercept.conf"),
             Role.CACHE: ("squid-common.conf", "squid-cache.conf"),
+            Role.SCAN: (*_SQUID_UNCACHED, "squid-scan.conf"),
         },
         version=("-v",),
         authority="squid-authority.pem",

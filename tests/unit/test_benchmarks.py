@@ -9,12 +9,13 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from xml.etree import ElementTree
+from zlib import crc32
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import cache_miss, cache_objects, cache_zipf, identified, report
+from benchmarks import cache_miss, cache_objects, cache_zipf, identified, report, scan, scan_corpus
 from benchmarks.__main__ import IDENTIFIED, parse
 from benchmarks.certificates import ORIGIN_FILE, TRUST_FILE, write_certificates
 from benchmarks.load import LoadFailed, discard, made, parse_wrk, read_any_head, read_head
@@ -281,6 +282,65 @@ class IdentifiedTests(SynchronousTestCase):
                 self.assertEqual("auth" in config.plugins.enabled, way.settings is not None)
                 settings = load_plugin_settings(config, "auth", AuthSettings, {})
                 self.assertEqual(settings.cookie > 0, way.cookie)
+
+
+class ScanTests(SynchronousTestCase):
+    """The corpus that is scanned, and how the figures are judged."""
+
+    def test_corpus(self) -> None:
+        """The same seed makes the same files, another one none of them; every kind has its share, and is what it says."""
+        folder = Path(self.mktemp())
+        first = scan_corpus.make(folder, 1, 20)
+        self.assertEqual(scan_corpus.make(folder, 1, 20), first)
+        self.assertEqual({file.name for file in first}, {file.name for file in folder.iterdir()})
+        for file in first:
+            content = (folder / file.name).read_bytes()
+            self.assertEqual((len(content), crc32(content)), (file.size, file.checksum))
+        other = scan_corpus.make(folder, 2, 20)
+        self.assertEqual(
+            {file.checksum for file in first} & {file.checksum for file in other}, set()
+        )
+        self.assertEqual(sum(kind.share for kind in scan_corpus.KINDS), 100)
+        for kind in scan_corpus.KINDS:
+            self.assertTrue(any(file.name.endswith(kind.ending) for file in other), kind.ending)
+
+    def judged(self, ours: scan.Spent, theirs: scan.Spent) -> bool:
+        """Judge one pass of each."""
+        said: list[str] = []
+        return scan.report_passes({"gateway": [ours], "squid": [theirs]}, said.append)
+
+    def test_passes(self) -> None:
+        """What counts is content per processor time of everybody, clamd too."""
+        theirs = scan.Spent(proxy=1.0, helpers=1.0, scanner=4.0, mib=60.0)
+        self.assertEqual((theirs.without_scanner, theirs.together), (30.0, 10.0))
+        self.assertTrue(self.judged(scan.Spent(0.5, 0.5, 3.0, mib=60.0), theirs))
+        self.assertFalse(self.judged(scan.Spent(0.0, 0.1, 4.0, mib=60.0), theirs))
+        self.assertFalse(scan.report_passes({"squid": [theirs]}, lambda line: None))
+
+    def test_remembered(self) -> None:
+        """What is remembered may cost a fifth more than what is not scanned, and no request may fail."""
+
+        def judged(remembered: Series) -> bool:
+            row = {scan.UNSCANNED: series(100, 100), scan.REMEMBERED: remembered}
+            return scan.report_remembered(
+                {name: row for name, *_ in scan.CONTENTS}, lambda line: None
+            )
+
+        self.assertTrue(judged(series(120, 120)))
+        self.assertFalse(judged(series(121, 121)))
+        failing = series(100)
+        failing.cells[0] = replace(failing.cells[0], errors=1)
+        self.assertFalse(judged(failing))
+
+    def test_first_bytes(self) -> None:
+        """Every download of the gateway has to begin in time; who has none has failed."""
+        for row, expected in (
+            ([(0.9, 6.0), (1.0, 6.0)], True),
+            ([(0.5, 6.0), (1.1, 6.0)], False),
+            ([], False),
+        ):
+            waits = {"gateway": row, "squid": [(6.0, 6.1)]}
+            self.assertEqual(scan.report_first_bytes(waits, lambda line: None), expected)
 
 
 class AnswerTests(SynchronousTestCase):

@@ -6,19 +6,18 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tools import scan_judge
 from tools.conformance import (
     COUNT_OF,
     FLOORS,
     JUDGES,
     SMUGGLE,
     TLS,
-    Names,
-    Unjudged,
     cache_figures,
     compare,
-    configuration,
     told_apart,
 )
+from tools.judging import Names, Unjudged, configuration
 
 
 class ScoreTests(SynchronousTestCase):
@@ -65,6 +64,15 @@ class ScoreTests(SynchronousTestCase):
         self.assertEqual(cache_figures(kinds), {"required": 0, "optimal": 0, "unjudged": 0})
         self.assertRaises(Unjudged, cache_figures, {"required": {"pass": 1}})
 
+    def test_scan(self) -> None:
+        """The judge of scanning prints what was blocked, what arrived, and what of the rest ended without an error."""
+        found = scan_judge.SCORE.search(
+            "policy nested-16.zip blocked 403 900 of 2000 bytes 0.1s\n"
+            "== scan-upload-reverse: block 33/34 allow 10/10 policy(no error) 12/13 | plain 4/4, big 3/3\n"
+        )
+        assert found is not None
+        self.assertEqual(found.groupdict(), {"blocked": "33", "delivered": "10", "policy": "12"})
+
     def test_no_score(self) -> None:
         """A judge that broke off has no score."""
         self.assertIsNone(COUNT_OF.search("pass a/b [200]\nTraceback\n"))
@@ -102,6 +110,44 @@ class ReasonTests(SynchronousTestCase):
             ),
             1,
         )
+
+
+class PolicyTests(SynchronousTestCase):
+    """What is to become of the scanned cases that are a matter of policy."""
+
+    def wrong(self, name: str, verdict: str, *notes: str) -> list[str]:
+        """Judge a run in which one case ended so, and everything else as it should."""
+        results = [
+            {"name": case, "verdict": ending.verdict} for case, ending in scan_judge.POLICY.items()
+        ]
+        told = {case: {f"{min(ending.reasons)}:x"} for case, ending in scan_judge.POLICY.items()}
+        self.assertEqual(scan_judge.as_configured(results, told), [])
+        for result in results:
+            if result["name"] == name:
+                result["verdict"] = verdict
+        return scan_judge.as_configured(results, {**told, name: set(notes)})
+
+    def test_reason(self) -> None:
+        """The reason counts, with whatever it says more; a wrong one beside the right one is wrong."""
+        self.assertEqual(self.wrong("nested-30.zip", "blocked", "limit:depth:block"), [])
+        for notes in (("malformed:block",), ("limit:depth:block", "clean"), ()):
+            self.assertEqual(len(self.wrong("nested-30.zip", "blocked", *notes)), 1)
+
+    def test_verdict(self) -> None:
+        """What arrives though it should not is wrong whatever the log says; so is what was blocked and should have arrived."""
+        self.assertEqual(len(self.wrong("bomb-1g.zip", "arrived", "limit:ratio:block")), 1)
+        self.assertEqual(len(self.wrong("encrypted.zip", "blocked", "encrypted:warn")), 1)
+
+    def test_notes(self) -> None:
+        """The notes of one side are read by the last part of the path; a line that is only half there is not read."""
+        log = Path(self.mktemp())
+        entries = [
+            {"url": "http://origin.test:1/a.zip", "notes": {"scan_response": "clean"}},
+            {"url": "http://origin.test:1/b.zip", "notes": {"scan_request": "clean"}},
+            {"url": "origin.test:1", "notes": {}},
+        ]
+        log.write_text("".join(json.dumps(entry) + "\n" for entry in entries) + '{"url": "')
+        self.assertEqual(scan_judge.notes_of(log, "response"), {"a.zip": {"clean"}})
 
 
 class FloorTests(SynchronousTestCase):
@@ -156,6 +202,14 @@ class ConfigurationTests(SynchronousTestCase):
         told = tomllib.loads(configuration("cache", 1, 2, 3, None))
         self.assertEqual(set(told), {"site", "plugins", "log", "admin"})
         self.assertEqual(told["plugins"], {"enabled": ["cache"], "cache": {"path": "store"}})
+
+    def test_scanning(self) -> None:
+        """A gateway that scans is told where clamd is and nothing else, and logs what it notes."""
+        scanning = scan_judge.configuration(Path("clamd.sock"))
+        told = tomllib.loads(configuration("forward", 1, 2, 0, None, scanning))
+        self.assertEqual(set(told), {"forward", "plugins", "log", "admin"})
+        self.assertEqual(told["plugins"]["clamd"], {"address": "unix:clamd.sock"})
+        self.assertEqual(told["log"]["access"]["format"], "json")
 
     def test_interception(self) -> None:
         """A proxy that decrypts is told so, and whom to trust."""
