@@ -258,6 +258,7 @@ class GatewayService(Service):
         self.recorder.start()
         self.quarantine.start()
         self.readiness.add("listeners", self._listeners_down)
+        self.readiness.add("plugins", lambda: self.plugins.not_ready())
         self._signals.install()
         self._notifier.tell("READY=1", f"STATUS=gateway {__version__} serves")
         if self._notifier.watchdog_seconds:

@@ -113,7 +113,7 @@ _PATH = (
     ("", "transaction_complete", ""),
     ("", "", ""),
     ("<-- a page", "page, where a hook blocks or something fails, from wherever that is", ""),
-    ("", "event, order, admin_pages, counters: at any time, of no transaction", ""),
+    ("", "event, order, admin_pages, counters, not_ready: at any time, of no transaction", ""),
 )
 
 #: How wide the columns of client and gateway are.

@@ -622,6 +622,32 @@ class Plugin:
 
     @hookspec(
         HookSpec(
+            "all",
+            "open",
+            (str, _NO_OPINION),
+            "the plugin counts as ready",
+            False,
+            0.0,
+            closes=False,
+        )
+    )
+    def not_ready(self) -> str | None:
+        """
+        Say why no traffic should come to this process now, though it runs.
+
+        When: a load balancer asks C{/readyz}. Once per plugin each time, so have it ready.
+
+        Answers:
+          - C{str}: one short sentence, which C{/readyz} shows beside its 503. Say so only of what makes most of the traffic
+            fail: all processes that need the same broken thing are taken out of service by it.
+          - C{None}: nothing that the plugin knows of.
+
+        Reactor thread; the answer can't wait. Since 1.0.
+        """
+        return None
+
+    @hookspec(
+        HookSpec(
             "first",
             "open",
             (Mapping, _NO_OPINION),

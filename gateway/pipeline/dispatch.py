@@ -74,6 +74,7 @@ class CallPlans:
         "content_need",
         "counters",
         "event",
+        "not_ready",
         "order",
         "page",
         "request_filters",
@@ -148,6 +149,8 @@ class CallPlans:
         self.admin_pages = plan("admin_pages", _by_plugin)
         self.counters: Callable[[], list[tuple[str, Mapping[str, float]]]] | None
         self.counters = plan("counters", _numbers)
+        self.not_ready: Callable[[], list[tuple[str, str]]] | None
+        self.not_ready = plan("not_ready", _by_plugin)
 
 
 def _first(steps: Steps) -> Callable[..., Any]:

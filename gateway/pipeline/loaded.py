@@ -164,6 +164,12 @@ class LoadedPlugins:
         """Ask the plugins for their own numbers; who has none, or fails to tell them, is left out."""
         return () if self.plans.counters is None else self.plans.counters()
 
+    def not_ready(self) -> str | None:
+        """Give what plugins have against traffic now; C{None}: nothing."""
+        if self.plans.not_ready is None:
+            return None
+        return "; ".join(f"{name}: {why}" for name, why in self.plans.not_ready()) or None
+
     async def _stop(self, names: Iterator[str]) -> None:
         for name in names:
             if name in self._given:

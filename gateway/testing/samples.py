@@ -188,4 +188,5 @@ _ARGUMENTS: Mapping[str, Callable[[str], Iterator[tuple[str, tuple[object, ...]]
     "order": lambda hook: iter([("an order of nobody's", ("sample.order", {"name": "anna"}))]),
     "admin_pages": lambda hook: iter([("the console", ())]),
     "counters": lambda hook: iter([("the metrics", ())]),
+    "not_ready": lambda hook: iter([("a load balancer's question", ())]),
 }

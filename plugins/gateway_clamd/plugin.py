@@ -130,6 +130,16 @@ class Clamd(Plugin):
             self._bytes.inc(job.size)
         return result
 
+    @hookimpl()
+    def not_ready(self) -> str | None:
+        """Without a clamd everything would be refused."""
+        standings = [engine.standing for engine in self.engines]
+        if not self.settings.required or Standing.READY in standings:
+            return None
+        return "no clamd can be used: " + ", ".join(
+            f"{engine.name} is {engine.standing.value}" for engine in self.engines
+        )
+
     def _trouble(self, engine: Engine, why: str) -> None:
         if self._stopped:
             return

@@ -178,6 +178,13 @@ class ClamdSettings:
             "it. If it can't, as AppArmor forbids it, content is sent."
         ),
     ] = True
+    required: Annotated[
+        bool,
+        Help(
+            "While no clamd can be used /readyz says so, and load balancers look elsewhere. Say false where content "
+            "passes then by scan.on.engine_error, or where all gateways ask the same clamd and their pages are wanted."
+        ),
+    ] = True
     engine_max_file: Annotated[
         int,
         SizeKind(zero="measured"),

@@ -151,12 +151,16 @@ class StoppedTests(Fixture):
         self.assertEqual([path for path in self.store.got if "bad" in path], [])
 
     def test_absent(self) -> None:
-        """A gateway that is started without clamd refuses everything, and scans when it is there."""
+        """A gateway that is started without clamd is not ready and refuses everything, and scans when it is there."""
         self.clamd.stop()
         self.ways = Ways(self, self.started("block"), self.store)
+        status, report = self.ways.gateway.asked("/readyz")
+        self.assertEqual(status, 503)
+        self.assertIn("failed plugins: clamd: no clamd can be used", report)
         self.see("block")
         self.clamd.start()
         self.see_again()
+        self.assertEqual(self.ways.gateway.asked("/readyz")[0], 200)
 
 
 class HungTests(Fixture):

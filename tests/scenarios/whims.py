@@ -414,6 +414,10 @@ def _hooks() -> dict[str, Any]:
         found: Mapping[str, float] = self._do("counters", answers, _nothing)
         return found
 
+    def not_ready(self: Whimsical) -> str | None:
+        found: str | None = self._do("not_ready", ["no reason", 1], _nothing)
+        return found
+
     def order(self: Whimsical, name: str, said: Mapping[str, object]) -> Any:
         return self._do("order", [{"done": True}], _nothing)
 

@@ -58,6 +58,25 @@ class GatewayTests(SynchronousTestCase):
         self.assertEqual((seen.status, seen.verdict.category), (503, "scan_engine_error"))
 
 
+class ReadinessTests(PluginTestCase):
+    """What load balancers hear."""
+
+    def test_no_clamd(self) -> None:
+        """The process is not ready before a clamd was tried out and while none can be used, unless that is not required."""
+        plugin = self.made(begin=False)
+        self.assertIn("/one is unknown", plugin.not_ready() or "")
+        self.pass_by(0.1)
+        self.assertIsNone(plugin.not_ready())
+        self.clamd.kill()
+        self.pass_by(20.0)
+        self.assertIn("/one is down", plugin.not_ready() or "")
+
+    def test_not_required(self) -> None:
+        """Where content passes without a scan, traffic may come."""
+        plugin = self.made(begin=False, required=False)
+        self.assertIsNone(plugin.not_ready())
+
+
 class OwnTests(PluginTestCase):
     """What it says of itself."""
 

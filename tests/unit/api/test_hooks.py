@@ -41,6 +41,7 @@ TABLE = {
     "event": ("all", "open"),
     "admin_pages": ("all", "open"),
     "counters": ("all", "open"),
+    "not_ready": ("all", "open"),
     "order": ("first", "open"),
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, EntryPoints
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from unittest import mock
 
 from twisted.internet.defer import Deferred, succeed
@@ -117,6 +117,27 @@ class OrderTests(LoadTestCase):
     def test_none(self) -> None:
         """Without plugins no hook has a plan."""
         self.assertIsNone(self.load().plans.request_headers)
+
+    def test_not_ready(self) -> None:
+        """What plugins have against traffic is told with their names; one that fails has nothing."""
+
+        class Unready(Guard):
+            why: str | None = None
+
+            @hookimpl()
+            def not_ready(self) -> str | None:
+                if self.why == "raise":
+                    raise RuntimeError("no idea")
+                return self.why
+
+        names = ("a", "b", "c")
+        loaded = self.load(*[type(name, (Unready,), {"name": name}) for name in names])
+        self.assertIsNone(loaded.not_ready())
+        self.assertIsNone(self.load(Guard).not_ready())
+        for name, why in (("a", "no engine"), ("b", "raise"), ("c", "no directory")):
+            cast(Unready, loaded.plugins[name]).why = why
+        self.assertEqual(loaded.not_ready(), "a: no engine; c: no directory")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_made_already(self) -> None:
         """An object is taken as it is."""
