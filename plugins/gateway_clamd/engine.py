@@ -248,6 +248,11 @@ class Engine:
             self.close(why)
         self._changed()
 
+    def learn(self, known: Knowledge) -> None:
+        """Take what was found out about it."""
+        self.known = known
+        self._changed()
+
     def close(self, why: str) -> None:
         """End all connections."""
         for session in list(self._sessions):

@@ -57,6 +57,7 @@ class Clamd(Plugin):
             Watch(engine, settings, clock, services.log, services.events) for engine in self.engines
         )
         self._of = dict(zip(self.engines, self.watches, strict=True))
+        self._renew()
         self._stopped = False
         self.scans = Scans(
             settings,
@@ -107,16 +108,12 @@ class Clamd(Plugin):
     @hookimpl()
     def content_need(self, txn: Transaction, side: Side) -> Whole:
         """Everything is scanned, as far as a clamd takes it."""
-        ready = [engine.most for engine in self.engines if engine.standing is Standing.READY]
-        return Whole(max(ready, default=self.settings.max_size))
+        return self._need
 
     @hookimpl()
     def scan_patterns(self) -> str:
         """Name the patterns of all that may be asked."""
-        ready = [engine for engine in self.engines if engine.standing is Standing.READY]
-        if not all(engine.known.patterns for engine in ready):
-            return ""
-        return "; ".join(engine.known.patterns for engine in ready)
+        return self._patterns
 
     @hookimpl()
     async def scan_content(self, job: ScanJob) -> ScanResult:
@@ -148,12 +145,22 @@ class Clamd(Plugin):
             # Else it is looked after already.
             self._of[engine].trouble(why)
 
+    def _renew(self) -> None:
+        """Have ready what is asked about every message."""
+        ready = [engine for engine in self.engines if engine.standing is Standing.READY]
+        self._need = Whole(max([engine.most for engine in ready], default=self.settings.max_size))
+        patterns = [engine.known.patterns for engine in ready]
+        self._patterns = "; ".join(patterns) if all(patterns) else ""
+
     def _changed(self) -> None:
+        self._renew()
         if not self._stopped:
             self.scans.changed()
 
     def _show(self) -> None:
         """Show the numbers of now."""
+        # How much clamd may be given depends on whether it can read files, which is tried again after a time.
+        self._renew()
         self._queue.set(self.scans.waiting)
         for engine in self.engines:
             name = engine.name

@@ -180,7 +180,7 @@ class Watch:
             if known.gaps:
                 more.append("fails open")
             patterns = f"clamd {said.text} ({', '.join(more)})"
-        self.engine.known = replace(known, version=said.text, patterns=patterns)
+        self.engine.learn(replace(known, version=said.text, patterns=patterns))
 
     async def _try_out(self, said: trials.Version) -> None:
         engine, settings = self.engine, self._settings
@@ -192,7 +192,7 @@ class Watch:
             raise Lost("it has ended the connection")
         self._is_sure = True
         news = found.gaps != engine.known.gaps or found.most_bytes != engine.known.most_bytes
-        engine.known = replace(found, patterns=engine.known.patterns)
+        engine.learn(replace(found, patterns=engine.known.patterns))
         before = engine.standing
         self._name(said)
         engine.worked()
