@@ -17,6 +17,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway.api import REASONS as UNSCANNABLE
 from tests.live.cache_peers import Crowd
 from tests.live.clamd_daemon import MARKER, Clamd
 from tests.live.peers import Answer, Closed, Server, Stream
@@ -39,19 +40,8 @@ temp_dir = "$spool"
 """
 )
 
-#: Every reason for which something is not scanned, with the same action.
-REASONS = (
-    "suspicious",
-    "encrypted",
-    "malformed",
-    "limit",
-    "too_large",
-    "extract_failed",
-    "engine_error",
-    "engine_timeout",
-    "capacity",
-    "unscanned",
-)
+#: Every reason for which something is not scanned, with the same action: what rules forbid has none.
+REASONS = ("suspicious", *sorted(UNSCANNABLE - {"forbidden"}))
 
 
 class Store(Server):

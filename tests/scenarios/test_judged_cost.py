@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
-from typing import Any
-
 from gateway.api import NONE, Need, Side, Transaction, Whole, hookimpl
 from gateway.testing.peers import request, response
+from tests.opcodes import opcodes
 from tests.scenarios.scanners import clean
 from tests.scenarios.support import ScenarioTestCase
 from tests.scenarios.unpackers import Shallow
@@ -50,26 +47,10 @@ class CostTests(ScenarioTestCase):
         for _ in range(REQUESTS):
             client.send(asked)
         count = 0
-
-        def trace(frame: FrameType, event: str, _: object) -> Any:
-            nonlocal count
-            if "/gateway/testing/" in frame.f_code.co_filename:
-                return None
-            frame.f_trace_opcodes = True
-            frame.f_trace_lines = False
-            if event == "opcode":
-                count += 1
-            return trace
-
-        before = sys.gettrace()
         for _ in range(REQUESTS):
             # What the peers keep would be looked through again and again.
             client.take()
-            sys.settrace(trace)
-            try:
-                client.send(asked)
-            finally:
-                sys.settrace(before)
+            count += opcodes(lambda: client.send(asked), without="/gateway/testing/")
         self.assertEqual(len(scanner.asked), int(wants))
         self.assertEqual(
             gateway.log[-1]["notes"]["scan_response"], "clean" if wants else "not_needed"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
-from typing import Any
-
 from gateway.api import Transaction, hookimpl
 from gateway.testing.peers import request, response
+from tests.opcodes import opcodes
 from tests.scenarios.plugins import Base
 from tests.scenarios.support import ScenarioTestCase
 
@@ -42,24 +39,10 @@ class CostTests(ScenarioTestCase):
         for _ in range(REQUESTS):
             client.send(asked)
         count = 0
-
-        def trace(frame: FrameType, event: str, _: object) -> Any:
-            nonlocal count
-            frame.f_trace_opcodes = True
-            frame.f_trace_lines = False
-            if event == "opcode":
-                count += 1
-            return trace
-
-        before = sys.gettrace()
         for _ in range(REQUESTS):
             # What the peers keep would be looked through again and again.
             client.take()
-            sys.settrace(trace)
-            try:
-                client.send(asked)
-            finally:
-                sys.settrace(before)
+            count += opcodes(lambda: client.send(asked))
         self.assertEqual(len(client.responses()), 2 * REQUESTS)
         return count / REQUESTS
 

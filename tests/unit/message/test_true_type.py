@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
-from types import FrameType
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.message.file_types import BY_EXTENSION, BY_MEDIA_TYPE, TYPE_GROUPS, TYPES
 from gateway.message.signatures import _SIGNATURES
 from gateway.message.true_type import HEAD, extension, true_type
+from tests.opcodes import opcodes
 from tests.unit.message.samples_of_types import KINDS, no_programs, pe, programs, zipped
 
 OCTETS = "application/octet-stream"
@@ -102,21 +100,7 @@ class ContentTests(SynchronousTestCase):
 
 def steps(content: bytes) -> int:
     """Count the opcodes that telling the type takes; all of its loops are made of them."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        count += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        true_type(content, media_type=OCTETS, name="a.exe")
-    finally:
-        sys.settrace(before)
-    return count
+    return opcodes(lambda: true_type(content, media_type=OCTETS, name="a.exe"))
 
 
 class ClaimTests(SynchronousTestCase):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -13,6 +11,7 @@ from gateway.api.errors import PluginError
 from gateway.api.verdicts import Allow, Block
 from gateway.pipeline.conduct import UNHEALTHY_ERRORS
 from gateway.pipeline.rounds import SAMPLED
+from tests.opcodes import opcodes
 from tests.unit.pipeline.stepping import StepBench
 
 BLOCK = Block("listed")
@@ -227,23 +226,12 @@ class CostTests(SynchronousTestCase):
     def opcodes(self, plugins: int) -> int:
         """Count what sixteen rounds execute, the timed one among them."""
         plan = StepBench().plan("request_headers", *[lambda _: None] * plugins)
-        count = 0
 
-        def trace(frame: FrameType, event: str, _: object) -> Any:
-            nonlocal count
-            frame.f_trace_opcodes = True
-            frame.f_trace_lines = False
-            count += event == "opcode"
-            return trace
-
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
+        def rounds() -> None:
             for _ in range(SAMPLED):
                 plan(None)
-        finally:
-            sys.settrace(before)
-        return count
+
+        return opcodes(rounds)
 
     def test_one_more_plugin(self) -> None:
         """

@@ -1,0 +1,39 @@
+"""
+Counts what Python executes: a measure of work that is the same on every machine and at every load.
+
+What C code does within one opcode, such as a search, does not show.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+
+def opcodes(call: Callable[[], object], *, without: str = "") -> int:
+    """
+    Call a function, and count the opcodes of all that it calls; whoever traced before, as coverage does, goes on after it.
+
+    @param without: code whose file has this in its path does not count; empty: all does.
+    """
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        if without and without in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        if event == "opcode":
+            count += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
