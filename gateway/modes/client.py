@@ -396,7 +396,7 @@ class ClientConnection(Handover):
         elif type(upstream) is Response:
             exchange.upstream = NOWHERE  # type: ignore[assignment]
             exchange.start(listening.pipeline.respond(exchange, upstream), self._finished)
-        elif head.raw_target[:15] == _OWN:
+        elif head.raw_target.startswith(_OWN):
             exchange.start(listening.pipeline.own(exchange), self._finished)
         else:
             listening.pipeline.begin(exchange, self._finished)

@@ -57,7 +57,11 @@ class HeldSends:
         """Send what waits."""
         waiting, self.waiting = self.waiting, []
         for sender in waiting:
-            sender.send_held()
+            try:
+                sender.send_held()
+            except BaseException:
+                # One connection's fault: the others' answers wait for nothing else.
+                log.err()
 
 
 class SlimEPollReactor(EPollReactor):

@@ -138,6 +138,31 @@ class HeldSendsTests(TransportCase):
         self.round(peers)
         self.assertEqual(seen, [b"last"] * 4)
 
+    def test_failing(self) -> None:
+        """A producer that raises when it is paused keeps nobody else's answer back."""
+        protocols, peers = self.connected(3)
+
+        class Failing:
+            def pauseProducing(self) -> None:
+                raise ZeroDivisionError
+
+            def stopProducing(self) -> None:
+                """Nothing."""
+
+        def act(transport: Any) -> None:
+            transport.write(b"answer")
+            if transport is protocols[0].transport:
+                # What the kernel does not take is queued, and that pauses.
+                transport.bufferSize = 0
+                transport.registerProducer(Failing(), True)
+                transport.socket.shutdown(socket.SHUT_WR)
+
+        for protocol in protocols:
+            protocol.act = act
+        self.round(peers)
+        self.assertEqual([self.got(peer) for peer in peers[1:]], [b"answer"] * 2)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_lost(self) -> None:
         """One whose connection is lost before the round ends is left out."""
         protocols, peers = self.connected(2)
