@@ -160,9 +160,10 @@ class Stored:
     @ivar file: where the content is; C{None}: in C{response.content}. Since 1.0.
     @ivar refresh: once this was sent the core also asks the upstream, by a request of its own that nobody waits for, and
         tells the validator what came (RFC 5861 section 3). C{None}: it does not. Since 1.0.
-    @ivar memo: where the core writes down what it has worked out of the content, such as its SHA-256, so that it need not
-        do so each time that this is sent. It must belong to this very content, the whole of it, and go with it; its
-        names begin with C{gateway.}. C{None}: there is no such place. Since 1.0.
+    @ivar memo: where the core writes down what it has worked out of the content, such as by what it is known again, so that
+        it need not do so each time that this is sent. It must belong to this very content, the whole of it, and go with
+        it; its names begin with C{gateway.}. It is kept in memory alone: what is in it means something to this process,
+        and is not shown. C{None}: there is no such place. Since 1.0.
     """
 
     response: Response

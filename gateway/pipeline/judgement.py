@@ -65,11 +65,11 @@ class Judgement:
         """Give what follows from a reason; from one that is not ours C{block}."""
         return self._on.get(reason, "block")
 
-    def remembered(self, x: Exchange, side: Side, digest: bytes) -> Judged | None:
+    def remembered(self, x: Exchange, side: Side, mark: bytes) -> Judged | None:
         """
         Give what was said of this content before, if that holds still; L{conclude} is to follow.
 
-        @param digest: its SHA-256.
+        @param mark: by what it is known again: its L{fingerprint<gateway.pipeline.fingerprint>}, or its SHA-256.
         """
         memory = self.memory
         if memory is None:
@@ -77,7 +77,7 @@ class Judgement:
         found = None
         patterns = self._patterns()  # type: ignore[misc]
         if patterns is not None:
-            key = _key(x.txn, side, digest)
+            key = _key(x.txn, side, mark)
             if key is not None:
                 found = memory.known(key, patterns)
         self._counts.looked_up(found is not None)
@@ -85,19 +85,14 @@ class Judgement:
             found = replace(found, side=side)
         return found
 
-    async def judge(self, x: Exchange, job: ScanJob, *, is_new: bool = False) -> Verdict | None:
+    async def judge(self, x: Exchange, job: ScanJob, mark: bytes) -> Verdict | None:
         """
-        Judge whole content.
+        Judge whole content of which nothing is L{remembered}.
 
-        @param is_new: that nothing is remembered of it was seen already.
+        @param mark: by what it will be known again.
         @raise PluginError: a plugin failed, and fails closed.
         """
         side = job.side
-        digest = bytes.fromhex(job.sha256)
-        if not is_new:
-            judged = self.remembered(x, side, digest)
-            if judged is not None:
-                return self.conclude(x, judged, job.size, job)
         memory = self.memory
         patterns = None if self._patterns is None else self._patterns()
         findings = await self._looked_at(x, job)
@@ -109,7 +104,7 @@ class Judgement:
             return None
         judged = self._judged(side, answer, patterns)
         if memory is not None and patterns is not None:
-            key = _key(x.txn, side, digest)
+            key = _key(x.txn, side, mark)
             # It was scanned with what was there when it began, and with what came meanwhile.
             if key is not None and self._patterns is not None and self._patterns() == patterns:
                 memory.remember(key, patterns, judged)
@@ -281,16 +276,16 @@ def job_of(
     return ScanJob(content, path, size, media_type, digest, url, side, txn.identity, notes, file)
 
 
-def _key(txn: Transaction, side: Side, digest: bytes) -> Key | None:
+def _key(txn: Transaction, side: Side, mark: bytes) -> Key | None:
     request = txn.request
     if side is not _RESPONSE:
-        return key_of(digest, request.fields.lines, request.raw_target)
+        return key_of(mark, request.fields.lines, request.raw_target)
     response = txn.response
     assert response is not None
     if response.status == 206:
         # A part, whether it says which or not: nobody may unpack it, and what was said of it is not said of a whole.
-        digest += b"206"
-    return key_of(digest, response.fields.lines, request.raw_target)
+        mark += b"206"
+    return key_of(mark, response.fields.lines, request.raw_target)
 
 
 __all__ = ["Judgement", "Patterns", "job_of", "note"]

@@ -13,12 +13,13 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from gateway.api.content import ContentRefused, FirstBytes, Side, Unscannable, Whole
+from gateway.api.content import ContentRefused, FirstBytes, ScanJob, Side, Unscannable, Whole
 from gateway.api.transaction import Response, Transaction
 from gateway.api.verdicts import Verdict
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans, Soon
 from gateway.pipeline.exchange import WHOLE, Exchange, LateBlock
+from gateway.pipeline.fingerprint import fingerprint
 from gateway.pipeline.first_piece import first_piece
 from gateway.pipeline.hold import CAPACITY, TOO_LARGE, Hold
 from gateway.pipeline.judged import Judged
@@ -115,11 +116,11 @@ class Scans:
             if not content:
                 note(txn, Side.REQUEST, "no_content")
                 return None
-            digest = sha256(content).digest()
-            judged = judgement.remembered(x, Side.REQUEST, digest)
+            mark = fingerprint(content)
+            judged = judgement.remembered(x, Side.REQUEST, mark)
             if judged is not None:
-                return self._again(x, judged, content, digest)
-            return self._whole_upload(x, upload, content, need, digest)  # type: ignore[return-value]
+                return self._again(x, judged, content)
+            return self._whole_upload(x, upload, content, need, mark)  # type: ignore[return-value]
         return self._held_upload(x, upload, need)  # type: ignore[return-value]
 
     def _most(self, need: Whole) -> int:
@@ -152,21 +153,21 @@ class Scans:
                 content = x.content
                 if content is not None and len(content) <= most:
                     # The usual case; where it is remembered nobody waits for anything.
-                    digest = sha256(content).digest()
-                    judged = judgement.remembered(x, _RESPONSE, digest)
+                    mark = fingerprint(content)
+                    judged = judgement.remembered(x, _RESPONSE, mark)
                     if judged is not None:
                         if judged.action != "block":
                             return judgement.conclude(x, judged, len(content))
-                        return self._again(x, judged, content, digest)
+                        return self._again(x, judged, content)
                     return self._waited_for(  # type: ignore[return-value]
-                        x, head, partial(self._whole, x, content, need, digest)
+                        x, head, partial(self._whole, x, content, need, mark)
                     )
             return self._waited_for(  # type: ignore[return-value]
                 x, head, partial(self._held_download, x, need)
             )
         stored = x.stored
         if stored is not None and stored.response is head and stored.memo is not None:
-            known = stored.memo.get(_SHA256)
+            known = stored.memo.get(_MARK)
             if type(known) is bytes:
                 judged = judgement.remembered(x, Side.RESPONSE, known)
                 if judged is not None:
@@ -179,14 +180,11 @@ class Scans:
             )
         return self._stored(x, head, need)  # type: ignore[return-value]
 
-    def _again(
-        self, x: Exchange, judged: Judged, content: bytes | memoryview, digest: bytes
-    ) -> Verdict | None:
+    def _again(self, x: Exchange, judged: Judged, content: bytes | memoryview) -> Verdict | None:
         """Do what follows from what is remembered of content that is in memory."""
         job = None
         if self._scanning.quarantine is not None:
-            size = len(content)
-            job = job_of(x.txn, judged.side, bytes(content), size, digest.hex(), None)
+            job = _job(x, judged.side, bytes(content))
         return self._judgement.conclude(x, judged, len(content), job)
 
     async def _held_upload(self, x: Exchange, upload: BodyPipe, need: Whole) -> Verdict | None:
@@ -247,31 +245,30 @@ class Scans:
         x: Exchange,
         content: bytes | memoryview,
         need: Whole,
-        digest: bytes,
+        mark: bytes,
         meanwhile: Meanwhile | None,
     ) -> Verdict | None:
         """Scan what came whole with its first read, and is held by nobody but the exchange."""
         if not self._scanning.budget.take(len(content)):
             # Room is waited for by who holds.
             return await self._held_download(x, need, meanwhile)
-        return await self._in_hand(x, Side.RESPONSE, bytes(content), digest)
+        return await self._in_hand(x, Side.RESPONSE, bytes(content), mark)
 
     async def _whole_upload(
-        self, x: Exchange, upload: BodyPipe, content: bytes, need: Whole, digest: bytes
+        self, x: Exchange, upload: BodyPipe, content: bytes, need: Whole, mark: bytes
     ) -> Verdict | None:
         """Likewise; the closed pipe has it."""
         if not self._scanning.budget.take(len(content)):
             return await self._held_upload(x, upload, need)
-        return await self._in_hand(x, Side.REQUEST, content, digest)
+        return await self._in_hand(x, Side.REQUEST, content, mark)
 
     async def _in_hand(
-        self, x: Exchange, side: Side, content: bytes, digest: bytes
+        self, x: Exchange, side: Side, content: bytes, mark: bytes
     ) -> Verdict | None:
         """Judge what is in memory, for which room was taken."""
         size = len(content)
         try:
-            job = job_of(x.txn, side, content, size, digest.hex(), None)
-            return await self._judgement.judge(x, job, is_new=True)
+            return await self._judgement.judge(x, _job(x, side, content), mark)
         finally:
             self._scanning.budget.give(size)
 
@@ -304,30 +301,32 @@ class Scans:
             note(x.txn, side, "no_content")
             return None
         judgement = self._judgement
-        shown = content.sha256
-        digest = bytes.fromhex(shown)
+        mark = content.mark
         if x.stored is not None and side is _RESPONSE:
-            _remember(x, x.txn.response, digest)
-        judged = judgement.remembered(x, side, digest)
+            _remember(x, x.txn.response, mark)
+        judged = judgement.remembered(x, side, mark)
         if judged is not None and judged.action != "block":
             # Nothing of it has to be put together.
             return judgement.conclude(x, judged, content.size)
         file = content.file
         whole = b"" if file is not None else content.content
-        job = job_of(x.txn, side, whole, content.size, shown, file)
+        job = job_of(x.txn, side, whole, content.size, content.sha256, file)
         if judged is not None:
             return judgement.conclude(x, judged, content.size, job)
-        return await judgement.judge(x, job, is_new=True)
+        return await judgement.judge(x, job, mark)
 
     async def _stored(self, x: Exchange, response: Response, need: Whole) -> Verdict | None:
         """Scan what a plugin had stored: it may have been clean by the patterns of its day only."""
         content = response.content
         if len(content) > need.max_bytes:
             return self._judgement.follow(x, Side.RESPONSE, [Unscannable(TOO_LARGE)])
-        digest = sha256(content)
-        _remember(x, response, digest.digest())
-        job = job_of(x.txn, Side.RESPONSE, content, len(content), digest.hexdigest(), None)
-        return await self._judgement.judge(x, job)
+        mark = fingerprint(content)
+        _remember(x, response, mark)
+        judgement = self._judgement
+        judged = judgement.remembered(x, _RESPONSE, mark)
+        if judged is not None:
+            return self._again(x, judged, content)
+        return await judgement.judge(x, _job(x, _RESPONSE, content), mark)
 
 
 def filter_with(pipe: BodyPipe, filters: Sequence[Any]) -> None:
@@ -345,15 +344,20 @@ def filter_with(pipe: BodyPipe, filters: Sequence[Any]) -> None:
 _RESPONSE = Side.RESPONSE
 #: What is said of content that is not held, or not to its end; how long it was shows at the end.
 _NEVER_WHOLE = frozenset(("not_needed", "tunnel", TOO_LARGE, CAPACITY))
-#: Where what is stored keeps its SHA-256.
-_SHA256 = "gateway.sha256"
+#: Where what is stored keeps by what it is known again.
+_MARK = "gateway.mark"
 
 
-def _remember(x: Exchange, response: Response | None, digest: bytes) -> None:
-    """Let what is stored have its SHA-256, so that it is not worked out each time it is sent."""
+def _job(x: Exchange, side: Side, content: bytes) -> ScanJob:
+    """Make a job of content that is in memory."""
+    return job_of(x.txn, side, content, len(content), sha256(content).hexdigest(), None)
+
+
+def _remember(x: Exchange, response: Response | None, mark: bytes) -> None:
+    """Let what is stored keep by what it is known again, so that it is not worked out each time it is sent."""
     stored = x.stored
     if stored is not None and stored.response is response and stored.memo is not None:
-        stored.memo[_SHA256] = digest
+        stored.memo[_MARK] = mark
 
 
 def made_here(txn: Transaction) -> None:

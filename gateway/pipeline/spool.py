@@ -14,9 +14,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gateway.api.events import Event, Severity
 from gateway.api.services import Clock
+from gateway.pipeline.fingerprint import fingerprint
 
 #: What one piece of content may take in memory before it goes to a file.
 MEMORY_BYTES = 1 << 20
@@ -279,7 +281,8 @@ class SpooledContent:
         self._folder = folder
         self._parts: list[bytes] = []
         self._file: TempFile | None = None
-        self._digest = hashlib.sha256()
+        # Begun when content leaves memory: what is looked up there is known by its fingerprint.
+        self._digest: Any = None
         self._offset = 0
         self.taken = 0
 
@@ -298,14 +301,17 @@ class SpooledContent:
             file = TempFile(self._folder)
             for part in self._parts:
                 file.write(part)
+            self._begin_digest()
             self._file = file
             self._parts = []
+        digest = self._digest
         if file is not None:
             file.write(data)
         elif data:
             self._parts.append(data)
         self.size += count
-        self._digest.update(data)
+        if digest is not None:
+            digest.update(data)
         return True
 
     def wait(self, count: int, answer: Callable[[bool], None]) -> Wait:
@@ -315,7 +321,27 @@ class SpooledContent:
     @property
     def sha256(self) -> str:
         """Of what was written, in hexadecimal."""
-        return self._digest.hexdigest()
+        shown: str
+        if self._digest is not None:
+            shown = self._digest.hexdigest()
+        else:
+            shown = hashlib.sha256(self.content).hexdigest()
+        return shown
+
+    @property
+    def mark(self) -> bytes:
+        """By what it is known again: the fingerprint of what is in memory and was not read, else the SHA-256."""
+        if self._digest is None:
+            return fingerprint(self.content)
+        mark: bytes = self._digest.digest()
+        return mark
+
+    def _begin_digest(self) -> None:
+        """Hash what is in memory, before it is forgotten there."""
+        if self._digest is None:
+            self._digest = hashlib.sha256()
+            for part in self._parts:
+                self._digest.update(part)
 
     @property
     def file(self) -> TempFile | None:

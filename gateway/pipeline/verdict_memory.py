@@ -1,5 +1,5 @@
 """
-What was said of content, by its SHA-256: what was scanned is not scanned again until somebody has other patterns.
+What was said of content, by what it is known again: what was scanned is not scanned again until somebody has other patterns.
 
 It is a shortcut and never the protection: whatever is not certain to hold for the very same content is not in here.
 The number of entries is bounded, the least recently used goes first, and each is small whatever peers send.
@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from gateway.pipeline.judged import Judged
 
-#: The content's SHA-256, and what else of the message an answer may depend on.
+#: By what the content is known again, and what else of the message an answer may depend on.
 Key: TypeAlias = tuple[bytes, bytes, bytes]
 #: What every plugin scans with.
 Patterns: TypeAlias = tuple[str, ...]
@@ -85,14 +85,14 @@ class VerdictMemory:
             entries.popitem(last=False)
 
 
-def key_of(digest: bytes, lines: list[bytes], target: bytes) -> Key | None:
+def key_of(mark: bytes, lines: list[bytes], target: bytes) -> Key | None:
     """
     Make the key of content.
 
     Beside the content itself an answer may follow from what the message says that it is: its fields C{Content-Type},
     C{Content-Encoding}, C{Content-Disposition} and C{Content-Range}, and how the path of the URL ends.
 
-    @param digest: SHA-256.
+    @param mark: by what the content is known again.
     @param lines: the fields of the message.
     @param target: of the request.
     @return: C{None}: it says too much to be remembered.
@@ -102,7 +102,7 @@ def key_of(digest: bytes, lines: list[bytes], target: bytes) -> Key | None:
     if len(hints) > _MOST_HINTS:
         return None
     _, dot, suffix = target.partition(b"?")[0].rpartition(b"/")[2].rpartition(b".")
-    return digest, hints, suffix[:_MOST_SUFFIX] if dot else b""
+    return mark, hints, suffix[:_MOST_SUFFIX] if dot else b""
 
 
 # By the identity of the lines, which heads alike share and nobody changes; what is in here keeps them, so that no other

@@ -18,6 +18,7 @@ from gateway.api import (
     hookimpl,
 )
 from gateway.message.fields import Fields
+from gateway.pipeline.fingerprint import fingerprint
 from gateway.testing.harness import Harness
 from gateway.testing.peers import ScriptedClient, ScriptedOrigin, chunked, request, response
 from tests.scenarios.plugins import Base, Doubled, OnLookUp, OnResponseContent
@@ -321,11 +322,11 @@ class StoredTests(RememberedTestCase):
         return self.gateway
 
     def test_in_memory(self) -> None:
-        """The SHA-256 of what is stored is worked out once, and it is scanned once."""
+        """By what it is known again is worked out once of what is stored, and it is scanned once."""
         memo: dict[str, object] = {}
         stored = Stored(Response(200, Fields(), b"stored"), memo=memo)
         gateway = self.served(stored, 3)
-        self.assertEqual(memo, {"gateway.sha256": bytes.fromhex(ScanJob.of(b"stored").sha256)})
+        self.assertEqual(memo, {"gateway.mark": fingerprint(b"stored")})
         self.assertEqual(len(self.scanner.asked), 1)
         self.assertEqual([one.content for one in self.responses], [b"stored"] * 3)
         self.assertEqual({line["notes"]["scan_response"] for line in gateway.log}, {"clean"})
@@ -362,16 +363,16 @@ class StoredTests(RememberedTestCase):
         self.assertEqual(self.gateway.service.pipeline.scanning.budget.used, 0)  # type: ignore[attr-defined]
 
     def test_without_a_memo(self) -> None:
-        """Without a place for it the SHA-256 is worked out each time; it is scanned once all the same."""
+        """Without a place for it that is worked out each time; it is scanned once all the same."""
         self.served(Stored(Response(200, Fields(), b"stored")), 3)
         self.assertEqual(len(self.scanner.asked), 1)
 
     def test_memo_of_somebody_else(self) -> None:
-        """What is no SHA-256 of ours is not believed, and nothing is cut short by one that nothing is known of."""
-        memo: dict[str, object] = {"gateway.sha256": "0" * 64}
+        """What is not ours is not believed, and nothing is cut short by one that nothing is known of."""
+        memo: dict[str, object] = {"gateway.mark": "0" * 16}
         self.served(Stored(Response(200, Fields(), b"stored"), memo=memo), 2)
         self.assertEqual(len(self.scanner.asked), 1)
-        self.assertEqual(memo["gateway.sha256"], bytes.fromhex(ScanJob.of(b"stored").sha256))
+        self.assertEqual(memo["gateway.mark"], fingerprint(b"stored"))
 
     def test_infected_with_new_patterns(self) -> None:
         """What was clean when it was stored is refused once the patterns know better."""

@@ -109,7 +109,7 @@ class Scan(Section, frozen=True, kw_only=True):
         int,
         WholeKind(high=10_000_000, zero="none"),
         Help(
-            "How many pieces of content are remembered, by SHA-256, with what was said of them: "
+            "How many pieces of content are remembered with what was said of them: "
             "they are not scanned again until a scanner has other patterns, or the configuration "
             "is read anew. The least recently used ones give way; 100000 take about 35MiB. Only "
             "while every plugin that scans names its patterns and fails closed."

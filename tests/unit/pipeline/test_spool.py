@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.events import Event
+from gateway.pipeline.fingerprint import fingerprint
 from gateway.pipeline.spool import MEMORY_BYTES, WAIT_SECONDS, SpooledContent, TempBudget
 
 MIB = 1 << 20
@@ -173,7 +174,10 @@ class SpoolTests(SynchronousTestCase):
         content = self.spooled(*pieces)
         whole = b"".join(pieces)
         self.assertEqual((content.size, self.budget.used), (len(whole), len(whole)))
-        self.assertEqual(content.sha256, sha256(whole).hexdigest())
+        digest = sha256(whole)
+        self.assertEqual(content.sha256, digest.hexdigest())
+        in_memory = content.file is None
+        self.assertEqual(content.mark, fingerprint(whole) if in_memory else digest.digest())
         self.assertEqual(self.read(content), whole)
         content.close()
         self.assertEqual(self.budget.used, 0)
