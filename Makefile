@@ -22,7 +22,7 @@ TOOLS := $(VENV)/.installed-test-$(SET)
 KERBEROS := $(VENV)/.installed-kerberos-$(SET)
 
 .PHONY: help run test unit coverage lint check-style check-format check-types check-imports check-news check-docs \
-	check-install conformance bench docs apidocs clean
+	check-mib check-install conformance bench docs apidocs clean
 
 help:
 	@echo 'make run          start the gateway: a forward proxy on 127.0.0.1:8080'
@@ -71,7 +71,7 @@ coverage: $(TOOLS)
 	$(BIN)/python -m coverage run -m twisted.trial --reactor=$(REACTOR) $(UNIT_TESTS) $(PLUGIN_TESTS)
 	$(BIN)/python -m coverage report --include='gateway/wire/*,gateway/message/*,gateway/pipeline/*' --fail-under=95
 
-lint: check-style check-format check-types check-imports check-news check-docs
+lint: check-style check-format check-types check-imports check-news check-docs check-mib
 
 check-style: $(TOOLS)
 	$(BIN)/ruff check .
@@ -90,6 +90,10 @@ check-news: $(TOOLS)
 
 check-docs: $(TOOLS)
 	$(BIN)/python tools/generate_docs.py --check
+
+check-mib: $(TOOLS)
+	tools/debian-packages lint
+	$(BIN)/python tools/check_mib.py
 
 check-install:
 	PYTHON='$(PYTHON)' tools/check-install

@@ -45,10 +45,19 @@ ARCHIVE = ["backports.zstd>=1.0", "brotli>=1.1", "libarchive-c>=5.1"]
 #: The engine of the plugin yara.
 YARA = ["yara-x>=1.0"]
 
+#: What the plugin snmp sends with.
+SNMP = ["pysnmp>=7.1"]
+#: What the plugin mail writes with: templates, and the picture in a digest.
+MAIL = ["jinja2>=3.1", "pillow>=11"]
+
 EXTRAS = {
     "test": [
         *ARCHIVE,
+        *MAIL,
+        *SNMP,
         *YARA,
+        # The server that the plugin mail is tried with.
+        "aiosmtpd>=1.4.6",
         "coverage>=7.10",
         "h11>=0.16",
         # The plugin cache is compared with it where both claim the same rule.
@@ -69,6 +78,8 @@ EXTRAS = {
     # The scheme Negotiate of the plugin auth. A source distribution: it is built against libkrb5-dev, by gcc.
     "kerberos": ["gssapi>=1.9"],
     "archive": ARCHIVE,
+    "mail": MAIL,
+    "snmp": SNMP,
     "scan": [*ARCHIVE, *YARA],
     "fuzz": ["atheris>=3.0"],
     "docs": ["pydoctor>=25.10"],
@@ -121,6 +132,8 @@ setup(
     package_data={
         "": ["py.typed", "README.md", "*.css", "*.html", "*.js", "*.json", "*.sql", "*.toml"],
         "gateway.cli": ["template/*.tmpl"],
+        "gateway_snmp": ["GATEWAY-MIB.txt"],
+        "gateway_mail": ["templates/*.html", "templates/*.txt", "templates/events/*.txt"],
     },
     install_requires=DEPENDENCIES,
     extras_require=EXTRAS,

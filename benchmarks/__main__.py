@@ -1,6 +1,6 @@
 """
 The command line: C{python -m benchmarks [compare] | soak | idle | bigfiles | plugins | snis | auth | identified |
-cache-miss | cache-objects | cache-zipf | scan | setup}.
+cache-miss | cache-objects | cache-zipf | scan | alarms | setup}.
 """
 
 from __future__ import annotations
@@ -119,6 +119,12 @@ def main(arguments: list[str] | None = None) -> int:
                     options.peers,
                     OUT,
                     say,
+                )
+            case "alarms":
+                from benchmarks.alarms import alarms
+
+                return alarms(
+                    state, cores, options.port_base, options.rounds, options.seconds, OUT, say
                 )
             case "scan":
                 from benchmarks.scan import scan
@@ -267,15 +273,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     scanned.add_argument("--files", type=int, default=300, help="in the corpus of each round")
     scanned.add_argument("--rounds", type=int, default=3)
     scanned.add_argument("--seconds", type=float, default=3, help="of a window")
+    told = commands.add_parser(
+        "alarms", help="what a flood of alarms does to the requests beside it"
+    )
     made = commands.add_parser(
         "setup", help="install mitmproxy and proxy.py into environments of their own"
     )
-    for command in (empty, known, missed, stored):
+    for command in (empty, known, missed, stored, told):
         command.add_argument("--rounds", type=int, default=5)
         command.add_argument("--seconds", type=float, default=3, help="of one window")
     for command in (
         *(compared, soaked, held, big, empty, many, logins, known),
-        *(missed, stored, mixed, scanned, made),
+        *(missed, stored, mixed, scanned, told, made),
     ):
         command.add_argument(
             "--port-base", type=int, default=25000, help="1000 ports from here are used"

@@ -14,7 +14,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,12 +141,13 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def make(folder: Path, seed: int, count: int) -> list[File]:
+def make(folder: Path, seed: int, count: int, kinds: Sequence[Kind] = KINDS) -> list[File]:
     """
     Write a corpus.
 
     @param folder: made here, with what is in it replaced.
     @param count: how many files; their kinds keep to their shares.
+    @param kinds: those of the benchmark, unless a test wants smaller ones.
     @return: them, in an order of chance.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +155,7 @@ def make(folder: Path, seed: int, count: int) -> list[File]:
         before.unlink()
     source = random.Random(seed)
     files = []
-    for kind in KINDS:
+    for kind in kinds:
         for number in range(max(1, count * kind.share // 100)):
             content = kind.make(source, source.randint(*kind.kib) * KIB)
             name = f"{seed}-{number}{kind.ending}"

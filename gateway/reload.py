@@ -16,13 +16,15 @@ from twisted.internet.defer import DeferredLock
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
-from gateway.api.events import Event, Severity
+from gateway.api.catalogue.configuration import CONFIG_REFUSED, CONFIG_RELOADED
+from gateway.api.events import Event
 from gateway.config.addresses import Listen
 from gateway.config.changes import Change, changes
 from gateway.config.faults import ConfigError, Fault
 from gateway.config.schema import Config
 from gateway.listeners import Listeners
 from gateway.modes.listening import Listening
+from gateway.net.expiry import CaExpiry
 from gateway.net.termination import Termination
 from gateway.pipeline.loaded import PluginStartError
 from gateway.retiring import Retiring, under_way
@@ -94,6 +96,7 @@ class Generations:
         self._clock = clock
         self._tell = tell
         self._turn = DeferredLock()
+        self._ca_expiry = CaExpiry(tell, clock)
         self.ended = False
         self.now = composer.compose(config)
         # What is looked at only once stays as it was then.
@@ -180,10 +183,9 @@ class Generations:
             if (caution.path, caution.message) not in known:
                 self._log.warn("caution: {caution}", caution=caution)
         self._tell(
-            Event(
-                "config_reloaded",
-                Severity.INFO,
+            CONFIG_RELOADED(
                 f"the configuration was reloaded: {len(found)} change{'' if len(found) == 1 else 's'}",
+                changes=str(len(found)),
             )
         )
         return Reloaded(found, len(self.retiring), after.cautions)
@@ -193,16 +195,18 @@ class Generations:
         self.ended = True
 
     def _follow_certificates(self, before: Iterable[Termination], after: Snapshot) -> None:
-        """Look at the files of the certificates that are shown now, and no more at those of before."""
+        """Look at the certificates that are shown now, and at the CA; no more at those of before."""
         for secured in before:
             secured.stop()
         for secured in after.secured.values():
             secured.start(self._clock)
+        self._ca_expiry.follow(None if after.minting is None else after.minting.authority)
 
     def stop_upstreams(self) -> None:
         """End what all snapshots have towards upstreams, and look at no files any more."""
         for secured in self.now.secured.values():
             secured.stop()
+        self._ca_expiry.stop()
         for snapshot in (self.now, *(retiring.snapshot for retiring in self.retiring)):
             if snapshot.pipeline.refreshing is not None:
                 snapshot.pipeline.refreshing.stop()
@@ -290,8 +294,10 @@ class Generations:
     def _refused(self, why: str, faults: Sequence[Fault] = (), *, quiet: bool) -> ReloadError:
         if not quiet:
             self._log.error("reload refused, nothing has changed: {why}", why=why)
+        if not quiet and not self.ended:
+            # A gateway that stops refuses them all, which is nobody's fault.
             text = "the reload was refused, the gateway goes on as before"
-            self._tell(Event("config_refused", Severity.ERROR, text, values={"why": why}))
+            self._tell(CONFIG_REFUSED(text, why=why))
         return ReloadError(why, faults)
 
 

@@ -25,6 +25,7 @@ from gateway.net.key_log import KeyLog
 from gateway.net.minting import Minting
 from gateway.net.presented import Presented
 from gateway.net.privileges import PrivilegeError, account_ids
+from gateway.net.refused_certificates import RefusedCertificates
 from gateway.net.termination import Termination
 from gateway.net.tls_contexts import ServerContexts
 from gateway.net.trust import (
@@ -66,6 +67,7 @@ class Securing:
         # One open file for each path that was ever named, however many listeners and reloads there are.
         self._key_logs: dict[str, KeyLog] = {}
         self._rehearses = False
+        self._refused = RefusedCertificates(reactor, tell)
 
     def rehearsal(self) -> Securing:
         """Give one that says what is wrong with a configuration as this one would, and makes and changes nothing on disk."""
@@ -173,7 +175,11 @@ class Securing:
             key_log=self._key_log(config),
             presented=Presented(tls.client_certificates),
         )
-        return UpstreamSides(store, contexts, seconds)
+        return UpstreamSides(store, contexts, seconds, self._refused.refused)
+
+    def stop(self) -> None:
+        """Tell what is left to be told, at the end of the process."""
+        self._refused.stop()
 
     def _key_log(self, config: Config) -> KeyLog | None:
         """

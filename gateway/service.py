@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from math import inf
@@ -24,13 +25,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway import __version__
+from gateway.admin.config_hash import config_hash
 from gateway.admin.control import Answer, Control
+from gateway.admin.events import event_orders
 from gateway.admin.health import Readiness
 from gateway.admin.scan_test import scan_test_order
 from gateway.admin.scan_urls import scan_urls_order
 from gateway.admin.site import admin_site
 from gateway.admin.tls_pins import pins_order
+from gateway.alarms.desk import AlarmDesk
+from gateway.alarms.drift import Identity, Peers
+from gateway.alarms.restarts import Restarts
 from gateway.api.events import Event
+from gateway.config.folders import state_folder
 from gateway.config.schema import Config
 from gateway.greeting import greeting
 from gateway.listeners import Listeners
@@ -53,7 +60,10 @@ from gateway.record.tls_counters import LeafCache
 from gateway.reload import Generations, Reloaded, ReloadError, StartError, open_listener
 from gateway.securing import Securing
 from gateway.snapshots import Composer
+from gateway.telling import Telling
 from gateway.upstreams import Upstreams
+from gateway.watches.disks import written_to
+from gateway.watches.watching import Watches
 
 
 class GatewayService(Service):
@@ -63,6 +73,8 @@ class GatewayService(Service):
     @ivar readiness: what C{/readyz} says.
     @ivar pins: which names apps refuse to be decrypted for.
     @ivar quarantine: keeps refused content.
+    @ivar watches: looks after the machine's resources.
+    @ivar peers: asks other nodes how they are configured.
     """
 
     _log = Logger()
@@ -87,21 +99,14 @@ class GatewayService(Service):
         @raise gateway.config.faults.ConfigError: the plugins' settings have faults.
         """
         self.reactor = reactor
+        self._telling = Telling(lambda event: self.alarms.take(event), self._event_hook)
+        self._state = state_folder(config, os.environ)
+        self._restarts = Restarts(self._state)
         self._read = read or (lambda: config)
         self._extra_plugins = extra_plugins
         self._control_address = control
         self.pins = Pins(reactor, self.tell)
         self.pins.follow(automatic=config.tls.pinned_bypass)
-        self._control = Control(
-            reactor,
-            {
-                "plugin": self._ordered_of_plugins,
-                "reload": self._ordered_to_reload,
-                "scan_test": scan_test_order(lambda: self.pipeline, self._elsewhere),
-                "scan_urls": scan_urls_order(self._infected_urls),
-                "tls_pins": pins_order(self.pins),
-            },
-        )
         self.counters = Counters()
         self.recorder = Recorder(config.log, self.counters, reactor)
         self.deadlines = Deadlines(reactor)
@@ -120,6 +125,7 @@ class GatewayService(Service):
         self.quarantine = Quarantine(reactor, self._elsewhere, self.tell)
         self.quarantine.follow(config.scan.quarantine)
         prefix = secrets.token_hex(4)
+        self._securing = Securing(reactor, self.tell)
         composer = Composer(
             reactor,
             deadlines=self.deadlines,
@@ -128,17 +134,45 @@ class GatewayService(Service):
             tell=self.tell,
             load=self._load_plugins,
             room=self._room,
-            securing=Securing(reactor, self.tell),
+            securing=self._securing,
             pins=self.pins,
             prefix=prefix,
             elsewhere=self._elsewhere,
             quarantine=self.quarantine,
         )
         self.threads = self.plugin_services.threads
+        self.alarms: AlarmDesk = self.plugin_services.alarms
+        self._control = Control(
+            reactor,
+            {
+                "plugin": self._ordered_of_plugins,
+                "reload": self._ordered_to_reload,
+                "scan_test": scan_test_order(lambda: self.pipeline, self._elsewhere),
+                "scan_urls": scan_urls_order(self._infected_urls),
+                "tls_pins": pins_order(self.pins),
+                **event_orders(self.alarms),
+            },
+        )
         self._generations: Generations | None = None
         self._generations = Generations(
             composer, self.listeners, self.tell, config, clock=reactor, follow=self._follow
         )
+        self.watches = Watches(
+            reactor,
+            self.tell,
+            self._elsewhere,
+            lag=self.recorder.lag,
+            crowd=self._room,
+            places=lambda: self.listenings,
+            folders=self._written_to,
+        )
+        self._instance = secrets.token_hex(8)
+        self._hashed: tuple[Config, str] | None = None
+        self.peers = Peers(
+            reactor, self.plugin_services.http.for_plugin(), self.tell, self._identity
+        )
+        self.counters.family_sources.append(self.watches.families)
+        self.counters.family_sources.append(self.peers.families)
         self.counters.pool_sources.append(lambda: self.upstreams.pool_use())
         self.counters.family_sources.append(self.plugin_services.families)
         self.counters.hook_sources.append(lambda: self.plugins.hook_ledgers())
@@ -152,7 +186,6 @@ class GatewayService(Service):
             reactor, hurry=self._hurry, reopen=self.recorder.reopen, reload=self._told_to_reload
         )
         self._idle_until = 0.0
-        self._events_deep = 0
 
     def _leaves(self) -> LeafCache | None:
         """Give the certificates that are minted now, for the metrics."""
@@ -167,6 +200,21 @@ class GatewayService(Service):
             return None
         budget = scanning.budget
         return ScanRoom(budget.used, budget.waiting, pipeline.remembered)
+
+    def _written_to(self) -> Mapping[str, str]:
+        return written_to(self.config, self._state, holds_content=self._scan_room() is not None)
+
+    def _identity(self) -> Identity:
+        """Give what other nodes are told of this one."""
+        config = self.config
+        if self._hashed is None or self._hashed[0] is not config:
+            self._hashed = config, config_hash(config.sources)
+        return Identity(
+            self._hashed[1], self._instance, config.gateway.name or socket.gethostname()
+        )
+
+    def _told_to_peers(self) -> Identity | None:
+        return self._identity() if self.config.cluster.peers else None
 
     # What runs now.
 
@@ -220,6 +268,12 @@ class GatewayService(Service):
         self.plugin_services.follow(config)
         self.pins.follow(automatic=config.tls.pinned_bypass)
         self.quarantine.follow(config.scan.quarantine)
+        self._follow_watch(config)
+
+    def _follow_watch(self, config: Config) -> None:
+        if self._telling.begun and not self._telling.closing:
+            self.watches.follow(config.watch)
+            self.peers.follow([str(peer) for peer in config.cluster.peers])
 
     # Starting.
 
@@ -248,7 +302,9 @@ class GatewayService(Service):
         self.upstreams.start()
         health = self.config.admin.health
         if health is not None:
-            site = admin_site(self.readiness, self.recorder.exposition(), self.reactor)
+            site = admin_site(
+                self.readiness, self.recorder.exposition(), self.reactor, self._told_to_peers
+            )
             open_listener(self.listeners, "admin.health", health, site, plain=True)
         self.generations.open()
         if self._control_address and self.config.admin.control:
@@ -260,12 +316,18 @@ class GatewayService(Service):
         self.readiness.add("listeners", self._listeners_down)
         self.readiness.add("plugins", lambda: self.plugins.not_ready())
         self._signals.install()
+        self._begin_to_tell()
         self._notifier.tell("READY=1", f"STATUS=gateway {__version__} serves")
         if self._notifier.watchdog_seconds:
             self._watchdog = LoopingCall(self._notifier.tell, "WATCHDOG=1")
             self._watchdog.clock = self.reactor
             self._watchdog.start(self._notifier.watchdog_seconds)
         self._say_hello()
+
+    def _begin_to_tell(self) -> None:
+        """Tell of the process before this one, then of what has happened since, and watch."""
+        self._telling.begin(self._restarts.begin(tells=self.config.notify.planned_stop))
+        self._follow_watch(self.config)
 
     def _listeners_down(self) -> str | None:
         """Say what is wrong with the listeners, for readiness."""
@@ -299,22 +361,13 @@ class GatewayService(Service):
     # Running.
 
     def tell(self, event: Event) -> None:
-        """Give an event to the log and to the plugins; one that comes from telling an event goes to the log only."""
-        self._log.info(
-            "event {name} {subject}: {text}",
-            name=event.name,
-            subject=event.subject,
-            text=event.text,
-        )
+        """Give an event to the log, to the channels and to the plugins; see L{Telling}."""
+        self._telling.tell(event)
+
+    def _event_hook(self) -> Callable[[Event], None] | None:
+        """Give what tells the plugins in use; while they are being made there are none."""
         generations = self._generations
-        told = None if generations is None else generations.now.plugins.plans.event
-        if told is None or self._events_deep:
-            return
-        self._events_deep += 1
-        try:
-            told(event)
-        finally:
-            self._events_deep -= 1
+        return None if generations is None else generations.now.plugins.plans.event
 
     def reload(
         self,
@@ -390,6 +443,9 @@ class GatewayService(Service):
     async def _stop(self) -> None:
         self.readiness.draining = True
         self._notifier.tell("STOPPING=1")
+        self.watches.stop()
+        self.peers.stop()
+        self._restarts.stopping(self.tell, tells=self.config.notify.planned_stop)
         generations = self.generations
         generations.stop()
         self._control.close()
@@ -402,13 +458,18 @@ class GatewayService(Service):
         await self._idle(1.0)
         if self._watchdog is not None:
             self._watchdog.stop()
+        self._telling.closing = True
         generations.stop_upstreams()
+        self._securing.stop()
         await self.listeners.close_all()
+        # Before the plugins, which are what it tells by.
+        await self.alarms.stop()
         await generations.stop_plugins()
         await self.quarantine.stop()
         await self.plugin_services.close()
         self.pins.stop()
         self.recorder.stop()
+        self._restarts.end()
         self._signals.restore()
 
     async def _idle(self, seconds: float) -> None:

@@ -144,6 +144,7 @@ class Composer:
             refreshing=Refreshing(self._next_id, self._reactor),
             clock=self._reactor,
             elsewhere=self._elsewhere,
+            tell=self._tell,
         )
         limits = HeadLimits(
             head=config.limits.head,

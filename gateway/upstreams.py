@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from gateway.api.events import Event, Severity
+from gateway.api.events import Event
 from gateway.config.addresses import Listen
 from gateway.config.faults import ConfigError
 from gateway.config.schema import Config
@@ -20,7 +20,7 @@ from gateway.modes.forward import ForwardMode
 from gateway.modes.health import HealthChecks, dialing
 from gateway.modes.interception import Interception
 from gateway.modes.mode import Mode
-from gateway.modes.origins import OriginState
+from gateway.modes.outages import Outages
 from gateway.modes.reverse import ReverseMode, RunningSite
 from gateway.modes.sites import SiteTable
 from gateway.modes.sticky import origin_id
@@ -82,7 +82,7 @@ class Upstreams:
         self._published = published
         self._config = config
         self._reactor = reactor
-        self._tell = tell
+        self._outages: Outages = Outages(tell) if before is None else before._outages
         self._via = via
         self.resolver: Resolver
         self.dialer: Dialer
@@ -154,7 +154,7 @@ class Upstreams:
             return
         key = self._key
         origins = Origins.of(site, self._reactor, lambda address: origin_id(address, key))
-        origins.on_change = self._changed(origins.name)
+        self._outages.watch(origins, site.host[0] + site.path.rstrip("/"))
         upload = self._config.limits.upload if site.upload < 0 else site.upload
         made = RunningSite(site, origins, key, upload)
         self.sites.append(made)
@@ -217,10 +217,11 @@ class Upstreams:
                 check.start()
 
     def give_way(self, after: Upstreams) -> None:
-        """End the health checks that the next configuration does not go on with, and keep no connection for it."""
+        """End what the next configuration does not go on with: health checks, outages; and keep no connection for it."""
         for site, check in self.checks.items():
             if site not in after.checks:
                 check.stop()
+        self._outages.leave(site.origins for site in self.sites if site not in after.sites)
         if self.pool is not after.pool:
             self.pool.retire()
 
@@ -249,22 +250,6 @@ class Upstreams:
             busy = sum(state.open for state in site.origins.origins)
             used.append(PoolUse(f"site {site.name}", 0, busy, site.origins.queue.waiting))
         return used
-
-    def _changed(self, site: str) -> Callable[[OriginState, str], None]:
-        def changed(state: OriginState, why: str) -> None:
-            name, severity = (
-                ("origin_up", Severity.INFO) if state.up else ("origin_down", Severity.WARNING)
-            )
-            self._tell(
-                Event(
-                    name,
-                    severity,
-                    f"origin {state.address} of site {site}: {why}",
-                    subject=state.address,
-                )
-            )
-
-        return changed
 
 
 def _network_of(config: Config) -> tuple[object, ...]:

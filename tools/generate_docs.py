@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 DOCUMENTS = {
     "docs/hooks.md": ("gateway.api.describe", "hooks_page"),
+    "docs/events.md": ("gateway.api.describe_events", "events_page"),
+    "plugins/gateway_snmp/GATEWAY-MIB.txt": ("gateway_snmp.mib", "text"),
     "gateway.toml": ("gateway.config.template", "commented_file"),
     "docs/settings.md": ("gateway.config.describe", "settings_page"),
 }

@@ -5,6 +5,15 @@ Nothing here does I/O and nothing here imports another package of C{gateway} but
 are written with is in L{gateway.api.settings}.
 """
 
+from gateway.api.alarms import (
+    Alarm,
+    Alarms,
+    AlarmState,
+    Channel,
+    ChannelRules,
+    DeliveryFailed,
+    Notice,
+)
 from gateway.api.answers import (
     AdminPage,
     Challenge,
@@ -17,6 +26,7 @@ from gateway.api.answers import (
     Tunnel,
     Validator,
 )
+from gateway.api.catalogue import CATALOGUE
 from gateway.api.client_certificate import ClientCertificate
 from gateway.api.content import (
     NONE,
@@ -45,7 +55,7 @@ from gateway.api.errors import (
     TransactionError,
     UpstreamError,
 )
-from gateway.api.events import Event, Severity
+from gateway.api.events import Event, EventField, EventGroup, EventType, Notify, Severity
 from gateway.api.hooks import API_VERSION, Maybe, NoSettings, Plugin
 from gateway.api.marks import Fail, hookimpl, hookspec
 from gateway.api.review import Caution, Listener, SettingFault, SettingPath, Surroundings
@@ -94,6 +104,7 @@ from gateway.message.true_type import true_type
 
 __all__ = [
     "API_VERSION",
+    "CATALOGUE",
     "DECRYPTED_ONLY",
     "NONE",
     "REASONS",
@@ -101,11 +112,16 @@ __all__ = [
     "TYPE_GROUPS",
     "Aborted",
     "AdminPage",
+    "Alarm",
+    "AlarmState",
+    "Alarms",
     "Allow",
     "Block",
     "BodyFilter",
     "Caution",
     "Challenge",
+    "Channel",
+    "ChannelRules",
     "Clean",
     "Client",
     "ClientCertificate",
@@ -115,10 +131,14 @@ __all__ = [
     "Clock",
     "ContentRefused",
     "ContentSink",
-    "Coverage",
     "Counter",
+    "Coverage",
     "Delivered",
+    "DeliveryFailed",
     "Event",
+    "EventField",
+    "EventGroup",
+    "EventType",
     "Every",
     "Fail",
     "Failed",
@@ -146,14 +166,16 @@ __all__ = [
     "Need",
     "NoSettings",
     "NotPacked",
+    "Notice",
+    "Notify",
     "Outcome",
     "Overloaded",
     "Phase",
     "Plugin",
     "PluginError",
+    "ReadContent",
     "Refused",
     "Request",
-    "ReadContent",
     "Respond",
     "Response",
     "Route",

@@ -45,7 +45,7 @@ from gateway.api.transaction import Client, Identity, Response, Transaction
 from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 
 if TYPE_CHECKING:
-    from gateway.api.events import Event
+    from gateway.api.events import Event, EventType
     from gateway.api.services import Services
 
 T = TypeVar("T")
@@ -73,6 +73,9 @@ class Plugin:
     @cvar name: its name in C{[plugins] enabled} and of its table C{[plugins.name]}; the same as its entry point's.
     @cvar requires_api: the least L{API_VERSION} it works with.
     @cvar Settings: the class of its settings.
+    @cvar event_types: the kinds of events that it raises and that are not in L{gateway.api.catalogue}: channels, the
+        command line and C{[notify.events]} know what is said there. Begin their names with the plugin's own, so that
+        they are nobody else's; C{number} stays 0. Since 1.0.
     @ivar settings: its settings; they never change. A reload makes a new plugin object.
     @ivar services: what the gateway offers it.
     """
@@ -80,6 +83,7 @@ class Plugin:
     name: ClassVar[str] = ""
     requires_api: ClassVar[tuple[int, int]] = (1, 0)
     Settings: ClassVar[type] = NoSettings
+    event_types: ClassVar[tuple[EventType, ...]] = ()
 
     # The type of the settings is the subclass's own matter, as is that of its Settings.
     def __init__(self, settings: Any, services: Services) -> None:

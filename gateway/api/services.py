@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
+from gateway.api.alarms import Alarms
 from gateway.api.events import Event
 from gateway.message.fields import Fields
 
@@ -303,6 +304,7 @@ class Services:
     @ivar http: requests of its own.
     @ivar metrics: its own numbers.
     @ivar every: calls a function again and again: C{services.every(60.0, self.refresh)}.
+    @ivar alarms: makes channels that tell people of events: traps, mail, messages.
     """
 
     clock: Clock
@@ -313,3 +315,4 @@ class Services:
     http: Http
     metrics: Metrics
     every: Every
+    alarms: Alarms

@@ -12,9 +12,13 @@ C{[plugins.x]} is reported with file, line and the nearest known name::
 C{Hosts}, C{Networks} and C{Ports} are kinds; what they give is a L{HostSet}, a L{NetworkSet} and a L{PortSet}. A function
 given to C{TextKind} raises L{BadValue}; all that is wrong with a configuration is in one L{ConfigError}.
 
-Not part of C{gateway.api}'s own namespace: it is the one module that names C{gateway.config}.
+C{Events}, C{NotifyMap} and C{Least} are for plugins that tell people of events: which of them, how, and from what severity
+on; they give an L{EventSet}, a mapping of names to L{Notify<gateway.api.Notify>}, and a L{Severity<gateway.api.Severity>}.
+
+Not part of C{gateway.api}'s own namespace: with what it is made of, it is all that names C{gateway.config}.
 """
 
+from gateway.api.event_kinds import Events, EventSet, Least, NotifyMap
 from gateway.config.faults import BadValue, ConfigError
 from gateway.config.hosts import HostSet
 from gateway.config.kind import Help
@@ -27,7 +31,7 @@ from gateway.config.kinds.numbers import (
     SizeOrZero,
     WholeKind,
 )
-from gateway.config.kinds.secret import SecretText
+from gateway.config.kinds.secret import SecretKind, SecretText
 from gateway.config.kinds.sets import Hosts, Networks, Ports
 from gateway.config.kinds.texts import FilePath, PathKind, TextKind
 from gateway.config.networks import NetworkSet
@@ -41,16 +45,21 @@ __all__ = [
     "Duration",
     "DurationKind",
     "DurationOrZero",
+    "EventSet",
+    "Events",
     "FilePath",
     "Help",
     "HostSet",
     "Hosts",
+    "Least",
     "NetworkSet",
     "Networks",
+    "NotifyMap",
     "PathKind",
     "PortSet",
     "Ports",
     "Secret",
+    "SecretKind",
     "SecretText",
     "Size",
     "SizeKind",

@@ -17,6 +17,7 @@ from gateway.cli import (
     ca,
     cache,
     check,
+    event,
     init,
     plugin,
     ports,
@@ -24,6 +25,8 @@ from gateway.cli import (
     reload,
     run,
     scan,
+    snmp,
+    snmp_agent_alone,
     tls,
     user,
     version,
@@ -43,6 +46,9 @@ COMMANDS: tuple[Command, ...] = (
     cache,
     scan,
     quarantine,
+    event,
+    snmp,
+    snmp_agent_alone,
     version,
 )
 

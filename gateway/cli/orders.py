@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 
-def asked(options: argparse.Namespace, name: str, **said: object) -> dict[str, Any]:
+def asked(options: argparse.Namespace, name: str, /, **said: object) -> dict[str, Any]:
     """Give an order to the plugin, and its answer, also if nobody answers: C{ok} says that."""
     from gateway.cli.control import Unreachable, plugin_order
 
@@ -16,7 +16,7 @@ def asked(options: argparse.Namespace, name: str, **said: object) -> dict[str, A
         return {"ok": False, "why": str(error)}
 
 
-def answered(options: argparse.Namespace, name: str, **said: object) -> dict[str, Any]:
+def answered(options: argparse.Namespace, name: str, /, **said: object) -> dict[str, Any]:
     """Give an order to the gateway itself, and its answer, also if nobody answers: C{ok} says that."""
     from gateway.cli.control import Unreachable, order
 

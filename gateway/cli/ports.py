@@ -121,6 +121,9 @@ def destinations(config: Config, system: tuple[Nameserver, ...]) -> Iterator[Lin
                 "out", "tcp", origin.host, str(origin.port), f"origin of site[{index}]{checks}"
             )
             hosts.append(origin.host)
+    for peer in config.cluster.peers:
+        yield Line("out", "tcp", peer.host, str(peer.port), "a node of cluster.peers")
+        hosts.append(peer.host)
     # A proxy that meets addresses only never asks for a name.
     if not all(is_address(host) for host in hosts):
         for server in config.network.nameservers or system:

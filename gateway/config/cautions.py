@@ -32,6 +32,7 @@ def cautions(config: Config, *, with_files: bool = True) -> list[Fault]:
         *_plugins(config),
         *_quarantine(config, with_files),
         *_tls(config, with_files),
+        *_cluster(config),
     ]
 
 
@@ -130,6 +131,19 @@ def _quarantine(config: Config, with_files: bool) -> Iterator[Fault]:
                 f"nothing can be kept: there is no folder {above}",
                 "make it, and give it to the user of the gateway",
             )
+
+
+def _cluster(config: Config) -> Iterator[Fault]:
+    if not config.cluster.peers:
+        return
+    health = config.admin.health
+    if health is None or health.is_local:
+        yield config.sources.fault(
+            ("cluster", "peers"),
+            "no other node can ask this one how it is configured: "
+            + ("admin.health is off" if health is None else f"admin.health is {health}"),
+            "let admin.health listen on an address that the other nodes reach, and no others",
+        )
 
 
 def _tls(config: Config, with_files: bool) -> Iterator[Fault]:

@@ -21,8 +21,9 @@ from gateway.config.schema import Config
 from gateway.config.sections.plugins import Rule
 
 #: C{request}: from the next request on; C{listener}: a port is opened or closed; C{plugin}: a new object of that
-#: plugin takes over; C{log}: from the next line on; C{restart}: not before the process starts anew.
-Effect: TypeAlias = Literal["request", "listener", "plugin", "log", "restart"]
+#: plugin takes over; C{log}: from the next line on; C{event}: from the next event on; C{watch}: from the next reading on;
+#: C{restart}: not before the process starts anew.
+Effect: TypeAlias = Literal["request", "listener", "plugin", "log", "event", "watch", "restart"]
 
 #: Settings that are looked at only when the process starts.
 _AT_START: tuple[Path, ...] = (
@@ -31,7 +32,13 @@ _AT_START: tuple[Path, ...] = (
     ("gateway", "state"),
     ("admin",),
 )
-_OTHERS: tuple[tuple[Path, Effect], ...] = ((("plugins",), "plugin"), (("log",), "log"))
+_OTHERS: tuple[tuple[Path, Effect], ...] = (
+    (("plugins",), "plugin"),
+    (("log",), "log"),
+    (("notify",), "event"),
+    (("watch",), "watch"),
+    (("cluster",), "watch"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ _MEANING: Mapping[Effect, str] = {
     "listener": "the port is opened or closed at once",
     "plugin": "a new object of the plugin takes over",
     "log": "from the next line on",
+    "event": "from the next event on",
+    "watch": "from the next reading on",
     "restart": "needs a restart",
 }
 
@@ -105,7 +114,12 @@ def _table(before: Any, after: Any, path: Path) -> Iterator[Change]:
             continue
         if is_struct(type(was)) and type(was) is type(will) and field.kind is None:
             yield from _table(was, will, at)
-        elif isinstance(was, tuple) and isinstance(will, tuple) and _of_structs((*was, *will)):
+        elif (
+            field.kind is None
+            and isinstance(was, tuple)
+            and isinstance(will, tuple)
+            and _of_structs((*was, *will))
+        ):
             yield from _array(was, will, at)
         elif is_struct(type(was)) or is_struct(type(will)):
             yield Change(path_text(at), _effect(at), _there(was), _there(will))

@@ -43,6 +43,7 @@ files are joined; any other array is replaced as a whole.
 |---|---|
 | size | `"64KiB"`, `"2GiB"` count in 1024, `"10MB"` in 1000; a bare number is bytes |
 | duration | `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"1d"`; the unit is never left out |
+| share | `"80%"`, `"12.5%"`; the sign is never left out |
 | listener | `"127.0.0.1:8080"`, `"[::1]:8080"`, `":8080"` (every IPv4 address), `"[::]:8080"` (every address), `"unix:/run/gateway.sock"`, \
 `"systemd:0"` (the first socket of a socket unit), or a table, see [Listeners](#listeners) |
 | IP networks | `["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]`; an IPv4-mapped IPv6 address counts as the IPv4 address |

@@ -60,6 +60,10 @@ class Sources:
             return Fault(message, path_text(path), mend=mend)
         return Fault(message, path_text(inner), file.name, self._line(file, inner), mend)
 
+    def says(self, path: Path) -> bool:
+        """Tell whether any file has a value inside a table."""
+        return any(len(at) > len(path) and at[: len(path)] == path for at in self._origins)
+
     def where(self, path: Path) -> str:
         """Say in a message where a value stands: C{site[0] (gateway.toml:12)}."""
         file, inner = self._locate(path)

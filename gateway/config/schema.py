@@ -16,12 +16,14 @@ from gateway.config.sections.general import Admin, Gateway
 from gateway.config.sections.limits import Limits, Timeouts
 from gateway.config.sections.log import Log
 from gateway.config.sections.network import Network
+from gateway.config.sections.notify import Notify
 from gateway.config.sections.plugins import Plugins
 from gateway.config.sections.scan import Scan
 from gateway.config.sections.section import Section
 from gateway.config.sections.site import Site
 from gateway.config.sections.threads import Threads
 from gateway.config.sections.tls import Tls
+from gateway.config.sections.watch import Cluster, Watch
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -34,7 +36,6 @@ class Config(Section, frozen=True, kw_only=True):
         "reputation",
         "smartscan",
         "console",
-        "cluster",
     )
 
     gateway: Annotated[Gateway, Help("The gateway as a whole.")] = Gateway()
@@ -47,9 +48,12 @@ class Config(Section, frozen=True, kw_only=True):
     network: Annotated[Network, Help("Addresses, ports and names.")] = Network()
     scan: Annotated[Scan, Help("Content that plugins want whole.")] = Scan()
     log: Annotated[Log, Help("Logs.")] = Log()
+    notify: Annotated[Notify, Help("Alarms.")] = Notify()
     threads: Annotated[Threads, Help("Threads.")] = Threads()
     plugins: Annotated[Plugins, Help("Plugins.")] = Plugins()
     admin: Annotated[Admin, Help("Health and metrics.")] = Admin()
+    watch: Annotated[Watch, Help("Resources.")] = Watch()
+    cluster: Annotated[Cluster, Help("Other nodes.")] = Cluster()
     sources: Annotated[Sources, Hidden()] = Sources()
     """Where each value stood, for later faults; no part of what the configuration means."""
 

@@ -45,7 +45,8 @@ class Pool:
 
     @ivar origins: all of them, in the order of the configuration.
     @ivar queue: who waits for room.
-    @ivar on_change: called with an origin whose C{up} has changed, and why, after the change.
+    @ivar on_change: called with an origin whose C{up} has changed, or that answered when it was tried after a time out, and
+        why, after the change.
     """
 
     _log = Logger()
@@ -176,11 +177,14 @@ class Pool:
         Any final response that the origin itself made counts, 5xx too: that is the application's opinion, not a sign
         that the origin can't be reached.
         """
+        was_out = state.outage > 0.0
         state.failures = 0
         state.outage = 0.0
         if state.out_until:
             state.out_until = 0.0
             self._changed(state, "it answered again")
+        elif was_out:
+            self.on_change(state, "it answered again")
 
     def failed(self, state: OriginState, why: str) -> None:
         """

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from gateway.api.events import Event, Severity
+from gateway.api.catalogue.certificate import TLS_HTTP2_ONLY
+from gateway.api.events import Event
 
 #: Seconds after which a server is asked anew.
 REMEMBERED_SECONDS: Final = 3600.0
@@ -56,12 +57,11 @@ class Http2Only:
             del known[next(iter(known))]
         known[host, port] = self._seconds() + REMEMBERED_SECONDS
         self._tell(
-            Event(
-                "tls_http2_only",
-                Severity.WARNING,
+            TLS_HTTP2_ONLY(
                 f"{host}:{port} speaks HTTP/2 alone and can't be decrypted: it is passed on unread for "
                 f"{REMEMBERED_SECONDS / 3600:g} hour",
                 host,
-                {"port": str(port), "seconds": f"{REMEMBERED_SECONDS:g}"},
+                port=str(port),
+                seconds=f"{REMEMBERED_SECONDS:g}",
             )
         )

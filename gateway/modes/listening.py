@@ -184,6 +184,11 @@ class Listening:
         self.secure = secure
         self._max_connections = max_connections
 
+    @property
+    def max_connections(self) -> int:
+        """How many connections this listener may have; 0: without a limit of its own."""
+        return self._max_connections
+
     # IProtocolFactory
 
     def buildProtocol(self, addr: IAddress) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from gateway.api.catalogue.certificate import TLS_BYPASS_BEGUN, TLS_BYPASS_ENDED
 from gateway.api.events import Event, Severity
 
 #: How long a bypass lasts unless an operator says otherwise, in seconds.
@@ -112,12 +113,13 @@ class Bypasses:
             else f"for clients of the family {family}: they refuse the gateway's certificate"
         )
         self._tell(
-            Event(
-                "tls_bypass_begun",
-                Severity.INFO if by == "operator" else Severity.WARNING,
+            TLS_BYPASS_BEGUN(
                 f"{name} is passed on unread for {seconds / 3600:.3g} hours, {why}",
                 name,
-                {"by": by, "family": family, "seconds": f"{seconds:g}"},
+                Severity.INFO if by == "operator" else None,
+                by=by,
+                family=family,
+                seconds=f"{seconds:g}",
             )
         )
         return bypass
@@ -136,12 +138,11 @@ class Bypasses:
             timer.cancel()
         self._ended(bypass)
         self._tell(
-            Event(
-                "tls_bypass_ended",
-                Severity.INFO,
+            TLS_BYPASS_ENDED(
                 f"{bypass.name} is no longer passed on unread: {why}",
                 bypass.name,
-                {"by": bypass.by, "family": bypass.family},
+                by=bypass.by,
+                family=bypass.family,
             )
         )
 

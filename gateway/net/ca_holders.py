@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-from gateway.api.events import Event, Severity
+from gateway.api.catalogue.certificate import TLS_CA_MISSING
+from gateway.api.events import Event
 
 #: Of a client that has refused so many names, one after the other, it is said that it lacks the CA.
 NAMES_WITHOUT_CA: Final = 4
@@ -106,9 +107,7 @@ class CaHolders:
             return
         told.append(now)
         self._tell(
-            Event(
-                "tls_ca_missing",
-                Severity.WARNING,
+            TLS_CA_MISSING(
                 f"{address or 'a client'} has refused the gateway's certificates for {NAMES_WITHOUT_CA} names, one after "
                 "the other, and accepted none in between: it probably lacks the gateway's CA",
                 address,

@@ -19,7 +19,12 @@ from cryptography.hazmat.primitives import hashes
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from gateway.api.events import Event, Severity
+from gateway.api.catalogue.certificate import (
+    CERTIFICATE_EXCHANGED,
+    CERTIFICATE_EXPIRES,
+    CERTIFICATE_REFUSED,
+)
+from gateway.api.events import Event
 from gateway.config.certificate_files import (
     Pair,
     certificate_paths,
@@ -30,12 +35,11 @@ from gateway.config.certificate_files import (
 from gateway.config.faults import BadValue
 from gateway.config.tls import CertificateFiles
 from gateway.net.certificates import CertificateAndKey, Certificates, Shared
+from gateway.net.expiry import Thresholds
 from gateway.net.staple import MAX_STAPLE_BYTES, BadStaple, read_staple
 
 #: Seconds between two looks at the files.
 LOOK_SECONDS = 60.0
-#: Days before the end at which an event says so.
-WARN_DAYS = (30, 7, 1)
 #: What is added to a certificate's path to name its OCSP response.
 STAPLE_SUFFIX = ".ocsp"
 
@@ -85,8 +89,7 @@ class CertificateStore:
         self._loaded: dict[CertificateFiles, _Loaded] = {}
         # The state of files that were refused, so that it is said once.
         self._refused: dict[CertificateFiles, _Marks] = {}
-        # By fingerprint: the fewest days that were told of.
-        self._told: dict[bytes, int] = dict(before._told) if before is not None else {}
+        self._told: Thresholds = Thresholds(before._told if before is not None else None)
         self._looking: LoopingCall | None = None
         kept = (
             {_files(source): loaded for source, loaded in before._loaded.items()} if before else {}
@@ -152,9 +155,7 @@ class CertificateStore:
         except BadValue as error:
             self._refused[source] = marks
             self._tell(
-                Event(
-                    "certificate_refused",
-                    Severity.ERROR,
+                CERTIFICATE_REFUSED(
                     f"the changed certificate is not used, the one before goes on: {error.message}",
                     source.certificate,
                 )
@@ -164,9 +165,7 @@ class CertificateStore:
         self._loaded[source] = new
         self.exchanged += 1
         self._tell(
-            Event(
-                "certificate_exchanged",
-                Severity.INFO,
+            CERTIFICATE_EXCHANGED(
                 "changed certificate files were read and are used from now on",
                 source.certificate,
             )
@@ -237,14 +236,9 @@ class CertificateStore:
     def _warn(self, pair: Pair) -> None:
         """Tell that a certificate expires, once for each threshold."""
         left = pair.days_left(self._now())
-        passed = [days for days in (*WARN_DAYS, 0) if left <= days]
-        if not passed:
+        severity = self._told.passed(pair.leaf.fingerprint(hashes.SHA256()), left)
+        if severity is None:
             return
-        identity = pair.leaf.fingerprint(hashes.SHA256())
-        least = min(passed)
-        if self._told.get(identity, 1 << 30) <= least:
-            return
-        self._told[identity] = least
         date = day(pair.leaf.not_valid_after_utc)
         text = (
             f"the certificate expires on {date}"
@@ -252,12 +246,13 @@ class CertificateStore:
             else f"the certificate expired on {date}"
         )
         self._tell(
-            Event(
-                "certificate_expires",
-                Severity.ERROR if least <= 1 else Severity.WARNING,
+            CERTIFICATE_EXPIRES(
                 text,
                 pair.path,
-                {"names": ", ".join(pair.names), "until": date, "days": str(int(left))},
+                severity,
+                names=", ".join(pair.names),
+                until=date,
+                days=str(int(left)),
             )
         )
 

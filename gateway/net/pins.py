@@ -24,7 +24,8 @@ from typing import Any, Final
 from twisted.logger import Logger
 
 from gateway.api.answers import ClientHello
-from gateway.api.events import Event, Severity
+from gateway.api.catalogue.certificate import TLS_PINNED
+from gateway.api.events import Event
 from gateway.net.bypasses import (
     BYPASS_SECONDS,
     LONGEST_BYPASS_SECONDS,
@@ -293,19 +294,15 @@ class Pins:
             else "none of them has accepted it for another name since, so the gateway's CA may be all that is missing"
         )
         self._tell(
-            Event(
-                "tls_pinned",
-                Severity.WARNING,
+            TLS_PINNED(
                 f"the gateway's certificate for {name} was refused {REFUSALS} times within "
                 f"{WINDOW_SECONDS / 60:g} minutes by {who} of one family: {why}. To pass it on unread: "
                 f"gateway tls pins --bypass {name}",
                 name,
-                {
-                    "family": family,
-                    "refusals": str(suspicion.refusals),
-                    "clients": str(clients),
-                    "trusting": str(trusting),
-                },
+                family=family,
+                refusals=str(suspicion.refusals),
+                clients=str(clients),
+                trusting=str(trusting),
             )
         )
 

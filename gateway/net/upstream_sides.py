@@ -21,17 +21,23 @@ class UpstreamSides:
     """Makes the sides of one snapshot."""
 
     def __init__(
-        self, store: TrustStore, contexts: UpstreamContexts, seconds: Callable[[], float]
+        self,
+        store: TrustStore,
+        contexts: UpstreamContexts,
+        seconds: Callable[[], float],
+        refused: Callable[[str, TlsFault], None],
     ) -> None:
         """
         Take what they share.
 
         @param store: the one that is installed in the contexts.
         @param seconds: the clock of the sessions' age.
+        @param refused: is told of each host with which there is no connection, and why.
         """
         self._store = store
         self._contexts = contexts
         self._seconds = seconds
+        self._refused = refused
 
     def side(self, host: str) -> UpstreamSide:
         """
@@ -40,7 +46,8 @@ class UpstreamSides:
         @param host: the name that is asked for and verified, or an address.
         """
         expected = ClientSide(self._store, host)
-        return UpstreamSide(expected, self._contexts.for_host(expected.host), self._seconds)
+        on = self._contexts.for_host(expected.host)
+        return UpstreamSide(expected, on, self._seconds, self._refused)
 
     def has_client_certificate(self, host: str) -> bool:
         """
@@ -56,14 +63,19 @@ class UpstreamSides:
 class UpstreamSide:
     """One side; a L{Side<gateway.net.upstream_tls.Side>}."""
 
-    __slots__ = ("_begun", "_expected", "_on", "_seconds")
+    __slots__ = ("_begun", "_expected", "_on", "_refused", "_seconds")
 
     _log = Logger()
 
     def __init__(
-        self, expected: ClientSide, on: UpstreamContext, seconds: Callable[[], float]
+        self,
+        expected: ClientSide,
+        on: UpstreamContext,
+        seconds: Callable[[], float],
+        refused: Callable[[str, TlsFault], None],
     ) -> None:
         self._expected = expected
+        self._refused = refused
         self._on = on
         self._seconds = seconds
         self._begun = 0.0
@@ -103,6 +115,7 @@ class UpstreamSide:
         fault = expected.finish(connection)
         if fault is not None:
             self._on.sessions.forget(expected.host)
+            self._refused(expected.host, fault)
         elif expected.excepted is not None:
             self._log.warn(
                 "{host} is believed by an exception until {until}: {reason}",
@@ -114,8 +127,11 @@ class UpstreamSide:
 
     def failed(self, connection: SSL.Connection, reason: str) -> TlsFault:
         """Say what a handshake that did not come to its end means."""
-        self._on.sessions.forget(self._expected.host)
-        return self._expected.failed(connection, reason)
+        expected = self._expected
+        self._on.sessions.forget(expected.host)
+        fault = expected.failed(connection, reason)
+        self._refused(expected.host, fault)
+        return fault
 
     def ended(self, tls: TlsTransport) -> None:
         """Keep the session of a connection that was good; its ticket came at some time after the handshake."""

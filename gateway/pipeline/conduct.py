@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.api.catalogue.service import PLUGIN_HEALTHY, PLUGIN_UNHEALTHY
 from gateway.api.errors import PluginError
-from gateway.api.events import Event, Severity
+from gateway.api.events import Event, EventType
 from gateway.api.marks import Fail, HookSpec
 from gateway.api.services import Clock, Overloaded
 
@@ -202,8 +203,7 @@ class Conduct:
             )
         if self.row == UNHEALTHY_ERRORS:
             self._tell(
-                "plugin_unhealthy",
-                Severity.ERROR,
+                PLUGIN_UNHEALTHY,
                 f"plugin {self.plugin} failed {self.row} times in a row in {self.hook}; it fails {self.fail}",
             )
         if self.fail == "closed":
@@ -217,19 +217,25 @@ class Conduct:
     def _recovered(self) -> None:
         if self.row >= UNHEALTHY_ERRORS:
             self._tell(
-                "plugin_healthy",
-                Severity.INFO,
+                PLUGIN_HEALTHY,
                 f"plugin {self.plugin} answers again in {self.hook}",
             )
         self.row = 0
 
-    def _tell(self, name: str, severity: Severity, text: str) -> None:
-        values = {"hook": self.hook, "errors": str(self.errors)}
+    def _tell(self, kind: EventType, text: str) -> None:
+        # Each hook has errors in a row of its own, so each is well or not by itself.
+        event = kind(
+            text,
+            f"{self.plugin} {self.hook}",
+            plugin=self.plugin,
+            hook=self.hook,
+            errors=str(self.errors),
+        )
         try:
-            self._instruments.tell(Event(name, severity, text, self.plugin, values))
+            self._instruments.tell(event)
         except Exception:
             self._log.failure(
-                "the event {name} of {plugin} could not be told", name=name, plugin=self.plugin
+                "the event {name} of {plugin} could not be told", name=kind.name, plugin=self.plugin
             )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import TypeAlias
 
@@ -72,24 +72,32 @@ def _changed(path: str) -> int:
 class Discovery:
     """Finds plugins."""
 
-    def __init__(self, installed: EntryPoints, extra: Mapping[str, object], blame: Blame) -> None:
+    def __init__(
+        self, look: Callable[[], EntryPoints], extra: Mapping[str, object], blame: Blame
+    ) -> None:
         """
         Look at nothing yet.
 
+        @param look: finds what is installed; asked once, and only if the others do not do.
         @param extra: plugins by name beside the installed ones, before which they come.
         """
-        self._installed = installed
+        self._look = look
         self._extra = extra
         self._blame = blame
+
+    @cached_property
+    def installed(self) -> EntryPoints:
+        """The installed plugins as they are at this load."""
+        return self._look()
 
     def find(self, name: str) -> Found | None:
         """Give a plugin's class, or the object in its place; C{None} if somebody or something is to blame."""
         if name in self._extra:
             return self._plugin(name, self._extra[name])
-        points = {point.value: point for point in self._installed if point.name == name}
+        points = {point.value: point for point in self.installed if point.name == name}
         if not points:
-            near = nearest(name, [*self._installed.names, *self._extra])
-            known = ", ".join(sorted({*self._installed.names, *self._extra})) or "none"
+            near = nearest(name, [*self.installed.names, *self._extra])
+            known = ", ".join(sorted({*self.installed.names, *self._extra})) or "none"
             self._blame(
                 name,
                 f'no plugin "{name}" is installed',

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import call, length_hint
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar
 
@@ -279,7 +280,7 @@ def _union(steps: Steps) -> Callable[..., Any]:
     Asked about all content, so it is done as L{gateway.pipeline.rounds} does it for hooks of one argument: one call of
     sixteen is looked at, and every one while a plugin fails or is slow.
     """
-    functions = [step.function for step in steps]
+    pairs = [(step.function, step) for step in steps]
     missed = [0] * len(steps)
     granted = left = done = 0
 
@@ -291,30 +292,37 @@ def _union(steps: Steps) -> Callable[..., Any]:
             args = (txn, side)
             return largest([step.begin(args) for step in steps])
         left -= 1
-        needs = []
-        position = -1
+        found: Any = None
+        more: list[Any] | None = None
+        line = iter(pairs)
         try:
-            for position, function in enumerate(functions):
+            for function, step in line:
                 try:
                     need = function(txn, side)
                 except BaseException as error:
-                    steps[position].raised(error)
+                    step.raised(error)
                     continue
                 if need is NONE:
                     continue
-                step = steps[position]
                 if need.__class__ is Whole and Whole in step.answered:
                     step.answered[Whole] += 1
-                    needs.append(need)
                 else:
-                    needs.append(step.judged(need))
+                    need = step.judged(need)
+                if found is None:
+                    found = need
+                elif more is None:
+                    more = [found, need]
+                else:
+                    more.append(need)
         except BaseException:
-            for later in range(position + 1, len(steps)):
+            for later in range(len(pairs) - length_hint(line), len(pairs)):
                 missed[later] += 1
             raise
-        if not needs:
+        if more is not None:
+            return largest(more)
+        if found is None:
             return NONE
-        return needs[0] if len(needs) == 1 and needs[0].__class__ is Whole else largest(needs)
+        return found if found.__class__ is Whole else largest([found])
 
     def largest(needs: Sequence[Any]) -> Need:
         whole = [need for need in needs if isinstance(need, Whole)]
@@ -410,24 +418,28 @@ def _patterns(steps: Mapping[str, Sequence[Step]]) -> Callable[[], tuple[str, ..
     tellers = [step for step in found.values() if step.plugin in named]
     functions = [step.function for step in tellers]
     left = quick = 0
+    known: tuple[Any, ...] = ()
 
     def plan() -> tuple[str, ...] | None:
-        nonlocal left, quick
+        nonlocal left, quick, known
         said: tuple[Any, ...]
         if left:
             left -= 1
             quick += 1
             try:
-                said = tuple([function() for function in functions])
+                said = tuple(map(call, functions))
             except BaseException:
                 # As it does again when it is asked by its step, which knows what to do about it.
                 said = tuple([step.begin(()) for step in tellers])
         else:
             left = SAMPLED - 1
             said = tuple([step.begin(()) for step in tellers])
+        if said == known:
+            return known
         for one in said:
             if one.__class__ is not str or not one:
                 return None
+        known = said
         return said
 
     for step in tellers:

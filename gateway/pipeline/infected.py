@@ -74,6 +74,7 @@ class InfectedUrls:
     The memory; to be used from the reactor's thread.
 
     @ivar max: entries at the most; 0: nothing is remembered.
+    @ivar entries: always the same object, so whoever only has to know that there are none can hold on to it.
     """
 
     def __init__(
@@ -98,13 +99,13 @@ class InfectedUrls:
         self._ttl = ttl
         self._wall = wall
         # By URL and validator, each as a digest of 16 bytes; the least recently used first.
-        self._entries: OrderedDict[bytes, _Entry] = (
-            OrderedDict() if before is None else before._entries
+        self.entries: OrderedDict[bytes, _Entry] = (
+            OrderedDict() if before is None else before.entries
         )
 
     def __len__(self) -> int:
         """Count the entries, those that are out of date and not yet thrown out too."""
-        return len(self._entries)
+        return len(self.entries)
 
     def remember(self, url: str, validator: str, judged: Judged) -> None:
         """
@@ -117,14 +118,14 @@ class InfectedUrls:
         url = canonical(url)
         key = _key(url, validator)
         base = url.partition("?")[0]
-        old = self._entries.pop(key, None)
+        old = self.entries.pop(key, None)
         shown = _shortened(base, _MOST_URL) + (_QUERY if "?" in url else "")
         kind = validator.partition(":")[0] or "nothing"
         small = _small(judged, self._wall())
         refused = 0 if old is None else old.refused
-        self._entries[key] = _Entry(_digest(base), shown, kind, small, self._now, refused)
-        while len(self._entries) > self.max:
-            self._entries.popitem(last=False)
+        self.entries[key] = _Entry(_digest(base), shown, kind, small, self._now, refused)
+        while len(self.entries) > self.max:
+            self.entries.popitem(last=False)
 
     def known(self, url: str, validator: str) -> Judged | None:
         """
@@ -133,16 +134,16 @@ class InfectedUrls:
         Whoever is told so refuses it: that is counted.
         """
         # The usual case: nothing bad has come by.
-        if not self._entries or not self.max:
+        if not self.entries or not self.max:
             return None
         key = _key(canonical(url), validator)
-        entry = self._entries.get(key)
+        entry = self.entries.get(key)
         if entry is None:
             return None
         if self._left(entry) <= 0:
-            del self._entries[key]
+            del self.entries[key]
             return None
-        self._entries.move_to_end(key)
+        self.entries.move_to_end(key)
         entry.refused += 1
         return entry.judged
 
@@ -158,18 +159,18 @@ class InfectedUrls:
         @return: how many entries that were.
         """
         if url is None:
-            count = len(self._entries)
-            self._entries.clear()
+            count = len(self.entries)
+            self.entries.clear()
             return count
         url = canonical(url.removesuffix(_QUERY))
         digest = _digest(url)
         gone = [
             key
-            for key, entry in self._entries.items()
+            for key, entry in self.entries.items()
             if key.startswith(digest) or entry.base == digest
         ]
         for key in gone:
-            del self._entries[key]
+            del self.entries[key]
         return len(gone)
 
     @property
@@ -181,10 +182,10 @@ class InfectedUrls:
         return entry.since + (self._ttl if sure else min(self._ttl, UNSURE_SECONDS)) - self._now
 
     def _listed(self) -> Iterator[Listed]:
-        for key, entry in reversed(list(self._entries.items())):
+        for key, entry in reversed(list(self.entries.items())):
             left = self._left(entry)
             if left <= 0:
-                del self._entries[key]
+                del self.entries[key]
             else:
                 yield Listed(entry.url, entry.known_by, entry.judged, left, entry.refused)
 

@@ -7,7 +7,7 @@ the colon is what C{scan.on} knows. How it came about is not known here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.api.content import Side
 from gateway.api.verdicts import Block
@@ -56,6 +56,7 @@ class Judged:
     @ivar patterns: the version of what that was said with, if that is known.
     @ivar member: what of the content it was said of, such as C{"a.zip/b.exe"}; empty: the content itself.
     @ivar found: when it was found, in seconds since 1970, if that was in an earlier transaction; 0.0: just now.
+    @ivar said_by: engine and patterns, as the access log has them.
     """
 
     side: Side
@@ -67,6 +68,10 @@ class Judged:
     patterns: str = ""
     member: str = ""
     found: float = 0.0
+    said_by: str = field(init=False, compare=False, default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "said_by", f"{self.engine} {self.patterns}")
 
     @property
     def reason(self) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from gateway.api.events import Event
+from gateway.api.events import Event, EventType
 from gateway.api.hooks import Plugin
 from gateway.api.services import Clock, Services, Threads
 from gateway.config.faults import Fault
@@ -46,6 +46,9 @@ class Equips(Protocol):
 
         @param settings: the plugin's own; secrets in them never reach its log.
         """
+
+    def know(self, types: Iterable[EventType]) -> None:
+        """Learn of types of events of plugins' own, before they are made."""
 
     def start_plugin(self, services: Services) -> None:
         """Let the jobs of a plugin object begin; one that is never started must do nothing."""

@@ -24,6 +24,7 @@ from gateway.api.services import Overloaded, Services, Threads
 from gateway.config.faults import ConfigError, nearest
 from gateway.config.load import load_plugin_settings
 from gateway.config.schema import Config
+from gateway.pipeline.alarm_review import alarm_cautions
 from gateway.pipeline.conduct import Instruments
 from gateway.pipeline.discovery import Discovery, installed
 from gateway.pipeline.loaded import Equips, LoadedPlugins
@@ -85,14 +86,13 @@ class _Loading:
         self._equips = equips
         self._given: dict[str, Services] = {}
         self._blame = Blame(config)
-        self._installed = installed()
-        self._discovery = Discovery(self._installed, extra, self._blame)
+        # Looked at as soon as something is not among the others.
+        self._discovery = Discovery(installed, extra, self._blame)
         self._vetting = Vetting(config, self._blame)
-        self._instruments = Instruments(equips.clock, equips.events)
 
     def load_fresh(self) -> LoadedPlugins:
         enabled = set(self._config.plugins.enabled)
-        points = [point for point in self._installed if point.name in enabled]
+        points = [point for point in self._discovery.installed if point.name in enabled]
         replaced = Replaced(point.module for point in points)
         try:
             with from_source():
@@ -108,6 +108,8 @@ class _Loading:
             found = self._discovery.find(name)
             if found is not None:
                 self._vetting.check(name, found)
+                if found.event_types and len(self._blame.faults) == said:
+                    self._equips.know(found.event_types)
                 made = found if isinstance(found, Plugin) else self._make(name, found, said)
                 if made is not None and len(self._blame.faults) == said:
                     plugins[name] = made
@@ -125,9 +127,8 @@ class _Loading:
             for services in self._given.values():
                 self._equips.stop_plugin(services)
             raise ConfigError(self._blame.faults)
-        return LoadedPlugins(
-            plugins, steps, self._equips, self._given, replaced, said_of_settings.cautions
-        )
+        cautions = (*said_of_settings.cautions, *alarm_cautions(self._config, plugins))
+        return LoadedPlugins(plugins, steps, self._equips, self._given, replaced, cautions)
 
     def _make(self, name: str, found: type[Plugin], said: int) -> Plugin | None:
         try:
@@ -189,6 +190,13 @@ class _Loading:
         )
         return False
 
+    def _instruments(self, name: str) -> Instruments:
+        """Let what is said of a plugin's health end with the plugin, as what it tells itself does."""
+        given = self._given.get(name)
+        return Instruments(
+            self._equips.clock, self._equips.events if given is None else given.events
+        )
+
     def _step(self, name: str, hook: str, spec: HookSpec, found: pluggy.HookImpl) -> Step:
         mark = mark_of(found.plugin, hook) or HookMark()
         function: Callable[..., Any] = found.function
@@ -202,7 +210,7 @@ class _Loading:
             hook,
             function,
             spec,
-            self._instruments,
+            self._instruments(name),
             fail=rule.fail or mark.fail,
             budget_seconds=rule.budget or mark.budget_seconds,
         )

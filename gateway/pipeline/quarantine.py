@@ -19,8 +19,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.api.catalogue.security import CONTENT_QUARANTINED
+from gateway.api.catalogue.service import QUARANTINE_FAILED, QUARANTINE_WORKS
 from gateway.api.content import ScanJob
-from gateway.api.events import Event, Severity
+from gateway.api.events import Event
 from gateway.api.services import Clock, Overloaded
 from gateway.api.transaction import Transaction
 from gateway.config.sections.quarantine import Quarantine as Settings
@@ -91,7 +93,8 @@ class Quarantine:
         self._queued_bytes = 0
         self._running = False
         self._idle: Deferred[None] | None = None
-        self._failed = False
+        # What failed last, and was told of: to keep something, or to clean up; empty: nothing.
+        self._failed = ""
         self._sweep_call: Any = None
 
     @property
@@ -110,6 +113,8 @@ class Quarantine:
             from gateway.pipeline.quarantine_folder import Folder
 
             self._folder = Folder.of(settings, self._wall)
+        else:
+            self._works("there is no quarantine any more")
         if self._started:
             self._sweep()
 
@@ -145,7 +150,7 @@ class Quarantine:
             return
         waits = len(self._queue)
         if waits >= MOST_WAITING or (waits and self._queued_bytes + job.size > MOST_WAITING_BYTES):
-            self._fails("more content is refused than can be written to it")
+            self._fails("keep", "more content is refused than can be written to it")
             return
         self._queue.append(_Waiting(job, head_of(job, judged, txn, self._wall())))
         self._queued_bytes += job.size
@@ -165,20 +170,18 @@ class Quarantine:
 
     def _kept(self, is_new: bool, one: _Waiting) -> None:
         head = one.head
-        if self._failed:
-            self._failed = False
-            self._say("quarantine_works", Severity.INFO, "refused content is kept again")
+        self._works("refused content is kept again")
         if is_new:
             text = f"refused content of {head['host']} is kept: {head['reason']}"
-            values = {name: str(head[name]) for name in ("id", "size", "sha256", "reason", "name")}
-            values["request"] = head["request"]
-            self._say("content_quarantined", Severity.INFO, text, values)
+            names = ("id", "size", "sha256", "reason", "name", "request")
+            values = {name: str(head[name]) for name in names}
+            self._tell(CONTENT_QUARANTINED(text, "quarantine", **values))
 
-    def _not_kept(self, failure: Failure) -> None:
+    def _not_kept(self, failure: Failure, what: str = "keep") -> None:
         error = failure.value
         if not isinstance(error, OSError | Overloaded):
             self._log.failure("content could not be kept", failure)
-        self._fails(str(error))
+        self._fails(what, str(error))
 
     def _done(self, _: object) -> None:
         self._running = False
@@ -187,16 +190,23 @@ class Quarantine:
             idle.callback(None)
         self._next()
 
-    def _fails(self, why: str) -> None:
+    def _fails(self, what: str, why: str) -> None:
         """Say it once, until it works again."""
         if not self._failed:
-            self._failed = True
-            self._say("quarantine_failed", Severity.WARNING, f"refused content is not kept: {why}")
+            said = "refused content is not kept" if what == "keep" else "it can't be cleaned up"
+            self._tell(QUARANTINE_FAILED(f"{said}: {why}", "quarantine"))
+        if self._failed != "keep":
+            # Where nothing can be kept, cleaning up may work all the same.
+            self._failed = what
 
-    def _say(
-        self, name: str, severity: Severity, text: str, values: dict[str, str] | None = None
-    ) -> None:
-        self._tell(Event(name, severity, text, "quarantine", values or {}))
+    def _works(self, text: str) -> None:
+        if self._failed:
+            self._failed = ""
+            self._tell(QUARANTINE_WORKS(text, "quarantine"))
+
+    def _swept(self, _: object) -> None:
+        if self._failed == "sweep":
+            self._works("it could be cleaned up again")
 
     def _sweep(self) -> None:
         if self._sweep_call is not None and self._sweep_call.active():
@@ -205,7 +215,7 @@ class Quarantine:
         if folder is None:
             return
         self._sweep_call = self._clock.callLater(SWEEP_SECONDS, self._sweep)
-        self._run(folder.sweep).addErrback(self._not_kept)
+        self._run(folder.sweep).addCallbacks(self._swept, self._not_kept, errbackArgs=("sweep",))
 
 
 #: How much of the SHA-256, in hexadecimal, names content in the quarantine.

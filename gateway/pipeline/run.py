@@ -22,6 +22,7 @@ from gateway.api.errors import (
     TransactionError,
     UpstreamError,
 )
+from gateway.api.events import Event
 from gateway.api.services import Clock
 from gateway.api.transaction import (
     Aborted,
@@ -31,6 +32,7 @@ from gateway.api.transaction import (
     Phase,
     Refused,
     Response,
+    Transaction,
     Tunnelled,
 )
 from gateway.api.verdicts import Block, Respond, Verdict
@@ -48,6 +50,7 @@ from gateway.pipeline.refusal import UNREAD, ClientGone, Refusals, TimedOut, ans
 from gateway.pipeline.scan_means import Scanning
 from gateway.pipeline.scanning import Scans, made_here, unseen
 from gateway.pipeline.stored import Elsewhere
+from gateway.pipeline.violations import violation
 from gateway.wire.events import ResponseHead
 
 _DELIVERED = Delivered()
@@ -80,6 +83,7 @@ class Pipeline:
         refreshing: Refreshing | None = None,
         clock: Clock | None = None,
         elsewhere: Elsewhere | None = None,
+        tell: Callable[[Event], None] | None = None,
     ) -> None:
         """
         Look once at what there is to do, so that nothing of it is decided for each transaction.
@@ -87,6 +91,7 @@ class Pipeline:
         @param refreshing: asks upstream for what plugins have stored; C{None}: nothing does.
         @param clock: so that a large stored file is not sent in one turn of the reactor.
         @param elsewhere: reads stored files that are not in memory; C{None}: the reactor's thread does.
+        @param tell: is told of requests and answers that policy refuses; C{None}: nobody is.
         @raise ValueError: plugins want content whole, and there is nothing to hold it with.
         """
         self.plans = plans
@@ -99,6 +104,7 @@ class Pipeline:
             scans = Scans(plans, scanning, delivery.start)
         self._scans = scans
         self._record = record
+        self._tell = tell
         self._refusals = Refusals(plans)
         opinions = Opinions(plans, scans)
         self.admit = opinions.admit
@@ -275,6 +281,8 @@ class Pipeline:
                 # Holds and copies end with the transaction, whatever became of it.
                 x.drop(ClientError("over"))
             self._end(x)
+            if type(txn.outcome) is Refused:
+                self._refused_by(txn, txn.outcome.verdict)
 
     async def fail(self, x: Exchange, error: TransactionError) -> None:
         """Answer a request that can't be followed at all; no plugin is asked about it."""
@@ -319,6 +327,14 @@ class Pipeline:
             if interception is not None and interception.pages:
                 return await interception.show(x, refusal)
         return await self._refusals.refuse(x, refusal)
+
+    def _refused_by(self, txn: Transaction, verdict: Verdict) -> None:
+        """Tell operators of it, if it is something for them."""
+        tell = self._tell
+        if tell is not None:
+            event = violation(txn, verdict)
+            if event is not None:
+                tell(event)
 
     async def tunnel(self, x: Exchange) -> Outcome:
         """Connect a CONNECT's client with its destination and wait for the end."""

@@ -17,8 +17,20 @@ from gateway.pipeline.quarantine import Quarantine
 from gateway.pipeline.spool import TempBudget
 
 
+class ScanTally(Protocol):
+    """Pieces of content and their bytes."""
+
+    messages: int
+    bytes: int
+
+
 class ScanCounts(Protocol):
     """Who counts what becomes of content: L{gateway.record.scan_counters.ScanCounters}."""
+
+    hits: int
+
+    def tally(self, side: str, result: str) -> ScanTally:
+        """Give what a side and a result are counted by."""
 
     def judged(self, side: str, result: str, size: int) -> None:
         """Count one piece of content and its bytes."""
@@ -32,6 +44,14 @@ class ScanCounts(Protocol):
 
 class _NotCounted:
     """For where nobody wants to know."""
+
+    hits = 0
+    messages = 0
+    bytes = 0
+
+    def tally(self, side: str, result: str) -> ScanTally:
+        """Give what nobody reads."""
+        return self
 
     def judged(self, side: str, result: str, size: int) -> None:
         """Count nothing."""

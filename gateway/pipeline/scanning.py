@@ -52,6 +52,8 @@ class Scans:
         self._need = plans.content_need
         self._response_filters = plans.response_filters
         self._scanning = scanning
+        self._plain = plans.response_filters is None
+        self._infected = scanning.infected.entries
         self._per_object = scanning.budget.per_object
         self._judgement = Judgement(plans, scanning)
         self._counted = scanning.counts.judged
@@ -141,6 +143,16 @@ class Scans:
                 return self._begun(x)  # type: ignore[return-value]
             return None
         judgement = self._judgement
+        content = x.content
+        if content and self._plain and not self._infected and head.__class__ is ResponseHead:
+            # The usual case: it came whole, and where it is remembered nobody waits for anything.
+            size = len(content)
+            if (
+                size <= need.max_bytes
+                and size <= self._per_object
+                and judgement.passes(x, head, fingerprint(content), size)
+            ):
+                return None
         refusal = judgement.known_infected(x)
         if refusal is not None:
             return refusal
@@ -152,7 +164,6 @@ class Scans:
                     return judgement.follow(x, Side.RESPONSE, [Unscannable(TOO_LARGE)])
                 content = x.content
                 if content is not None and len(content) <= most:
-                    # The usual case; where it is remembered nobody waits for anything.
                     mark = fingerprint(content)
                     judged = judgement.remembered(x, _RESPONSE, mark)
                     if judged is not None:

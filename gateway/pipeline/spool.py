@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.api.events import Event, Severity
+from gateway.api.catalogue.resource import TEMP_SPACE_FREE, TEMP_SPACE_SHORT
+from gateway.api.events import Event, EventType
 from gateway.api.services import Clock
 from gateway.pipeline.fingerprint import fingerprint
 
@@ -111,7 +112,7 @@ class TempBudget:
             use.last = owner
         if not use.alarmed and use.bytes >= self.limit * _ALARM:
             use.alarmed = True
-            self._say("temp_space_short", Severity.WARNING, "content may soon have to be refused")
+            self._say(TEMP_SPACE_SHORT, "content may soon have to be refused")
         return True
 
     def give(self, count: int) -> None:
@@ -121,7 +122,7 @@ class TempBudget:
         assert use.bytes >= 0
         if use.alarmed and use.bytes < self.limit * _CALM:
             use.alarmed = False
-            self._say("temp_space_free", Severity.INFO, "there is room again")
+            self._say(TEMP_SPACE_FREE, "there is room again")
         if use.waiting:
             self._clock.callLater(0, self._serve)
 
@@ -161,10 +162,10 @@ class TempBudget:
                 return
             first.end(True)
 
-    def _say(self, name: str, severity: Severity, what: str) -> None:
+    def _say(self, kind: EventType, what: str) -> None:
         used = self._use.bytes
         text = f"{used * 100 // self.limit} % of scan.temp_limit are in use: {what}"
-        self._tell(Event(name, severity, text, "scan", {"used": str(used)}))
+        self._tell(kind(text, "scan", used=str(used)))
 
 
 class Wait:

@@ -21,7 +21,8 @@ from typing import Any, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.api.events import Event, Severity
+from gateway.api.catalogue.resource import POOL_FREE, POOL_FULL, POOL_ROOM, POOL_STUCK
+from gateway.api.events import Event, EventType
 from gateway.api.services import Overloaded
 
 T = TypeVar("T")
@@ -148,7 +149,8 @@ class Pool:
         self._spawn = spawn
         self._threads = 0
         self._stopped = False
-        self._is_told = False
+        # What was told of, and is not over.
+        self._is_full = self._is_stuck = False
         self._queue: SimpleQueue[_Call | None] = SimpleQueue()
         self.waiting: deque[_Call] = deque()
 
@@ -171,6 +173,7 @@ class Pool:
         while self._threads > size.workers:
             self._threads -= 1
             self._queue.put(None)
+        self._look()
         self._let_in()
 
     def stop(self) -> None:
@@ -190,24 +193,15 @@ class Pool:
             call.dropped = True
             return
         self.stuck += 1
-        if self.stuck == self.size.workers:
-            self._say(
-                "pool_stuck",
-                Severity.ERROR,
-                f"all {self.stuck} threads of the pool {self.name} are stuck",
-            )
+        self._look()
 
     def ended(self, call: _Call) -> None:
         """A call is out of its thread. For L{_Call} only."""
         self.admitted -= 1
-        if self.admitted < self.size.workers:
-            self._is_told = False
         if call.abandoned and not call.dropped:
-            if self.stuck == self.size.workers:
-                self._say(
-                    "pool_free", Severity.INFO, f"the pool {self.name} has a free thread again"
-                )
             self.stuck -= 1
+        if self._is_full or self._is_stuck:
+            self._look()
         self._let_in()
 
     def _admit(self, call: _Call) -> None:
@@ -219,10 +213,10 @@ class Pool:
 
     def _refuse(self, call: _Call, why: str) -> None:
         self.refused += 1
-        if not self._is_told and not self._closed():
+        if not self._is_full and not self._closed():
             # Once for each time that it fills up, not for each call.
-            self._is_told = True
-            self._say("pool_full", Severity.WARNING, f"the pool {self.name} refuses calls: {why}")
+            self._is_full = True
+            self._say(POOL_FULL, f"the pool {self.name} refuses calls: {why}")
         call.answer.errback(Failure(Overloaded(self.name, why)))
 
     def _let_in(self) -> None:
@@ -237,6 +231,19 @@ class Pool:
                 self._refuse(call, why)
             else:
                 self._admit(call)
+
+    def _look(self) -> None:
+        """Tell what begins or is over: no thread is left, or one is free again."""
+        workers = self.size.workers
+        if self._is_stuck is not (self.stuck >= workers):
+            self._is_stuck = not self._is_stuck
+            if self._is_stuck:
+                self._say(POOL_STUCK, f"all {self.stuck} threads of the pool {self.name} are stuck")
+            else:
+                self._say(POOL_FREE, f"the pool {self.name} has a free thread again")
+        if self._is_full and self.admitted < workers:
+            self._is_full = False
+            self._say(POOL_ROOM, f"the pool {self.name} has a thread without work again")
 
     def _leave(self, call: _Call) -> None:
         """Take a call out of those that wait for room."""
@@ -269,8 +276,8 @@ class Pool:
             # What it was given, such as a file of held content, must not wait here for the next call.
             del call
 
-    def _say(self, name: str, severity: Severity, text: str) -> None:
-        self._tell(Event(name, severity, text, self.name, {"stuck": str(self.stuck)}))
+    def _say(self, kind: EventType, text: str) -> None:
+        self._tell(kind(text, self.name, stuck=str(self.stuck)))
 
 
 class _Call:

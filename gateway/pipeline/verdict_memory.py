@@ -101,8 +101,12 @@ def key_of(mark: bytes, lines: list[bytes], target: bytes) -> Key | None:
     hints = known[1] if known is not None and known[0] is lines else _hints(lines)
     if len(hints) > _MOST_HINTS:
         return None
-    _, dot, suffix = target.partition(b"?")[0].rpartition(b"/")[2].rpartition(b".")
-    return mark, hints, suffix[:_MOST_SUFFIX] if dot else b""
+    suffix = b""
+    if b"." in target:
+        _, dot, end = target.partition(b"?")[0].rpartition(b"/")[2].rpartition(b".")
+        if dot:
+            suffix = end[:_MOST_SUFFIX]
+    return mark, hints, suffix
 
 
 # By the identity of the lines, which heads alike share and nobody changes; what is in here keeps them, so that no other

@@ -1,5 +1,5 @@
 """
-What is looked at before a plugin runs: its name, the version it needs, its marks, pools and pairs of hooks.
+What is looked at before a plugin runs: its name, the version it needs, its events, marks, pools and pairs of hooks.
 
 A hook that would never be called, or that could let by what it must judge, is refused at load and not found out later.
 """
@@ -7,13 +7,18 @@ A hook that would never be called, or that could let by what it must judge, is r
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 
+from gateway.api.catalogue import CATALOGUE
+from gateway.api.events import EventType
 from gateway.api.hooks import API_VERSION, HOOKS, NOT_CALLED_YET, Plugin
 from gateway.api.marks import IMPL_MARK, Fail, HookMark, HookSpec
 from gateway.config.faults import Fault, Path
 from gateway.config.schema import Config
 from gateway.pipeline.step import Step
+
+_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class Blame:
@@ -58,6 +63,7 @@ class Vetting:
             self._blame(
                 name, f'"{name}" needs gateway.api {major}.{minor}, this gateway has {have}'
             )
+        self._check_events(name, found)
         for hook, spec in HOOKS.items():
             if _static(found, hook) is vars(Plugin)[hook]:
                 continue
@@ -70,6 +76,28 @@ class Vetting:
                 )
             else:
                 self._check_hook(name, hook, spec, mark, getattr(found, hook))
+
+    def _check_events(self, name: str, found: type[Plugin] | Plugin) -> None:
+        """Look whether what it says of its events can stand beside what the catalogue says."""
+        names = {getattr(one, "name", None) for one in found.event_types}
+        if len(names) < len(found.event_types):
+            self._blame(name, f'"{name}" describes an event twice')
+        for one in found.event_types:
+            where = f'"{name}": the event type {getattr(one, "name", one)}'
+            if not isinstance(one, EventType):
+                self._blame(name, f"{where} is no EventType")
+            elif not _EVENT.fullmatch(one.name):
+                self._blame(
+                    name,
+                    f"{where} has no good name",
+                    "lower-case letters, digits and _, 64 at most",
+                )
+            elif one.name in CATALOGUE:
+                self._blame(name, f"{where} is in gateway.api.catalogue", "give yours another name")
+            elif one.number:
+                self._blame(name, f"{where} has a number", "numbers are for the gateway's own MIB")
+            elif one.ends and one.ends not in names:
+                self._blame(name, f"{where} ends {one.ends}, which is not among its event_types")
 
     def _check_hook(
         self, name: str, hook: str, spec: HookSpec, mark: HookMark, function: object
@@ -138,6 +166,8 @@ def mark_of(plugin: object, name: str) -> HookMark | None:
 def _static(plugin: object, name: str) -> object:
     """Look an attribute up without running anything, as C{inspect} does, but quickly: each load asks for hundreds."""
     kind = plugin if isinstance(plugin, type) else type(plugin)
-    if kind is not plugin and name in getattr(plugin, "__dict__", ()):
-        return inspect.getattr_static(plugin, name)
-    return next((vars(one)[name] for one in kind.__mro__ if name in vars(one)), None)
+    own = getattr(plugin, "__dict__", {}) if kind is not plugin else {}
+    for one in kind.__mro__:
+        if name in one.__dict__:
+            return inspect.getattr_static(plugin, name) if name in own else one.__dict__[name]
+    return own.get(name)

@@ -49,6 +49,15 @@ class Host:
             return None
         return int(columns[8]) / self._ticks
 
+    def cpu_times(self) -> tuple[float, float] | None:
+        """Give stolen and all time of all processors since the machine started, idle time included."""
+        columns = self._read("stat").partition("\n")[0].split()
+        if len(columns) < 9 or columns[0] != "cpu":
+            return None
+        # Guests' time, behind the eighth, is a part of user time.
+        times = [int(column) / self._ticks for column in columns[1:9]]
+        return times[7], sum(times)
+
     def resident_bytes(self) -> int | None:
         """Give the memory this process holds."""
         columns = self._read("self/statm").split()
@@ -92,12 +101,18 @@ class ReactorLag:
         self._call: IDelayedCall | None = None
         self._due = 0.0
         self._recent: deque[float] = deque(maxlen=int(LAG_WINDOW_SECONDS / LAG_SECONDS))
+        self._peak = 0.0
 
     @property
     def worst(self) -> float:
         """The worst of the last minute, or what the timer is late by now if that is more."""
         late = self._clock.seconds() - self._due if self._call is not None else 0.0
         return max(late, max(self._recent, default=0.0))
+
+    def take_peak(self) -> float:
+        """Give the worst since this was asked last; for one who asks."""
+        peak, self._peak = self._peak, 0.0
+        return peak
 
     def start(self) -> None:
         """Begin to measure."""
@@ -117,4 +132,5 @@ class ReactorLag:
         # The reactor's clock follows the wall clock, which may be set back.
         self.last = max(0.0, self._clock.seconds() - self._due)
         self._recent.append(self.last)
+        self._peak = max(self._peak, self.last)
         self._wait()

@@ -22,7 +22,8 @@ from typing import Any, Protocol, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from gateway.api.events import Event, Severity
+from gateway.api.catalogue.service import STORE_DAMAGED, STORE_IN_MEMORY
+from gateway.api.events import Event, EventType
 from gateway.api.services import Overloaded, StoreFailed
 
 T = TypeVar("T")
@@ -146,8 +147,8 @@ class Store:
     def _report(self) -> None:
         """Tell what the thread has found since."""
         while self._table.findings:
-            name, text = self._table.findings.pop(0)
-            self._tell(Event(name, Severity.WARNING, text, "store"))
+            kind, text = self._table.findings.pop(0)
+            self._tell(kind(text, "store"))
 
 
 class Namespace:
@@ -189,7 +190,7 @@ class Table:
     """
     The table of entries; for one thread.
 
-    @ivar findings: events to be told, by name and text; taken away by the reactor's thread.
+    @ivar findings: events to be told, by type and text; taken away by the reactor's thread.
     """
 
     def __init__(
@@ -204,7 +205,7 @@ class Table:
 
         @param path: empty: in memory.
         """
-        self.findings: list[tuple[str, str]] = []
+        self.findings: list[tuple[EventType, str]] = []
         self._path = path
         self._now = now
         self._bounds = bounds
@@ -383,7 +384,7 @@ class Table:
     def _find_unwritable(self, error: Exception) -> None:
         self.findings.append(
             (
-                "store_in_memory",
+                STORE_IN_MEMORY,
                 f"{self._path} can't be used, so what plugins keep is lost at the end: {error}",
             )
         )
@@ -404,7 +405,7 @@ class Table:
             self._path = ""
             return
         self.findings.append(
-            ("store_damaged", f"{self._path} was damaged; it is now {aside}, and a new one begins")
+            (STORE_DAMAGED, f"{self._path} was damaged; it is now {aside}, and a new one begins")
         )
 
 

@@ -54,6 +54,21 @@ class ScanRoom:
     remembered: int
 
 
+class Tally:
+    """
+    How much content was said one thing of.
+
+    @ivar messages: pieces.
+    @ivar bytes: how long these were.
+    """
+
+    __slots__ = ("bytes", "messages")
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.bytes = 0
+
+
 class Took:
     """
     How long scans took.
@@ -73,8 +88,7 @@ class ScanCounters:
     """
     The numbers of one process.
 
-    @ivar messages: pieces of content by side and result.
-    @ivar bytes: how long these were, likewise.
+    @ivar tallies: pieces of content and their bytes, by side and result.
     @ivar times: how long scans took, by side.
     @ivar members: pieces that were unpacked and scanned.
     @ivar hits: pieces whose answer was remembered.
@@ -83,8 +97,7 @@ class ScanCounters:
     """
 
     def __init__(self) -> None:
-        self.messages: dict[tuple[str, str], int] = {}
-        self.bytes: dict[tuple[str, str], int] = {}
+        self.tallies: dict[tuple[str, str], Tally] = {}
         self.times: dict[str, Took] = {}
         self.members = 0
         self.hits = 0
@@ -93,16 +106,13 @@ class ScanCounters:
 
     def judged(self, side: str, result: str, size: int) -> None:
         """Count one piece of content and its bytes."""
-        key = side, result
-        messages = self.messages
-        if key in messages:
-            messages[key] += 1
-            self.bytes[key] += size
-            return
-        if result not in RESULTS:
-            key = side, OTHER
-        messages[key] = messages.get(key, 0) + 1
-        self.bytes[key] = self.bytes.get(key, 0) + size
+        tally = self.tallies.get((side, result)) or self.tally(side, result)
+        tally.messages += 1
+        tally.bytes += size
+
+    def tally(self, side: str, result: str) -> Tally:
+        """Give what a side and a result are counted by; for who counts often, and by itself."""
+        return self.tallies.setdefault((side, result if result in RESULTS else OTHER), Tally())
 
     def took(self, side: str, seconds: float, members: int) -> None:
         """Count how long a scan took, and how many members were scanned with it."""

@@ -9,6 +9,7 @@ and how to mend it.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -157,8 +158,9 @@ class _Check:
         self._broken_start()
         self._silent_start()
         self._cancelled_hooks()
+        until = time.monotonic() + _THREAD_SECONDS
         for thread in set(threading.enumerate()) - before:
-            thread.join(_THREAD_SECONDS)
+            thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():
                 self._find(
                     ".stop",

@@ -246,6 +246,13 @@ class FakeGateway:
         """Connect a client for what L{request} can't say: several requests on one connection, or bytes by hand."""
         return self._harness.client(address)
 
+    def tell(self, *events: Event) -> None:
+        """Let events happen, as if the gateway or another plugin told them: channels and the hook C{event} hear of them."""
+        self._running()
+        for event in events:
+            self._composed.tell(event)
+        self._look()
+
     # Looking.
 
     @property
@@ -322,6 +329,7 @@ class FakeGateway:
             http=self._http,
             store=self._store,
             pools=pool_sizes(config.threads),
+            notify=config.notify,
         )
         self.http, self.threads = self._equips.http, self._equips.threads
         for name, (one, own) in self._given:
@@ -330,6 +338,9 @@ class FakeGateway:
         self._composed = GatewayService(config, network, extra_plugins=extra)
         # Hooks that are marked with a pool go there, too.
         self._composed.threads.pools = dict(self.threads.pools)
+        # The channels of the plugins are there.
+        self._composed.alarms = self._equips.alarms
+        self._composed.plugin_services.alarms = self._equips.alarms
         return self._composed
 
     def _made(self, config: Config, name: str, one: Given, own: object) -> Plugin:

@@ -21,6 +21,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -28,6 +29,7 @@ from twisted.internet.defer import Deferred
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.net.faults import NameNotFound
+from gateway.pipeline.discovery import installed
 from gateway.testing.network import MemoryNetwork
 from gateway.testing.peers import Reply, ScriptedClient, ScriptedOrigin
 from gateway.testing.sockets import WINDOW
@@ -38,6 +40,17 @@ ORIGIN = "198.51.100.1"
 
 #: What the names of a test mean, beside those it adds itself.
 _NAMES: Mapping[str, tuple[str, ...]] = {"origin.example.com": (ORIGIN,)}
+
+
+#: Enabled in every gateway, as where nothing is configured.
+_USUAL = "upload_limit"
+
+
+@cache
+def _usual_plugins() -> Mapping[str, object]:
+    """Look among the installed packages once, and not for each gateway of a test run."""
+    (found,) = installed().select(name=_USUAL)
+    return {_USUAL: found.load()}
 
 
 class Composed(Protocol):
@@ -110,7 +123,8 @@ class Harness:
         Compose and start.
 
         @param compose: L{gateway.service.GatewayService}, or what takes its arguments.
-        @param settings: by dotted name, as in C{{"timeouts.inactivity": "5s"}}; health and metrics are off unless said.
+        @param settings: by dotted name, as in C{{"timeouts.inactivity": "5s"}}; health, metrics and C{[watch]} are off and
+            the drain is short unless said.
         @param folder: made by us, for the access log.
         @param plugins: by name; they come before C{upload_limit}, in this order.
         @param window: bytes that an unread connection holds before its sender has to wait.
@@ -122,14 +136,17 @@ class Harness:
         said: dict[str, object] = {
             "admin.health": "",
             "log.access": {"path": self._log_path, "format": "json"},
-            "plugins.enabled": [*(plugins or {}), "upload_limit"],
+            "plugins.enabled": [*(plugins or {}), _USUAL],
+            "timeouts.drain": "10s",
             "gateway.name": "gateway-under-test",
+            # A test must not depend on the machine's disks and memory.
+            "watch.every": 0,
         }
         said.update(settings or {})
         self._said = said
         self.config: Config = load(None, said, {})
         self.service: Composed = compose(
-            self.config, self.network, extra_plugins=dict(plugins or {})
+            self.config, self.network, extra_plugins={**_usual_plugins(), **(plugins or {})}
         )
         self.service.upstreams.dialer.resolver = self.names
         # It greets on standard output, which is no place for a test.

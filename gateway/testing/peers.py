@@ -131,7 +131,9 @@ class ScriptedPeer:
             return
         try:
             if self._outbox and socket.writable:
-                del self._outbox[: socket.send(bytes(self._outbox))]
+                with memoryview(self._outbox) as unsent:
+                    sent = socket.send(unsent)
+                del self._outbox[:sent]
             if self._ending and not self._outbox:
                 self._ending = False
                 socket.shutdown(1)

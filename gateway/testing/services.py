@@ -7,19 +7,22 @@ thread, a file, the wire. Requests of the plugin's own are in L{gateway.testing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import LogEvent, Logger
 
-from gateway.api.events import Event
+from gateway.alarms.desk import PluginAlarms
+from gateway.api.events import Event, EventType
 from gateway.api.services import Clock, Services, StoreFailed
+from gateway.config.sections.notify import Notify
 from gateway.pipeline.jobs import Jobs, RunningJob
 from gateway.pipeline.threads import SIZES, PoolSize
 from gateway.record.keyvalue import Namespace, Store
 from gateway.record.plugin_metrics import PluginMetrics, PluginsOwn
 from gateway.record.redaction import RedactingLog
+from gateway.testing.alarms import desk
 from gateway.testing.http import HttpScript, ScriptedHttp
 from gateway.testing.threads import FakeThreads
 
@@ -186,6 +189,7 @@ class FakeServices:
     Gives plugins their services, as L{gateway.plugin_services} does (an L{Equips<gateway.pipeline.loaded.Equips>}).
 
     @ivar given: the services that were made, by the plugin's name; the last ones of each.
+    @ivar alarms: where events come by for the channels of plugins: C{alarms.take(event)}.
     """
 
     def __init__(
@@ -196,14 +200,17 @@ class FakeServices:
         http: Mapping[str, HttpScript] | None = None,
         store: Mapping[str, bytes] | None = None,
         pools: Mapping[str, PoolSize] = SIZES,
+        notify: Notify | None = None,
     ) -> None:
         """
         Prepare.
 
         @param store: what is in the store of the first plugin.
         @param pools: the pools of threads that there are.
+        @param notify: C{[notify]} of the configuration; C{None}: the defaults.
         """
         self.clock = clock
+        self.alarms = desk(clock, notify)
         self.events = events
         self.threads = FakeThreads(clock, pools)
         self.http = ScriptedHttp(clock, http)
@@ -213,6 +220,9 @@ class FakeServices:
     def for_plugin(self, name: str, settings: object = None) -> Services:
         """Make the services of one plugin object."""
         log = FakeLog(name, settings)
+        alarms = self.alarms.of(name)
+        # As jobs do, channels begin when they are made: a test may have no start.
+        alarms.begin()
         made = Services(
             clock=self.clock,
             events=self.events,
@@ -222,9 +232,14 @@ class FakeServices:
             http=self.http,
             metrics=FakeMetrics(name),
             every=FakeEvery(self.clock, log),
+            alarms=alarms,
         )
         self.given[name] = made
         return made
+
+    def know(self, types: Iterable[EventType]) -> None:
+        """Learn of types of events of plugins' own."""
+        self.alarms.know(types)
 
     def start_plugin(self, services: Services) -> None:
         """Let the jobs of a plugin object begin."""
@@ -232,9 +247,11 @@ class FakeServices:
             services.every.start()
 
     def stop_plugin(self, services: Services) -> None:
-        """End the jobs of a plugin object."""
+        """End the jobs of a plugin object, and close its channels."""
         if isinstance(services.every, Jobs):
             services.every.end()
+        if isinstance(services.alarms, PluginAlarms):
+            services.alarms.end()
 
     def stop(self) -> None:
         """End the jobs of all."""

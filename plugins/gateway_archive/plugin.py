@@ -10,14 +10,12 @@ from importlib.util import find_spec
 
 from gateway.api import (
     NONE,
-    Event,
     Need,
     NotPacked,
     Overloaded,
     Plugin,
     ScanJob,
     Services,
-    Severity,
     Side,
     Transaction,
     Unpacked,
@@ -25,6 +23,7 @@ from gateway.api import (
     Whole,
     hookimpl,
 )
+from gateway.api.catalogue.resource import TEMP_SPACE_FREE, TEMP_SPACE_SHORT
 from gateway_archive import glance
 from gateway_archive.bounds import Bounds
 from gateway_archive.pool import ChildPool
@@ -86,6 +85,7 @@ class Archive(Plugin):
             self._members.inc,
             self._failed,
         )
+        self._need: Need = Whole(settings.hold) if settings.hold else NONE
         self._patterns = f"archive {_VERSION}/{version('libarchive-c')}/{_limits(bounds)}"
 
     async def stop(self) -> None:
@@ -95,7 +95,7 @@ class Archive(Plugin):
     @hookimpl()
     def content_need(self, txn: Transaction, side: Side) -> Need:
         """Leave it to the scanners, unless C{hold} says more."""
-        return Whole(self.settings.hold) if self.settings.hold else NONE
+        return self._need
 
     @hookimpl()
     def scan_patterns(self) -> str:
@@ -129,14 +129,12 @@ class Archive(Plugin):
         self.services.log.warn("a process that unpacked content failed: {why}", why=why)
 
     def _tell(self, is_short: bool) -> None:
-        used = self.room.used * 100 // self.room.limit
-        text = f"{used} % of plugins.archive.temp_limit are in use: "
+        used, limit = self.room.used, self.room.limit
+        kind, what = TEMP_SPACE_FREE, "there is room again"
         if is_short:
-            text += "archives may soon have to be refused"
-            self.services.events(Event("temp_space_short", Severity.WARNING, text, self.name, {}))
-        else:
-            text += "there is room again"
-            self.services.events(Event("temp_space_free", Severity.INFO, text, self.name, {}))
+            kind, what = TEMP_SPACE_SHORT, "archives may soon have to be refused"
+        text = f"{used * 100 // limit} % of plugins.archive.temp_limit are in use: {what}"
+        self.services.events(kind(text, self.name, used=str(used)))
 
 
 def _limits(bounds: Bounds) -> str:

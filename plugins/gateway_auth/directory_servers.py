@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as OutOfTime
 
-from gateway.api import Event, Overloaded, Services, Severity
+from gateway.api import Overloaded, Services
+from gateway.api.catalogue.identity import DIRECTORY_DOWN, DIRECTORY_UP
 from gateway_auth.breaker import Breaker
 from gateway_auth.flights import Flights
 from gateway_auth.ldap_pool import Link, Pool
@@ -275,9 +276,7 @@ class Servers:
         if self.is_down and not self._is_down:
             self._is_down = True
             text = f"no directory server answers, so nobody can log in: {self._whys()}"
-            self._services.events(
-                Event("directory_down", Severity.ERROR, text, self._settings.base)
-            )
+            self._services.events(DIRECTORY_DOWN(text, self._settings.base))
 
     def _note_success(self, server: Server) -> None:
         if not server.breaker.succeeded():
@@ -288,7 +287,7 @@ class Servers:
         if self._is_down:
             self._is_down = False
             text = f"the directory server {name} answers again"
-            self._services.events(Event("directory_up", Severity.INFO, text, self._settings.base))
+            self._services.events(DIRECTORY_UP(text, self._settings.base))
 
     def _whys(self) -> str:
         return "; ".join(f"{server.uri}: {server.why or 'out of time'}" for server in self.servers)

@@ -16,7 +16,8 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
-from gateway.api import Event, Services, Severity, Transaction
+from gateway.api import Services, Transaction
+from gateway.api.catalogue.identity import ADDRESS_SHARED
 from gateway.api.settings import NetworkSet
 from gateway_auth.address_book import AddressBook, Mark, Reason
 
@@ -135,13 +136,12 @@ class SharedAddresses:
             if len(self._book.told) < _MOST_TOLD:
                 self._book.told.add(subject)
         self._services.events(
-            Event(
-                "address_shared",
-                Severity.INFO,
+            ADDRESS_SHARED(
                 f"{_WHY[reason].format(address=address)}: it no longer says who is asking, "
                 "and its users are identified by connection, credentials or cookie",
                 subject,
-                {"address": address, "reason": reason},
+                address=address,
+                reason=reason,
             )
         )
 

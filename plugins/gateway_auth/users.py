@@ -13,7 +13,8 @@ from typing import Any
 import argon2
 import bcrypt
 
-from gateway.api import Event, Services, Severity
+from gateway.api import Services
+from gateway.api.catalogue.identity import AUTH_USERS_FAULTY, AUTH_USERS_READ
 from gateway.api.settings import BadValue
 from gateway_auth.user_files import GroupFile, UserFile, read_groups, read_users, stamp_of
 from gateway_auth.verifier import Refused, Verified
@@ -114,15 +115,17 @@ class LocalUsers:
             if file.path not in self._faulty:
                 self._faulty.add(file.path)
                 self._services.events(
-                    Event(
-                        "auth_users_faulty",
-                        Severity.ERROR,
+                    AUTH_USERS_FAULTY(
                         f"{error.message}; the users read before it changed are still the ones that count",
                         file.path,
                     )
                 )
             return file
-        self._faulty.discard(file.path)
+        if file.path in self._faulty:
+            self._faulty.discard(file.path)
+            self._services.events(
+                AUTH_USERS_READ(f"{file.path} has no fault any more and counts as it is", file.path)
+            )
         if found is not file:
             self._services.log.info("{path} was read anew", path=file.path)
         return found

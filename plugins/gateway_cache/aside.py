@@ -10,7 +10,8 @@ from pathlib import Path
 
 from twisted.python.failure import Failure
 
-from gateway.api import Event, Services, Severity
+from gateway.api import EventType, Services
+from gateway.api.catalogue.service import CACHE_ASIDE, CACHE_BACK
 from gateway_cache.limits import Limits, relieve
 from gateway_cache.memory import Memory
 from gateway_cache.opening import Folder
@@ -50,7 +51,7 @@ class Aside:
             if any(copy.place is None for copy in held.copies):
                 self._memory.drop(held)
         if first:
-            self._tell("cache_aside", Severity.WARNING, f"the cache stores nothing for now: {why}")
+            self._tell(CACHE_ASIDE, f"the cache stores nothing for now: {why}")
 
     def failed(self, failure: Failure) -> None:
         """Store nothing for now, after a call in a thread that failed."""
@@ -61,7 +62,7 @@ class Aside:
         if self.until is None:
             return
         self.until = None
-        self._tell("cache_back", Severity.INFO, "the cache stores again")
+        self._tell(CACHE_BACK, "the cache stores again")
 
     def tend(self, folder: Folder, queue: WriteQueue | None) -> None:
         """Make room on a disk that was full, when it is time; later on, forget how small it was."""
@@ -77,5 +78,5 @@ class Aside:
         self._caps_until = self._services.clock.seconds() + _CAPS_SECONDS
         self.back()
 
-    def _tell(self, name: str, severity: Severity, text: str) -> None:
-        self._services.events(Event(name, severity, text, str(self._folder)))
+    def _tell(self, kind: EventType, text: str) -> None:
+        self._services.events(kind(text, str(self._folder)))

@@ -4,7 +4,8 @@ The plugin: puts the parts together, and knows none of them from within.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from gateway.api import (
     Caution,
@@ -40,12 +41,17 @@ class Clamd(Plugin):
     settings: ClamdSettings
 
     def __init__(
-        self, settings: ClamdSettings, services: Services, connect: Connect | None = None
+        self,
+        settings: ClamdSettings,
+        services: Services,
+        connect: Connect | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """
         Make it; nothing is connected before it is started.
 
         @param connect: reaches clamd, in place of the reactor.
+        @param wall: seconds since 1970, for the age of signatures.
         """
         super().__init__(settings, services)
         clock = services.clock
@@ -54,7 +60,8 @@ class Clamd(Plugin):
             Engine(address, settings, clock, connect, self._changed) for address in settings.address
         )
         self.watches = tuple(
-            Watch(engine, settings, clock, services.log, services.events) for engine in self.engines
+            Watch(engine, settings, clock, services.log, services.events, wall)
+            for engine in self.engines
         )
         self._of = dict(zip(self.engines, self.watches, strict=True))
         self._renew()

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from gateway.api.settings import (
     BadValue,
     Duration,
+    DurationKind,
     Help,
     SizeKind,
     TextKind,
@@ -164,6 +165,14 @@ class ClamdSettings:
         Duration,
         Help("How often it is looked whether clamd has new signatures."),
     ] = 60.0
+    stale: Annotated[
+        float,
+        DurationKind(zero="never"),
+        Help(
+            "Signatures that are older make the event patterns_stale, until there are newer ones. ClamAV makes some "
+            "each day."
+        ),
+    ] = 3 * 86400.0
     canary: Annotated[
         bool,
         Help(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from gateway_clamd import samples
 from gateway_clamd.answers import found_name, is_clean, is_encrypted, is_limit, lacks_file
@@ -25,6 +26,7 @@ TRIAL_SECONDS = 20.0
 _STEP_BYTES = 65536
 #: If it can't be found out how much of a file is looked at.
 _LEAST_BYTES = MIB
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class NotFound(Exception):
@@ -38,10 +40,13 @@ class Version:
 
     @ivar text: such as C{1.4.6/27800}; empty: it does not say.
     @ivar signatures: changes with its signatures, also with those that have no version; empty: not known.
+    @ivar made: when the official ones among them were made, in seconds since 1970, give or take some hours: clamd says
+        it in its own local time; C{None}: it does not say.
     """
 
     text: str
     signatures: str
+    made: float | None = None
 
 
 async def version(engine: Engine) -> Version:
@@ -53,15 +58,31 @@ async def version(engine: Engine) -> Version:
     said = await engine.ask(Question.of("VERSION"))
     if not said:
         raise Lost("it closes without an answer")
-    text = ""
+    text, made = "", None
     if said.startswith("ClamAV "):
-        text = "/".join(said.removeprefix("ClamAV ").split("/")[:2])
+        parts = said.removeprefix("ClamAV ").split("/")
+        text = "/".join(parts[:2])
+        made = _moment(parts[2]) if len(parts) > 2 else None
         text = "".join(c for c in text if c.isascii() and c.isprintable())[:60]
     # Signatures of one's own have no version, but they take memory.
     stats = await engine.ask(Question.of("STATS"))
     words = stats.split()
     memory = words[words.index("pools_used") + 1] if "pools_used" in words[:-1] else ""
-    return Version(text, memory[:20])
+    return Version(text, memory[:20], made)
+
+
+def _moment(said: str) -> float | None:
+    """Read a date as C{ctime} writes it, C{Mon Nov 16 09:00:00 2026}, whatever the locale is here."""
+    words = said.split()
+    try:
+        _, month, day, time, year = words
+        hour, minute, second = map(int, time.split(":"))
+        moment = datetime(
+            int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC
+        )
+    except ValueError:
+        return None
+    return moment.timestamp()
 
 
 async def finds(engine: Engine, *, as_file: bool) -> None:

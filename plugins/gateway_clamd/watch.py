@@ -11,8 +11,17 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from gateway.api import Clock, Event, Log, Severity
+from gateway.api import Clock, Event, EventType, Log
+from gateway.api.catalogue.scanning import (
+    CLAMD_DOWN,
+    CLAMD_UP,
+    SCAN_ENGINE_FAILS_CLOSED,
+    SCAN_ENGINE_FAILS_OPEN,
+    SCAN_ENGINE_SAFE,
+    SCAN_ENGINE_UNSAFE,
+)
 from gateway_clamd import trials
+from gateway_clamd.age import Age
 from gateway_clamd.contents import Place
 from gateway_clamd.engine import Engine, Standing
 from gateway_clamd.session import Lost, Session, Silent, TookTooLong
@@ -38,6 +47,7 @@ class Watch:
         clock: Clock,
         log: Log,
         tell: Callable[[Event], None],
+        wall: Callable[[], float],
     ) -> None:
         self.engine = engine
         self._settings = settings
@@ -45,6 +55,9 @@ class Watch:
         self._log = log
         self._tell = tell
         self._said: trials.Version | None = None
+        self._age = Age(engine.name, settings.stale, tell, wall)
+        # States that were told of, and are not over.
+        self._open: set[EventType] = set()
         self._version_due = 0.0
         self._canary_due = 0.0
         self._returns = 0
@@ -149,7 +162,7 @@ class Watch:
             self._log.error(
                 "clamd at {address} does not work: {why}", address=self.engine.name, why=why
             )
-            self._tell(self._event("clamd_down", Severity.ERROR, text))
+            self._begins(CLAMD_DOWN, text)
 
     async def _look_closely(self) -> None:
         engine = self.engine
@@ -158,6 +171,7 @@ class Watch:
         if not is_ready or now >= self._version_due:
             said = await trials.version(engine)
             self._version_due = now + self._settings.version
+            self._age.look(said)
             if said != self._said or not is_ready:
                 self._said = said
                 self._name(said)
@@ -201,10 +215,13 @@ class Watch:
             self._log.info(
                 "clamd at {address} is ready: {version}", address=engine.name, version=said.text
             )
-            if before is not Standing.UNKNOWN:
-                text = f"clamd at {engine.name} is ready: {said.text or 'unknown version'}"
-                self._tell(self._event("clamd_up", Severity.INFO, text))
-        if found.gaps and (news or before is not Standing.READY):
+            text = f"clamd at {engine.name} is ready: {said.text or 'unknown version'}"
+            self._is_over(CLAMD_DOWN, CLAMD_UP, text)
+            self._is_over(SCAN_ENGINE_UNSAFE, SCAN_ENGINE_SAFE, text)
+        if not found.gaps:
+            text = f"clamd at {engine.name} says so where it did not look"
+            self._is_over(SCAN_ENGINE_FAILS_OPEN, SCAN_ENGINE_FAILS_CLOSED, text)
+        elif news or SCAN_ENGINE_FAILS_OPEN not in self._open:
             self._fails_open()
 
     def _fails_open(self) -> None:
@@ -222,7 +239,7 @@ class Watch:
             what=what,
             most=known.most_bytes,
         )
-        self._tell(self._event("scan_engine_fails_open", Severity.WARNING, text))
+        self._begins(SCAN_ENGINE_FAILS_OPEN, text, is_news=True)
 
     async def _finds(self) -> bool:
         """
@@ -251,7 +268,7 @@ class Watch:
                     address=engine.name,
                     why=str(error),
                 )
-                self._tell(self._event("scan_engine_unsafe", Severity.ERROR, text))
+                self._begins(SCAN_ENGINE_UNSAFE, text)
             return False
         self._canary_due = self._clock.seconds() + CANARY_SECONDS
         return True
@@ -266,5 +283,13 @@ class Watch:
             files=place.value,
         )
 
-    def _event(self, name: str, severity: Severity, text: str) -> Event:
-        return Event(name, severity, text, self.engine.name, {"address": self.engine.name})
+    def _begins(self, kind: EventType, text: str, *, is_news: bool = False) -> None:
+        if kind in self._open and not is_news:
+            return
+        self._open.add(kind)
+        self._tell(kind(text, self.engine.name, address=self.engine.name))
+
+    def _is_over(self, begun: EventType, kind: EventType, text: str) -> None:
+        if begun in self._open:
+            self._open.remove(begun)
+            self._tell(kind(text, self.engine.name, address=self.engine.name))

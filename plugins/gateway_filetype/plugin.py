@@ -15,7 +15,6 @@ from gateway.api import (
     Block,
     BodyFilter,
     Caution,
-    Event,
     Fields,
     FirstBytes,
     Key,
@@ -25,7 +24,6 @@ from gateway.api import (
     ScanJob,
     Services,
     SettingFault,
-    Severity,
     Side,
     Surroundings,
     Transaction,
@@ -34,6 +32,7 @@ from gateway.api import (
     hookimpl,
     true_type,
 )
+from gateway.api.catalogue.security import FILETYPE_FOUND
 from gateway_filetype.coding import HEAD, UNKNOWN, Head, Undecodable, acceptable
 from gateway_filetype.filters import MOST_KEPT, FormFilter, HeadFilter, Refuse
 from gateway_filetype.forms import File
@@ -349,7 +348,7 @@ class Filetype(Plugin):
             values["id"] = id
         host = urlsplit(url).hostname or ""
         text = f"{found.why} It passed, as the setting says monitor."
-        self.services.events(Event("filetype_found", Severity.INFO, text, host, values))
+        self.services.events(FILETYPE_FOUND(text, host, **values))
 
 
 # Kinds of text, which people do type into fields.

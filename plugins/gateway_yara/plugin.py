@@ -22,7 +22,7 @@ from gateway.api import (
     Caution,
     Clean,
     Coverage,
-    Event,
+    EventType,
     Infected,
     Need,
     Overloaded,
@@ -30,13 +30,19 @@ from gateway.api import (
     ScanJob,
     Services,
     SettingFault,
-    Severity,
     Side,
     Surroundings,
     Transaction,
     Unscannable,
     Whole,
     hookimpl,
+)
+from gateway.api.catalogue.scanning import (
+    PATTERNS_FAILED,
+    PATTERNS_UPDATED,
+    PATTERNS_WORK,
+    YARA_RULES_BACK,
+    YARA_RULES_GONE,
 )
 from gateway.api.settings import size_text
 from gateway_yara.findings import result
@@ -46,6 +52,8 @@ from gateway_yara.rules import Rules, Start, compile_rules
 from gateway_yara.settings import YaraSettings
 
 _MOST_LOGGED = 20
+#: Rules that can't be compiled for want of a process or memory are told of after so many looks in a row.
+_PATIENCE = 3
 
 _Result = Clean | Infected | Unscannable | None
 
@@ -67,6 +75,10 @@ class Yara(Plugin):
         self._broken = ""
         # Digests of the folder: as it was at the last look, as it was taken or refused, and as it was told of.
         self._seen = self._tried = self._told = ""
+        # States that were told of, and are not over.
+        self._open: set[EventType] = set()
+        # In a row, without a fault of the rules.
+        self._mishaps = 0
         self._version = ""
         self._stopped = False
         self._turns = DeferredSemaphore(settings.processes)
@@ -245,7 +257,7 @@ class Yara(Plugin):
         Files with faults are left out only where nothing is in use yet: it is better than nothing.
         """
         if not sources.files and not sources.faults:
-            await self._use(None)
+            await self._use(None, is_all=True)
             self._tried = sources.digest
             return
         start = self.start_process
@@ -269,11 +281,12 @@ class Yara(Plugin):
         if faults and not is_bare:
             await self._closed(rules)
             rules = None
+        self._mishaps = 0 if settled else self._mishaps + 1
         if faults:
             self._tell_faults(sources.digest, faults, are_left_out=rules is not None)
         if rules is not None:
             self._faults.set(len(faults))
-            await self._use(rules)
+            await self._use(rules, is_all=not faults)
         elif is_bare:
             self._broken = f"no YARA rules can be used: {faults[0]}"
         if settled:
@@ -283,7 +296,7 @@ class Yara(Plugin):
         if rules is not None:
             await self.services.threads.run("disk", rules.close)
 
-    async def _use(self, rules: Rules | None) -> None:
+    async def _use(self, rules: Rules | None, *, is_all: bool) -> None:
         if self._stopped:
             if rules is not None:
                 rules.kill()
@@ -296,15 +309,33 @@ class Yara(Plugin):
             self.services.log.info(
                 "{files} files of rules are in use, {digest}", files=files, digest=rules.digest[:16]
             )
-        elif before is not None:
+        else:
             self._faults.set(0)
-            text = f"there are no rules any more in {self.settings.rules}: nothing is scanned"
-            self._event("yara_rules_gone", Severity.WARNING, text)
+        self._tell_use(before, rules, is_all=is_all)
         await self._closed(before)
+
+    def _tell_use(self, before: Rules | None, rules: Rules | None, *, is_all: bool) -> None:
+        """Tell what rules are in use now, and what is over by that."""
+        named = "" if rules is None else f"yara-x {self._named(rules)}"
+        folder = self.settings.rules
+        said = {"engine": "yara", "version": named}
+        if rules is None and before is not None:
+            text = f"there are no rules any more in {folder}: nothing is scanned"
+            self._begins(YARA_RULES_GONE, text)
+        if rules is not None and before is not None and rules.digest != before.digest:
+            was = f"yara-x {self._named(before)}"
+            text = f"other rules of {folder} are in use: {named}"
+            self.services.events(PATTERNS_UPDATED(text, folder, **said, before=was))
+        if rules is not None:
+            self._is_over(YARA_RULES_GONE, YARA_RULES_BACK, f"there are rules in {folder} again")
+        if is_all:
+            self._told = ""
+            text = f"the rules in {folder} have no faults any more"
+            self._is_over(PATTERNS_FAILED, PATTERNS_WORK, text, **said)
 
     def _tell_faults(self, digest: str, faults: Sequence[Fault], *, are_left_out: bool) -> None:
         self._faults.set(len(faults))
-        if digest == self._told:
+        if digest == self._told or (self._rules is not None and 0 < self._mishaps < _PATIENCE):
             return
         self._told = digest
         for fault in faults[:_MOST_LOGGED]:
@@ -319,10 +350,17 @@ class Yara(Plugin):
             follows = "the rules before stay in use"
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
         text = f"YARA rules have faults, {follows}: {faults[0]}{more}"
-        self._event("yara_rules_broken", Severity.ERROR, text)
+        named = "" if self._rules is None else f"yara-x {self._named(self._rules)}"
+        self._begins(PATTERNS_FAILED, text, engine="yara", faults=str(len(faults)), version=named)
 
-    def _event(self, name: str, severity: Severity, text: str) -> None:
-        self.services.events(Event(name, severity, text, self.settings.rules))
+    def _begins(self, kind: EventType, text: str, **values: str) -> None:
+        self._open.add(kind)
+        self.services.events(kind(text, self.settings.rules, **values))
+
+    def _is_over(self, begun: EventType, kind: EventType, text: str, **values: str) -> None:
+        if begun in self._open:
+            self._open.remove(begun)
+            self.services.events(kind(text, self.settings.rules, **values))
 
 
 def _overview(folder: str) -> tuple[list[str], int]:

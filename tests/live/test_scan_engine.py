@@ -31,15 +31,17 @@ SETTINGS = (
 class Fixture(SynchronousTestCase):
     """A clamd, an origin and a gateway, with files that were not seen before."""
 
-    ACTION = "block"
-
     def setUp(self) -> None:
-        """Start them, and see that they work."""
+        """Start clamd and the origin."""
         self.clamd = Clamd(self)
         self.store = Store(self)
         self.count = 0
-        self.ways = Ways(self, self.started(self.ACTION), self.store)
-        self.see_well()
+
+    def start(self, action: str) -> None:
+        """Start a gateway with an action for what is not scanned; see that it works if clamd does."""
+        self.ways = Ways(self, self.started(action), self.store)
+        if self.clamd.program.running:
+            self.see_well()
 
     def started(self, action: str) -> Gateway:
         """Start a gateway with an action for what is not scanned, and wait until it knows of clamd."""
@@ -121,6 +123,7 @@ class StoppedTests(Fixture):
 
     def test_stopped(self) -> None:
         """Everything is refused with 503 while clamd is stopped, and scanned again when it is there again."""
+        self.start("block")
         self.clamd.stop()
         self.see("block")
         self.clamd.start()
@@ -128,6 +131,7 @@ class StoppedTests(Fixture):
 
     def test_killed(self) -> None:
         """The same when it was killed and has left its socket behind."""
+        self.start("block")
         self.clamd.kill()
         self.see("block")
         self.clamd.start()
@@ -135,7 +139,7 @@ class StoppedTests(Fixture):
 
     def test_passed(self) -> None:
         """With the action pass everything passes meanwhile, and is noted as not scanned; nothing of it is remembered as clean."""
-        self.ways = Ways(self, self.started("pass"), self.store)
+        self.start("pass")
         self.clamd.stop()
         files = self.fresh()
         self.see("pass", files)
@@ -153,7 +157,7 @@ class StoppedTests(Fixture):
     def test_absent(self) -> None:
         """A gateway that is started without clamd is not ready and refuses everything, and scans when it is there."""
         self.clamd.stop()
-        self.ways = Ways(self, self.started("block"), self.store)
+        self.start("block")
         status, report = self.ways.gateway.asked("/readyz")
         self.assertEqual(status, 503)
         self.assertIn("failed plugins: clamd: no clamd can be used", report)
@@ -173,6 +177,7 @@ class HungTests(Fixture):
 
     def test_hung(self) -> None:
         """Everything is refused within the time for scans, and scanned again when clamd goes on."""
+        self.start("block")
         self.clamd.signal(signal.SIGSTOP)
         self.see("block")
         self.clamd.signal(signal.SIGCONT)
@@ -181,7 +186,7 @@ class HungTests(Fixture):
 
     def test_hung_passed(self) -> None:
         """With the action pass everything passes after that time."""
-        self.ways = Ways(self, self.started("pass"), self.store)
+        self.start("pass")
         self.clamd.signal(signal.SIGSTOP)
         self.see("pass")
         self.clamd.signal(signal.SIGCONT)
@@ -230,13 +235,15 @@ class KilledTests(Fixture):
 
     def test_killed(self) -> None:
         """Whoever waits for a scan gets 503 at once, and no bad request is complete at the origin."""
+        self.start("block")
         self.killed("block", forward=False)
 
     def test_killed_forward(self) -> None:
         """The same in a forward proxy."""
+        self.start("block")
         self.killed("block", forward=True)
 
     def test_killed_passed(self) -> None:
         """With the action pass everything goes on, noted as not scanned."""
-        self.ways = Ways(self, self.started("pass"), self.store)
+        self.start("pass")
         self.killed("pass", forward=False)

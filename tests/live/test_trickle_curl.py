@@ -89,7 +89,8 @@ class CurlTests(SynchronousTestCase):
 
     def for_all(self, check: Callable[[str, str], None], name: str) -> None:
         """Check every size, framing and version."""
-        with ThreadPoolExecutor(8) as threads:
+        # No more than scanners, or the last of them would wait for the first.
+        with ThreadPoolExecutor(12) as threads:
             done = [
                 threads.submit(check, f"/{framing}/{size}/{name}.bin", version)
                 for size in SIZES
@@ -114,8 +115,9 @@ class CurlTests(SynchronousTestCase):
         """The first byte comes within a second of the origin's, which sends at once."""
         for framing in FRAMINGS:
             for size in (200_000, 20_000_000):
-                first = self.fetched(f"/{framing}/{size}/first.bin")[2]
-                self.assertLess(first, 1.0)
+                # What comes behind it needs no waiting for; 0 would mean that nothing has come.
+                first = self.fetched(f"/{framing}/{size}/first.bin", "--max-time", "1.2")[2]
+                self.assertTrue(0 < first < 1.0, (framing, size, first))
 
     def test_infected(self) -> None:
         """A bad file is never whole, and curl says that it was broken off."""
@@ -143,13 +145,15 @@ class CurlTests(SynchronousTestCase):
         """Programs, parts and heads never get the page, whatever they accept; a navigation does."""
         path = "/length/200000/some.bin"
         browser = ("-H", ACCEPT, "-H", AGENT)
-        for options in (
+        kinds = (
             ("-H", ACCEPT),
             (*browser, "-r", "0-"),
             (*browser, "-H", "X-Requested-With: XMLHttpRequest"),
             (*browser, "-H", "Sec-Fetch-Dest: empty"),
-        ):
-            code, status, _, content = self.fetched(path, *options)
+        )
+        with ThreadPoolExecutor(len(kinds)) as threads:
+            answers = list(threads.map(lambda options: self.fetched(path, *options), kinds))
+        for options, (code, status, _, content) in zip(kinds, answers, strict=True):
             self.assertEqual((code, content), (0, content_of(path)[: len(content)]), options)
             self.assertIn(status, (200, 206))
         self.assertEqual(self.fetched(path, *browser, "-I", "-X", "HEAD")[1], 200)

@@ -192,7 +192,7 @@ class TwoUsersTests(AddressCase):
         gateway = self.asking()
         told: list[Any] = []
         service: Any = gateway.service
-        service.plugin_services.events = lambda event: told.append(event)
+        service.plugin_services._states.tell = told.append
         self.successResultOf(gateway.reload())
         self.interleaved(gateway)
         self.assertEqual(

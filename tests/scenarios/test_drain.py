@@ -124,7 +124,7 @@ class DrainTests(ScenarioTestCase):
 
     def test_answer_that_is_read_slowly(self) -> None:
         """A client that still reads its answer gets all of it."""
-        gateway = self.forward(window=4096)
+        gateway = self.forward({"timeouts.drain": "5m"}, window=4096)
         origin = gateway.origin()
         client = gateway.client()
         client.stop_reading()

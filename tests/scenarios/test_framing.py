@@ -51,14 +51,16 @@ class RequestTests(ScenarioTestCase):
     def test_cut_anywhere(self) -> None:
         """Where the bytes are cut makes no difference."""
         whole = request(URL, CHUNKED, method=b"POST") + chunked(b"abc", b"0123456789abcdefXYZ")
+        gateway = self.forward()
+        origin = gateway.origin(reply=response())
         for cut in range(1, len(whole), 3):
-            gateway = self.forward()
-            origin = gateway.origin(reply=response())
             client = gateway.client()
             client.send(whole[:cut])
             client.send(whole[cut:])
-            self.assertEqual(origin.request.content, b"abc0123456789abcdefXYZ", cut)
+            self.assertEqual(origin.connection.request.content, b"abc0123456789abcdefXYZ", cut)
             self.assertEqual(client.response().status, 200)
+            client.close()
+            origin.connection.close()
 
     def test_two_framings(self) -> None:
         """A request with both framings is refused, and nothing of it goes on."""
@@ -117,14 +119,14 @@ class ResponseTests(ScenarioTestCase):
 
     def test_cut_anywhere(self) -> None:
         """Where the bytes are cut makes no difference."""
+        gateway = self.forward()
+        origin = gateway.origin()
         for whole in (
             response(b"0123456789"),
             b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n" + chunked(b"0123", b"456789"),
             b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n0123456789",
         ):
             for cut in range(1, len(whole), 3):
-                gateway = self.forward()
-                origin = gateway.origin()
                 client = gateway.client()
                 client.send(request(URL))
                 origin.send(whole[:cut])
@@ -135,6 +137,7 @@ class ResponseTests(ScenarioTestCase):
                     (b"0123456789", True),
                     cut,
                 )
+                client.close()
 
     def test_sent_at_once(self) -> None:
         """Head and each piece come as soon as they are there."""

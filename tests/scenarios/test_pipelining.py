@@ -41,17 +41,20 @@ class PipeliningTests(ScenarioTestCase):
             + request(URL + b"2", method=b"POST", content=b"abc")
             + request(URL + b"3")
         )
+        gateway = self.forward()
+        origin = gateway.origin()
         for cut in range(1, len(whole), 7):
-            gateway = self.forward()
-            origin = gateway.origin()
             client = gateway.client()
             client.send(whole[:cut])
             client.send(whole[cut:])
             for _ in range(3):
-                origin.send(response(origin.requests[-1].target))
+                origin.send(response(origin.connection.requests[-1].target))
             self.assertEqual(
                 [found.content for found in client.responses()], [b"/1", b"/2", b"/3"], cut
             )
+            self.assertEqual(len(origin.connection.requests), 3, cut)
+            client.close()
+            origin.connection.close()
 
     def test_byte_by_byte_while_another_runs(self) -> None:
         """A request that comes byte by byte behind a running one is read when its turn comes."""

@@ -40,9 +40,9 @@ class TrailerTests(ScenarioTestCase):
     def test_in_pieces(self) -> None:
         """Where the trailer section is cut makes no difference."""
         whole = chunked(b"abc", trailers=[b"X-Sum: 1"])
+        gateway = self.forward()
+        origin = gateway.origin()
         for cut in range(len(whole)):
-            gateway = self.forward()
-            origin = gateway.origin()
             client = gateway.client()
             client.send(request(URL))
             origin.send(b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n" + whole[:cut])
@@ -51,6 +51,8 @@ class TrailerTests(ScenarioTestCase):
                 (client.response().content, client.response().trailers),
                 (b"abc", [(b"x-sum", b"1")]),
             )
+            client.close()
+            origin.connection.close()
 
     def test_http10_client(self) -> None:
         """A client without chunks gets the content without them."""

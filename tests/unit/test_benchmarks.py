@@ -290,13 +290,14 @@ class ScanTests(SynchronousTestCase):
     def test_corpus(self) -> None:
         """The same seed makes the same files, another one none of them; every kind has its share, and is what it says."""
         folder = Path(self.mktemp())
-        first = scan_corpus.make(folder, 1, 1)
-        self.assertEqual(scan_corpus.make(folder, 1, 1), first)
+        kinds = [replace(kind, kib=(2, 40)) for kind in scan_corpus.KINDS]
+        first = scan_corpus.make(folder, 1, 1, kinds)
+        self.assertEqual(scan_corpus.make(folder, 1, 1, kinds), first)
         self.assertEqual({file.name for file in first}, {file.name for file in folder.iterdir()})
         for file in first:
             content = (folder / file.name).read_bytes()
             self.assertEqual((len(content), crc32(content)), (file.size, file.checksum))
-        other = scan_corpus.make(folder, 2, 1)
+        other = scan_corpus.make(folder, 2, 1, kinds)
         self.assertEqual(
             {file.checksum for file in first} & {file.checksum for file in other}, set()
         )

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api import Event, Plugin, Severity, hookimpl
+from gateway.api.catalogue.service import ORIGIN_DOWN
 from gateway.config.load import load
 from gateway.service import GatewayService
 from gateway.testing.harness import Harness
@@ -100,6 +101,7 @@ class ServiceCase(SynchronousTestCase):
             "admin.health": "",
             "log.access": "",
             "plugins.enabled": [*plugins, "upload_limit"],
+            "watch.every": 0,
             **(settings or {}),
         }
         return GatewayService(load(None, said, {}), self.network, extra_plugins=plugins)
@@ -321,18 +323,51 @@ class RunningTests(ServiceCase):
         """An event that comes from telling one goes to no plugin: two that tell of each other would never end."""
         plugin = Echoing()
         plugin.service = service = self.made(echoing=plugin)
+        self.start(service)
         service.tell(Event("one", Severity.INFO, "first"))
         service.tell(Event("two", Severity.INFO, "second"))
         self.assertEqual(plugin.seen, ["one", "two"])
+        self.stop(service)
+
+    def test_event_before_the_start(self) -> None:
+        """What is raised before everything has started waits for those who are told, in its order."""
+        plugin = Echoing()
+        plugin.service = service = self.made(echoing=plugin)
+        service.tell(Event("one", Severity.INFO, "first"))
+        service.tell(Event("two", Severity.INFO, "second"))
+        self.assertEqual(plugin.seen, [])
+        self.start(service)
+        self.assertEqual(plugin.seen, ["one", "two"])
+        self.stop(service)
+
+    def test_event_while_all_is_closed(self) -> None:
+        """That something is down is no event once we close what we use; that content was quarantined still is one."""
+        late, plugin = Slow([]), Echoing()
+        plugin.service = service = self.made(echoing=plugin, slow=late)
+        self.start(service)
+        with contextlib.redirect_stdout(self.said):
+            late.starting.callback(None)
+            self.network.settle()
+        stopping = service.stopService()
+        self.network.settle()
+        self.assertNoResult(stopping)
+        service.tell(ORIGIN_DOWN("closed by ourselves", "a"))
+        service.tell(Event("content_quarantined", Severity.INFO, "kept"))
+        self.assertEqual(plugin.seen, ["content_quarantined"])
+        late.stopping.callback(None)
+        self.network.settle()
+        self.successResultOf(stopping)
 
     def test_event_hook_that_fails(self) -> None:
         """A plugin that fails on an event concerns nobody, and is told of the next one."""
         plugin = Echoing()
         plugin.fails = True
         service = self.made(echoing=plugin)
+        self.start(service)
         for _ in range(2):
             service.tell(Event("one", Severity.INFO, "first"))
         self.assertEqual(plugin.seen, ["one", "one"])
+        self.stop(service)
         self.flushLoggedErrors(LookupError)
 
     def test_all_connections(self) -> None:

@@ -125,7 +125,7 @@ class UpstreamsTests(UpstreamsCase):
             )
 
     def test_events(self) -> None:
-        """An origin that goes down and comes back is an event, with its address and its site."""
+        """An origin that goes down and comes back is an event, with its site and its address."""
         upstreams = self.made({"site": [{**SITE, "health": {"path": "/up", "fall": 1, "rise": 1}}]})
         origins = upstreams.sites[0].origins
         origins.checked(origins.origins[0], healthy=False, why="status 500")
@@ -133,11 +133,26 @@ class UpstreamsTests(UpstreamsCase):
         self.assertEqual(
             [(event.name, event.severity, event.subject) for event in self.told],
             [
-                ("origin_down", Severity.WARNING, "http://198.51.100.1:80"),
-                ("origin_up", Severity.INFO, "http://198.51.100.1:80"),
+                ("origin_down", Severity.WARNING, "www.example.com http://198.51.100.1:80"),
+                ("origin_up", Severity.INFO, "www.example.com http://198.51.100.1:80"),
             ],
         )
         self.assertIn("of site www.example.com: status 500", self.told[0].text)
+
+    def test_outage_of_a_site_that_goes(self) -> None:
+        """In a reload an outage goes on with a site that stays as it was, and ends with one that does not."""
+        other = {**SITE, "host": ["shop.example.com"]}
+        before = self.made({"site": [SITE, other]})
+        for site in before.sites:
+            site.origins.checked(site.origins.origins[0], healthy=False, why="status 500")
+        self.told.clear()
+        after = self.made({"site": [SITE]}, before)
+        before.give_way(after)
+        (over,) = self.told
+        self.assertEqual((over.name, over.values["site"]), ("origin_up", "shop.example.com"))
+        origins = after.sites[0].origins
+        origins.checked(origins.origins[0], healthy=True, why="good again")
+        self.assertEqual(self.told[1].values["site"], "www.example.com")
 
     def test_pool_use(self) -> None:
         """The metrics get what is idle and in use, in all and for each site."""

@@ -133,6 +133,21 @@ class BasicTests(LocalUsersTestCase):
         self.assertNotIn("plain", gateway.events[0].text)
         self.assertEqual(self.seen(gateway.get(URL, basic("anna", "secret"))).status, 200)
 
+    def test_faulty_file_is_mended(self) -> None:
+        """When it has no fault any more that is told, with the same subject."""
+        gateway = self.gateway()
+        good = self.users.read_text()
+        self.users.write_text("anna:plain\n")
+        gateway.clock.advance(20)
+        gateway.settle()
+        self.users.write_text(good)
+        gateway.clock.advance(20)
+        gateway.settle()
+        self.assertEqual(
+            [(event.name, event.subject) for event in gateway.events],
+            [("auth_users_faulty", str(self.users)), ("auth_users_read", str(self.users))],
+        )
+
     def test_wrong_one_is_remembered(self) -> None:
         """A wrong password that a program repeats is checked once, so no account is locked by it."""
         gateway = self.gateway()

@@ -20,6 +20,8 @@ from gateway_clamd.tests.scripted import ScriptedClamd
 
 #: Longer than any answer of a scripted clamd takes.
 MOMENT = 0.01
+#: When the signatures of a scripted clamd were made, and when tests begin: Mon Nov 16 09:00:00 2026.
+MADE = 1794819600.0
 
 
 class PluginTestCase(SynchronousTestCase):
@@ -41,7 +43,10 @@ class PluginTestCase(SynchronousTestCase):
         self.equips = FakeServices(self.clock, self.events.append)
         self.services: Services = self.equips.for_plugin("clamd")
         self.plugin = Clamd(
-            ClamdSettings(address=addresses, **settings), self.services, connect=self._connect
+            ClamdSettings(address=addresses, **settings),
+            self.services,
+            connect=self._connect,
+            wall=lambda: MADE + self.clock.seconds(),
         )
         self.addCleanup(self._stop)
         if begin:

@@ -219,8 +219,70 @@ class VersionTests(PluginTestCase):
         self.clamd.finds = False
         self.clamd.version = "ClamAV 1.4.6/27801/Tue Nov 17 09:00:00 2026"
         self.pass_by(66.0)
-        self.assertEqual(self.told(), ["scan_engine_unsafe"])
+        self.assertEqual(self.told(), ["patterns_updated", "scan_engine_unsafe"])
         self.assertEqual(self.reason(b"hello"), "engine_error")
+
+
+class AgeTests(PluginTestCase):
+    """What is told of signatures."""
+
+    def test_updated(self) -> None:
+        """New signatures are told with what was there before; those that are there at the start are not new."""
+        self.made()
+        self.assertEqual(self.events, [])
+        self.clamd.version = "ClamAV 1.4.6/27801/Tue Nov 17 09:00:00 2026"
+        self.pass_by(66.0)
+        (event,) = self.events
+        self.assertEqual((event.name, event.subject), ("patterns_updated", ONE))
+        self.assertEqual(
+            dict(event.values),
+            {"engine": "clamd", "version": "ClamAV 1.4.6/27801", "before": "ClamAV 1.4.6/27800"},
+        )
+
+    def test_stale(self) -> None:
+        """Signatures that are older than 3 days are told of once, and once more when there are newer ones."""
+        self.made(health=60.0)
+        self.pass_by(3 * 86400.0 - 200.0, 60.0)
+        self.assertEqual(self.told(), [])
+        self.pass_by(400.0, 60.0)
+        (stale,) = self.events
+        self.assertEqual((stale.name, stale.subject), ("patterns_stale", ONE))
+        self.assertEqual((stale.values["days"], stale.values["date"]), ("3", "2026-11-16"))
+        self.pass_by(3600.0, 60.0)
+        self.assertEqual(self.told(), ["patterns_stale"])
+        self.clamd.version = "ClamAV 1.4.6/27801/Thu Nov 19 09:00:00 2026"
+        self.pass_by(200.0, 60.0)
+        self.assertEqual(self.told(), ["patterns_updated", "patterns_current"])
+
+    def test_still_too_old(self) -> None:
+        """Newer ones that are too old as well do not end it."""
+        self.clamd.version = "ClamAV 1.4.6/27700/Sat Aug  1 09:00:00 2026"
+        self.made()
+        self.assertEqual(self.told(), ["patterns_stale"])
+        self.clamd.version = "ClamAV 1.4.6/27701/Sun Aug  2 09:00:00 2026"
+        self.pass_by(66.0)
+        self.assertEqual(self.told(), ["patterns_updated"])
+
+    def test_no_date(self) -> None:
+        """Where clamd says no date, or none that can be read, nothing is known of the age."""
+        for version in (
+            "ClamAV 1.4.6",
+            "ClamAV 1.4.6/27800",
+            "ClamAV 1.4.6/27800/today",
+            "ClamAV 1.4.6/27800/Mon Nuv 16 09:00:00 1999",
+            "ClamAV 1.4.6/27800/Mon Nov 36 09:00 1999",
+        ):
+            self.setUp()
+            self.clamd.version = version
+            self.made()
+            self.assertEqual(self.told(), [])
+            self._stop()
+
+    def test_age_is_not_looked_at(self) -> None:
+        """With 0 as its limit no age is too old."""
+        self.clamd.version = "ClamAV 1.4.6/27700/Sat Aug  1 09:00:00 2020"
+        self.made(stale=0.0)
+        self.assertEqual(self.told(), [])
 
 
 class CanaryTests(PluginTestCase):
@@ -239,8 +301,24 @@ class CanaryTests(PluginTestCase):
         self.assertEqual(self.told(), [])
         self.clamd.finds = True
         self.pass_by(6.0)
-        self.assertEqual(self.told(), ["clamd_up"])
+        self.assertEqual(self.told(), ["scan_engine_safe"])
         self.assertIsInstance(self.scanned(b"hello"), Clean)
+
+    def test_unsafe_and_down(self) -> None:
+        """One that is not safe and then does not answer has two things the matter; both are over when it is ready."""
+        self.clamd.finds = False
+        self.made()
+        self.clamd.kill()
+        self.pass_by(30.0)
+        self.assertEqual(self.told(), ["scan_engine_unsafe", "clamd_down"])
+        self.clamd.up = True
+        self.pass_by(30.0)
+        self.assertEqual(self.told(), [])
+        self.clamd.finds = True
+        self.pass_by(30.0)
+        begun = self.events
+        self.assertEqual({event.subject for event in begun}, {ONE})
+        self.assertEqual(self.told(), ["clamd_up", "scan_engine_safe"])
 
     def test_each_hour(self) -> None:
         """One that stops finding it is found out within an hour, and what is under way is not believed."""
@@ -338,11 +416,12 @@ class OpenTests(PluginTestCase):
         self.told()
         self.clamd.version = "ClamAV 1.4.6/27801/Tue Nov 17 09:00:00 2026"
         self.pass_by(66.0)
-        self.assertEqual(self.told(), [])
+        self.assertEqual(self.told(), ["patterns_updated"])
         self.clamd.alerts_encrypted = True
         self.clamd.version = "ClamAV 1.4.6/27802/Wed Nov 18 09:00:00 2026"
         self.pass_by(66.0)
-        self.assertEqual((self.told(), self.plugin.engines[0].known.gaps), ([], ()))
+        self.assertEqual(self.told(), ["patterns_updated", "scan_engine_fails_closed"])
+        self.assertEqual(self.plugin.engines[0].known.gaps, ())
 
     def test_alert_is_no_infection(self) -> None:
         """With alerts, what goes beyond a limit is a limit."""

@@ -114,8 +114,19 @@ class YaraTestCase(SynchronousTestCase):
             gateway.settle()
 
     def told(self, gateway: FakeGateway) -> list[str]:
-        """Give the events of the plugin."""
-        return [event.text for event in gateway.events if event.name.startswith("yara")]
+        """Give the events of what is the matter with rules."""
+        return [
+            event.text
+            for event in gateway.events
+            if event.name in ("patterns_failed", "yara_rules_gone")
+        ]
+
+    def names(self, gateway: FakeGateway) -> list[str]:
+        """Give the names of the events about rules."""
+        about = ("patterns", "yara")
+        found = [event for event in gateway.events if event.name.startswith(about)]
+        self.assertTrue({event.subject for event in found} <= {str(self.folder)})
+        return [event.name for event in found]
 
 
 class ScanTests(YaraTestCase):
@@ -242,7 +253,10 @@ class FolderTests(YaraTestCase):
         self.assertNotEqual(plugin.scan_patterns(), before)
         self.assertEqual(self.got(gateway, BAD).status, 200)
         self.assertEqual(self.note(gateway, b"EVIL-MARK-2"), "infected:block")
-        self.assertEqual(self.told(gateway), [])
+        self.assertEqual(self.names(gateway), ["patterns_updated"])
+        (updated,) = (event for event in gateway.events if event.name == "patterns_updated")
+        self.assertEqual(updated.values["engine"], "yara")
+        self.assertNotEqual(updated.values["version"], updated.values["before"])
 
     def test_touched(self) -> None:
         """A file that is only touched is not compiled again."""
@@ -268,6 +282,9 @@ class FolderTests(YaraTestCase):
         self.assertEqual(self.note(gateway, BAD), "infected:block")
         self.write("below/b.yar", 'rule mended { strings: $a = "MENDED" condition: $a }')
         self.looked(gateway)
+        self.assertEqual(
+            self.names(gateway), ["patterns_failed", "patterns_updated", "patterns_work"]
+        )
         self.assertEqual(self.note(gateway, b"MENDED"), "infected:block")
         path.unlink()
         self.looked(gateway)
@@ -294,6 +311,44 @@ class FolderTests(YaraTestCase):
         (self.folder / "c.yar").unlink()
         self.looked(gateway)
         self.assertEqual(self.note(gateway, BAD), "infected:block")
+        self.assertEqual(self.names(gateway), ["patterns_failed", "patterns_work"])
+
+    def test_broken_and_back(self) -> None:
+        """Files with a fault that go again leave nothing the matter; the same fault later is told anew."""
+        self.write("a.yar", RULE)
+        gateway = self.started()
+        for _ in range(2):
+            path = self.write("b.yar", "rule broken {")
+            self.looked(gateway)
+            path.unlink()
+            self.looked(gateway)
+        self.assertEqual(self.names(gateway), ["patterns_failed", "patterns_work"] * 2)
+
+    def test_nothing_but_faults_goes(self) -> None:
+        """When files with faults were all there was, and they go, nothing is the matter."""
+        path = self.write("b.yar", "rule broken {")
+        gateway = self.started()
+        path.unlink()
+        self.looked(gateway)
+        self.assertEqual(self.names(gateway), ["patterns_failed", "patterns_work"])
+
+    def test_no_process_later(self) -> None:
+        """That new rules can't be compiled though they have no faults is told after three looks in a row."""
+        self.write("a.yar", RULE)
+        gateway = self.started()
+        plugin: Any = gateway.plugin
+        starts = plugin.start_process
+        plugin.start_process = no_process
+        self.write("b.yar", RULE.replace("MARK-1", "MARK-2").replace("rule ", "rule other_"))
+        self.looked(gateway, 3)
+        self.assertEqual(self.names(gateway), [])
+        self.looked(gateway, 3)
+        self.assertEqual(self.names(gateway), ["patterns_failed"])
+        plugin.start_process = starts
+        self.looked(gateway, 1)
+        self.assertEqual(
+            self.names(gateway), ["patterns_failed", "patterns_updated", "patterns_work"]
+        )
 
     def test_no_process(self) -> None:
         """If no process can be started it is tried again and told once; nothing passes as scanned meanwhile."""
@@ -323,6 +378,9 @@ class FolderTests(YaraTestCase):
         self.looked(gateway)
         self.assertIn("there are no rules any more", self.told(gateway)[0])
         self.assertEqual(self.note(gateway, BAD), "not_needed")
+        self.write("a.yar", RULE)
+        self.looked(gateway)
+        self.assertEqual(self.names(gateway), ["yara_rules_gone", "yara_rules_back"])
 
     def test_unreadable(self) -> None:
         """A file that can't be read is a fault as any other, and C{gateway check} tells of it."""

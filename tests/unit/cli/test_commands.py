@@ -57,6 +57,9 @@ class CommandTests(SynchronousTestCase):
                 "cache",
                 "scan",
                 "quarantine",
+                "event",
+                "snmp",
+                "snmp-agent",
                 "version",
             ],
         )

@@ -99,6 +99,11 @@ class DestinationTests(FilesTestCase):
             [Line("out", "tcp", "192.0.2.1", "81", "origin of site[0], checked every 0.5 s")],
         )
 
+    def test_peers(self) -> None:
+        """Other nodes that are asked how they are configured are listed."""
+        config = '[[site]]\norigins = ["http://192.0.2.1:81"]\n[cluster]\npeers = ["http://10.0.0.2:8081"]'
+        self.assertEqual(self.found(config)[1:], [("tcp", "10.0.0.2", "8081")])
+
     def test_origins_by_name(self) -> None:
         """A name needs a name server: the configured one, or the system's."""
         self.assertIn(("udp", "192.0.2.53", "53"), self.found('[[site]]\norigins = ["http://app"]'))

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Mapping
 from contextlib import redirect_stderr
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.admin.control import address
 from gateway.cli.main import main
 from gateway.cli.user import COMMANDS
+from tests.unit.cli.answering import AnsweredCase
 from tests.unit.cli.shapes import assert_explain_themselves
 
 USER = {
@@ -46,38 +42,15 @@ class ShapeTests(SynchronousTestCase):
         assert_explain_themselves(self, "user", COMMANDS)
 
 
-class UserTests(SynchronousTestCase):
+class UserTests(AnsweredCase):
     """The commands, with a gateway at the other end of the socket that gives one answer."""
-
-    def setUp(self) -> None:
-        self.orders: list[Mapping[str, Any]] = []
-        # A file of this test's alone, so that no other gateway of this machine is asked.
-        self.config = str(Path(self.mktemp()).absolute())
-        Path(self.config).write_text("")
 
     def ran(
         self, *arguments: str, answer: object = None, why: str = "", code: int = 0
     ) -> tuple[str, str]:
         """Run a command, answer its order as the gateway does, and give what it wrote."""
-        out, err = StringIO(), StringIO()
         given = {"ok": not why, "why": why, **({} if answer is None else {"answer": answer})}
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-            listening.bind(address(self.config))
-            listening.listen(1)
-            listening.settimeout(10)
-            serving = threading.Thread(target=self.serve, args=(listening, given), daemon=True)
-            serving.start()
-            found = main(["user", *arguments, "--config", self.config], out, err)
-            serving.join(10)
-        self.assertEqual(found, code, err.getvalue())
-        return out.getvalue(), err.getvalue()
-
-    def serve(self, listening: socket.socket, answer: object) -> None:
-        """Take one order and answer."""
-        connection, _ = listening.accept()
-        with connection, connection.makefile("rb") as lines:
-            self.orders.append(json.loads(lines.readline()))
-            connection.sendall(json.dumps(answer).encode() + b"\n")
+        return self.answered(["user", *arguments], given, code)
 
     def ordered(self, name: str, **said: object) -> None:
         """Look at the one order that was given."""

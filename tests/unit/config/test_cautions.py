@@ -83,6 +83,17 @@ class CautionTests(FilesTestCase):
         (found,) = self.cautions('[admin]\nhealth = ":8081"')
         self.assertIn("gateway.toml:2: admin.health: 0.0.0.0:8081 shows", found)
 
+    def test_node_that_nobody_can_ask(self) -> None:
+        """A node of a cluster whose health listener is off, or for its own machine, can't be asked by the others."""
+        peers = '[cluster]\npeers = ["http://10.0.0.2:8081"]\n'
+        (found,) = self.cautions(peers)
+        self.assertIn("gateway.toml:2: cluster.peers: no other node can ask this one", found)
+        (found,) = self.cautions(f'{peers}[admin]\nhealth = ""')
+        self.assertIn("admin.health is off", found)
+        self.assertFalse(
+            any("cluster" in one for one in self.cautions(f'{peers}[admin]\nhealth = ":8081"'))
+        )
+
     def test_plugin_that_does_not_run(self) -> None:
         """Settings of a plugin that is not enabled have no effect; a misspelt name is answered."""
         (found,) = self.cautions("[plugins.upload_limits]\nx = 1")

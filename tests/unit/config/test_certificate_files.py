@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 from OpenSSL import crypto
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -27,6 +27,7 @@ from tests.unit.net.certificates import (
     leaf,
     revocation_list,
     root,
+    rsa_key,
 )
 
 WWW = "www.example.com"
@@ -94,7 +95,7 @@ class PairTests(SynchronousTestCase):
 
     def test_kinds_of_keys(self) -> None:
         """RSA, EC and Ed25519 keys in each of their PEM forms are taken."""
-        big = rsa.generate_private_key(65537, 2048)
+        big = rsa_key(2048)
         for made, style in (
             (issue("rsa", root(), (WWW,), key=big), "PKCS8"),
             (issue("rsa", root(), (WWW,), key=big), "TraditionalOpenSSL"),
@@ -143,7 +144,7 @@ class PairTests(SynchronousTestCase):
 
     def test_weak(self) -> None:
         """Keys and signatures that OpenSSL would not show are told before it comes to that."""
-        small = rsa.generate_private_key(65537, 1024)
+        small = rsa_key(1024)
         made = issue("weak", root(), (WWW,), key=small)
         path = self.put("a.pem", certificate(made), key(small))
         self.assertIn("RSA key of 1024 bits", self.fault(path))

@@ -110,6 +110,18 @@ class ChangesTests(SynchronousTestCase):
         found = self.between({}, {"log.access.format": "json"})
         self.assertEqual(found, [Change("log.access.format", "log", '"squid"', '"json"')])
 
+    def test_watched(self) -> None:
+        """What is watched changes with the next reading, and who is told with the next event."""
+        found = self.between({}, {"watch.memory": "90%", "watch.disk": 0, "notify.limit": "5s"})
+        self.assertEqual(
+            [(one.path, one.effect, one.before, one.after) for one in found],
+            [
+                ("notify.limit", "event", '"60s"', '"5s"'),
+                ("watch.disk", "watch", '"10%"', "0"),
+                ("watch.memory", "watch", '"80%"', '"90%"'),
+            ],
+        )
+
 
 class PlacesTests(SynchronousTestCase):
     """L{places}."""

@@ -164,7 +164,7 @@ class PassiveHealthTests(PoolCase):
         self.assertEqual(state.failed, 5)
 
     def test_back_after_a_while(self) -> None:
-        """After its time out it gets requests again, and a success makes all good."""
+        """After its time out it gets requests again, and a success makes all good; it is told once more, then."""
         pool = self.pool(2)
         state = pool.origins[0]
         self.broken(pool, state)
@@ -174,8 +174,9 @@ class PassiveHealthTests(PoolCase):
         self.assertEqual({self.acquire(pool).id for _ in range(4)}, {"id-10", "id-11"})
         pool.succeeded(state)
         self.broken(pool, state, 2)
+        pool.succeeded(state)
         self.assertTrue(state.up)
-        self.assertEqual(self.seen, [("id-10", False), ("id-10", True)])
+        self.assertEqual(self.seen, [("id-10", False), ("id-10", True), ("id-10", True)])
 
     def test_the_time_out_grows(self) -> None:
         """Each failure after a time out doubles the next one, up to a limit."""

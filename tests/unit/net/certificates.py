@@ -43,6 +43,12 @@ def _name(text: str) -> x509.Name:
 
 
 @cache
+def rsa_key(bits: int) -> rsa.RSAPrivateKey:
+    """Make an RSA key, once for each length: that takes a twentieth of a second, and no test asks for two of a length."""
+    return rsa.generate_private_key(65537, bits)
+
+
+@cache
 def root() -> Made:
     """Make the root."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
@@ -22,6 +22,7 @@ from gateway.net.ca_reading import (
     signing_hash,
 )
 from tests.unit.net.authorities import DAY, NOW, foreign, pem
+from tests.unit.net.certificates import rsa_key
 
 OWN = foreign()
 
@@ -155,14 +156,14 @@ class FaultTests(SynchronousTestCase):
             OWN,
             foreign(sign=None),
             foreign(purposes=(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,)),
-            foreign(key=rsa.generate_private_key(65537, 2048)),
+            foreign(key=rsa_key(2048)),
             foreign("below", above=OWN),
         ):
             self.assertEqual(self.said(one), "")
 
     def test_bad_ones(self) -> None:
         """Each fault is named."""
-        weak: Any = rsa.generate_private_key(65537, 1024)
+        weak: Any = rsa_key(1024)
         odd = ec.generate_private_key(ec.SECP256K1())
         for material, reason in (
             (foreign(ca=False), "not of a CA"),
@@ -199,7 +200,7 @@ class DescriptionTests(SynchronousTestCase):
         for key, kind, name in (
             (ec.generate_private_key(ec.SECP384R1()), "EC secp384r1", "sha384"),
             (ec.generate_private_key(ec.SECP521R1()), "EC secp521r1", "sha512"),
-            (rsa.generate_private_key(65537, 2048), "RSA 2048", "sha256"),
+            (rsa_key(2048), "RSA 2048", "sha256"),
         ):
             self.assertEqual(key_kind(foreign(key=key).certificate), kind)
             self.assertEqual(signing_hash(key).name, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.net.certificate_checks import (
@@ -14,7 +14,7 @@ from gateway.net.certificate_checks import (
     some_names,
     wants_staple,
 )
-from tests.unit.net.certificates import authority, issue, signed_anew
+from tests.unit.net.certificates import authority, issue, rsa_key, signed_anew
 
 
 class NameTests(SynchronousTestCase):
@@ -64,8 +64,8 @@ class StrengthTests(SynchronousTestCase):
     def test_keys(self) -> None:
         """RSA from 2048 bits and curves from 224 bits are strong enough."""
         for weak, key in (
-            (True, rsa.generate_private_key(65537, 1024)),
-            (False, rsa.generate_private_key(65537, 2048)),
+            (True, rsa_key(1024)),
+            (False, rsa_key(2048)),
             (True, ec.generate_private_key(ec.SECP192R1())),
             (False, ec.generate_private_key(ec.SECP224R1())),
             (False, ec.generate_private_key(ec.SECP256R1())),
@@ -78,7 +78,7 @@ class StrengthTests(SynchronousTestCase):
         made = issue("a", root)
         self.assertFalse(has_weak_signature(made.certificate))
         self.assertTrue(has_weak_signature(signed_anew(made, root, "sha1").certificate))
-        old = issue("old", None, key=rsa.generate_private_key(65537, 2048))
+        old = issue("old", None, key=rsa_key(2048))
         self.assertTrue(has_weak_signature(signed_anew(made, old, "md5").certificate))
 
     def test_must_staple(self) -> None:

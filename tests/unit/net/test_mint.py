@@ -27,6 +27,7 @@ from gateway.net.mint import (
     mirrored,
 )
 from tests.unit.net.authorities import DAY, NOW, foreign, judged
+from tests.unit.net.certificates import rsa_key
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 ROOT = make_root(CaProfile(), NOW)
@@ -266,9 +267,7 @@ class FormTests(SynchronousTestCase):
 
     def test_imported_keys(self) -> None:
         """RSA and larger curves sign too."""
-        from cryptography.hazmat.primitives.asymmetric import rsa
-
-        for key in (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1())):
+        for key in (rsa_key(2048), ec.generate_private_key(ec.SECP384R1())):
             root = foreign(key=key)
             leaf = shown(made("a.example.com", None, root))
             self.assertEqual(judged(leaf, root.certificate, "a.example.com"), "")

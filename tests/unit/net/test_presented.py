@@ -103,7 +103,7 @@ class ShowingTests(PresentedCase):
         store = TrustStore(Trust((SERVERS.certificate,), ()))
         presented = Presented(tls.client_certificates)
         contexts = UpstreamContexts(tls, store, lambda: 0.0, presented=presented)
-        return UpstreamSides(store, contexts, lambda: 0.0)
+        return UpstreamSides(store, contexts, lambda: 0.0, lambda host, fault: None)
 
     def connect(self, sides: UpstreamSides, host: str, server: SSL.Connection) -> Any:
         """Shake hands; gives our side's fault, and leaves what the server saw to it."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.net.staple import MAX_STAPLE_BYTES, BadStaple, Statement, read_staple
-from tests.unit.net.certificates import DAY, NOW, Made, authority, issue
+from tests.unit.net.certificates import DAY, NOW, Made, authority, issue, rsa_key
 
 ISSUER = authority("Issuer of staples")
 LEAF = issue("leaf", ISSUER, ["www.example.com"])
@@ -69,9 +68,7 @@ class StapleTests(SynchronousTestCase):
         """The issuer's own response counts, however it names itself and with whichever key."""
         self.assertEqual(read(respond()), Statement(None))
         self.assertEqual(read(respond(names=True)), Statement(None))
-        old_school = issue(
-            "RSA", None, is_authority=True, key=rsa.generate_private_key(65537, 2048)
-        )
+        old_school = issue("RSA", None, is_authority=True, key=rsa_key(2048))
         leaf = issue("leaf", old_school)
         data = respond(about=leaf, issuer=old_school, by=old_school)
         self.assertEqual(read(data, leaf, old_school), Statement(None))

@@ -20,6 +20,7 @@ from gateway.net.tls_contexts import (
     client_context,
     server_context,
 )
+from tests.effort import spare_what_lasts
 from tests.unit.net.certificates import Made, leaf, root
 from tests.unit.net.tls_ends import Trusting, as_client, response, reused, shake
 
@@ -297,6 +298,7 @@ class ResumptionTests(HandshakeCase):
         """A connection can end its handshake although its first context was given up meanwhile."""
         import gc
 
+        spare_what_lasts()
         server = self.server(server_context(TlsPolicy()))
         client = self.client()
         moved = 0

@@ -25,6 +25,7 @@ from tests.unit.net.certificates import (
     key_usage,
     revocation_list,
     root,
+    rsa_key,
     signed_anew,
 )
 from tests.unit.net.certificates import leaf as plain_leaf
@@ -280,14 +281,14 @@ class LeafTests(VerifyCase):
 
     def test_weak_key(self) -> None:
         """RSA below 2048 bits is weak, of the server and of who issued for it."""
-        short = rsa.generate_private_key(65537, 1024)
+        short = rsa_key(1024)
         self.refuses("weak_key", leaf(key=short), MIDDLE)
         weak = issue("Weak", ROOT, is_authority=True, key=short)
         self.refuses("weak_key", leaf(weak), weak)
 
     def test_strong_keys(self) -> None:
         """RSA of 2048 and the larger curves are not."""
-        self.accepts(leaf(key=rsa.generate_private_key(65537, 2048)), MIDDLE)
+        self.accepts(leaf(key=rsa_key(2048)), MIDDLE)
         self.accepts(leaf(key=ec.generate_private_key(ec.SECP384R1())), MIDDLE)
 
     def test_weak_signature(self) -> None:
@@ -302,7 +303,7 @@ class LeafTests(VerifyCase):
     def test_weakness_without_security_level(self) -> None:
         """Weak keys and signatures are refused whatever level the ciphers were chosen with."""
         for made, token in (
-            (leaf(key=rsa.generate_private_key(65537, 1024)), "weak_key"),
+            (leaf(key=rsa_key(1024)), "weak_key"),
             (signed_anew(leaf(), MIDDLE), "weak_signature"),
         ):
             context = SSL.Context(SSL.TLS_CLIENT_METHOD)
@@ -394,7 +395,7 @@ class ExceptionTests(VerifyCase):
             (leaf(None), ()),
             (leaf(valid=(-5, -1)), (MIDDLE,)),
             (leaf(names=["printer"]), (MIDDLE,)),
-            (leaf(STRANGER, key=rsa.generate_private_key(65537, 1024)), ()),
+            (leaf(STRANGER, key=rsa_key(1024)), ()),
         ):
             allowed = exception(made)
             self.store = store(ROOT, exceptions=[allowed])

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
-from gateway.api.events import Event
+from gateway.api.events import Event, EventType
 from gateway.api.services import HttpAnswer, HttpFailed, Services, Threads
 from gateway.api.transaction import Client, Request, Timings, Transaction
 from gateway.message.fields import Fields
 from gateway.pipeline.jobs import Jobs
 from gateway.record.keyvalue import Store
 from gateway.record.plugin_metrics import PluginMetrics
+from gateway.testing.alarms import desk
 from tests.unit.pipeline.stepping import StepBench
 
 
@@ -76,8 +77,12 @@ class Given:
             http=NoHttp(),
             metrics=self._metrics.of(name),
             every=Jobs(self.clock, NoReport()),
+            alarms=desk(self.clock).of(name),
         )
         return made
+
+    def know(self, types: Iterable[EventType]) -> None:
+        """Nothing: there is nobody to tell."""
 
     def start_plugin(self, services: Services) -> None:
         """Nothing: its jobs begin when they are made."""

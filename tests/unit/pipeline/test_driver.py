@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.pipeline.driver import Signal, Task
+from tests.effort import spare_what_lasts
 
 
 class Stop(Exception):
@@ -202,6 +203,7 @@ class EndTests(TaskTestCase):
             await signal
             self.seen.append(held)
 
+        spare_what_lasts()
         held = Held()
         watch = ref(held)
         signal: Signal[int] = Signal()

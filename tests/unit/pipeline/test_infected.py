@@ -153,7 +153,7 @@ class InfectedUrlsTests(SynchronousTestCase):
             bad = Judged(Side.RESPONSE, "infected", "block", f"{number} {long}", "E", "x", "", long)
             urls.remember(f"{URL}{number}{'a' * 20_000}?{number}", f"etag:{long}", bad)
         self.assertEqual(len(urls), most)
-        entries = urls._entries
+        entries = urls.entries
         self.assertLess(sys.getsizeof(entries) + _size(entries), (30 << 20) * most // 10_000)
 
 

@@ -29,6 +29,7 @@ from gateway.api import (
     Transaction,
     hookimpl,
 )
+from gateway.api.events import EventGroup, EventType, Severity
 from gateway.api.settings import Help, Size
 from gateway.config.faults import ConfigError
 from gateway.config.schema import Config
@@ -259,6 +260,38 @@ class RefusalTests(LoadTestCase):
 
             (fault,) = self.faults(Newer)
             self.assertIn(f"needs gateway.api {requires[0]}.{requires[1]}", fault)
+
+    def test_event_types(self) -> None:
+        """What a plugin says of its events must not stand for what the gateway says of its own, nor twice for itself."""
+
+        def said(*types: EventType) -> list[str]:
+            class Saying(Guard):
+                event_types = types
+
+            return self.faults(Saying)
+
+        def one(name: str, **more: Any) -> EventType:
+            about = {
+                "severity": Severity.INFO,
+                "group": EventGroup.SERVICE,
+                "title": "t",
+                "when": "w",
+            }
+            return EventType(name=name, **{**about, "act": "a", **more})
+
+        Guard.event_types = (one("guard_down"), one("guard_up", ends="guard_down"))
+        self.addCleanup(setattr, Guard, "event_types", ())
+        self.load(Guard)
+        for types, what in (
+            ((one("guard_down"), one("guard_down")), "describes an event twice"),
+            ((one("Guard down"),), "has no good name"),
+            ((one("origin_down"),), "is in gateway.api.catalogue"),
+            ((one("guard_down", number=7),), "has a number"),
+            ((one("guard_up", ends="origin_down"),), "ends origin_down, which is not among"),
+            (("guard_down",), "guard_down is no EventType"),
+        ):
+            (fault,) = said(*types)
+            self.assertIn(what, fault)
 
     def test_misspelt_hook(self) -> None:
         """A mark on a method that no hook is named like is refused with the nearest name; all of them at once."""

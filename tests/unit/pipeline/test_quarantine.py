@@ -226,6 +226,36 @@ class QuarantineTests(SynchronousTestCase):
             self.names(), ["quarantine_failed", "quarantine_works", "content_quarantined"]
         )
 
+    def test_switched_off(self) -> None:
+        """A quarantine that is switched off while it does not work is nobody's trouble any more."""
+        self.path.rmdir()
+        self.path.write_text("in the way")
+        self.quarantine.keep(ScanJob.of(b"1"), BAD, transaction())
+        self.disk.work()
+        self.quarantine.follow(Settings())
+        self.assertEqual(self.names(), ["quarantine_failed", "quarantine_works"])
+
+    def test_cleaning_up_fails(self) -> None:
+        """That it can't be cleaned up ends when it can; that nothing can be kept does not end by that."""
+        answers: list[Deferred[Any]] = []
+
+        def waits(function: object, *args: object) -> Deferred[Any]:
+            answers.append(Deferred())
+            return answers[-1]
+
+        quarantine = self.made(waits)
+        quarantine.start()
+        answers.pop().errback(OSError("no rights"))
+        self.assertEqual(self.names(), ["quarantine_failed"])
+        self.clock.advance(SWEEP_SECONDS)
+        answers.pop().callback(None)
+        self.assertEqual(self.names(), ["quarantine_failed", "quarantine_works"])
+        quarantine.keep(ScanJob.of(b"1"), BAD, transaction())
+        answers.pop().errback(OSError("no room"))
+        self.clock.advance(SWEEP_SECONDS)
+        answers.pop().callback(None)
+        self.assertEqual(self.names()[2:], ["quarantine_failed"])
+
     def test_sweeps(self) -> None:
         """Leftovers go at the start, and what is too old in time, though nothing new comes."""
         self.quarantine.keep(ScanJob.of(b"evil"), BAD, transaction())

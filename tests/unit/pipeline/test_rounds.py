@@ -173,7 +173,10 @@ class RuleTests(RoundTestCase):
         self.ask()
         self.assertEqual(
             [(event.name, event.subject) for event in self.bench.events],
-            [("plugin_unhealthy", "p1"), ("plugin_healthy", "p1")],
+            [
+                (name, f"p1 {self.bench.steps[1].hook}")
+                for name in ("plugin_unhealthy", "plugin_healthy")
+            ],
         )
         self.flushLoggedErrors(KeyError)
 

@@ -399,14 +399,13 @@ class ErrorRuleTests(SynchronousTestCase):
             step.begin(())
         self.assertEqual(
             [(event.name, event.subject) for event in self.bench.events],
-            [("plugin_unhealthy", "guard")],
+            [("plugin_unhealthy", "guard request_headers")],
         )
         self.assertEqual(self.bench.events[0].values["hook"], "request_headers")
         self.failing = False
         step.begin(())
-        self.assertEqual(
-            [event.name for event in self.bench.events], ["plugin_unhealthy", "plugin_healthy"]
-        )
+        begun, over = self.bench.events
+        self.assertEqual((over.name, over.subject), ("plugin_healthy", begun.subject))
         self.assertEqual((step.errors, step.row), (7, 0))
         self.flushLoggedErrors(KeyError)
 

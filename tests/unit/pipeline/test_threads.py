@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from weakref import ref
 
@@ -174,6 +175,51 @@ class ThreadPoolsTests(SynchronousTestCase):
             call.end(*call.work())
         self.assertEqual([event.name for event in self.stage.events], ["pool_stuck", "pool_free"])
         self.assertEqual((self.pool.stuck, self.pool.admitted), (0, 0))
+
+    def stuck_calls(self) -> list[Any]:
+        """Let all threads be stuck."""
+        answers = [self.pools.run("scan", divmod, 7, 2) for _ in range(self.pool.size.workers)]
+        calls: list[Any] = [self.pool._queue.get() for _ in answers]
+        for call, answer in zip(calls, answers, strict=True):
+            call.begun = True
+            answer.cancel()
+            self.failureResultOf(answer, CancelledError)
+        return calls
+
+    def test_stuck_and_made_larger(self) -> None:
+        """A pool that is made larger while it is stuck has a free thread, which is told once."""
+        calls = self.stuck_calls()
+        size = self.pool.size
+        self.pools.resize({"scan": replace(size, workers=size.workers + 1)})
+        self.assertEqual([event.name for event in self.stage.events], ["pool_stuck", "pool_free"])
+        for call in calls:
+            call.end(*call.work())
+        self.assertEqual(len(self.stage.events), 2)
+
+    def test_stuck_and_made_smaller(self) -> None:
+        """A pool that is made as small as what is stuck in it is stuck; it is over when one comes back."""
+        answer = self.pools.run("scan", divmod, 7, 2)
+        call: Any = self.pool._queue.get()
+        call.begun = True
+        answer.cancel()
+        self.failureResultOf(answer, CancelledError)
+        self.assertEqual(self.stage.events, [])
+        self.pools.resize({"scan": replace(self.pool.size, workers=1)})
+        call.end(*call.work())
+        self.assertEqual([event.name for event in self.stage.events], ["pool_stuck", "pool_free"])
+
+    def test_full_and_not_any_more(self) -> None:
+        """That a pool refuses calls is told once, until a thread of it has no work; then that."""
+        most = self.pool.size.workers + self.pool.size.queue_limit
+        answers = [self.pools.run("scan", divmod, 7, 2) for _ in range(most)]
+        for _ in range(3):
+            self.failureResultOf(self.pools.run("scan", divmod, 7, 2), Overloaded)
+        self.assertEqual([event.name for event in self.stage.events], ["pool_full"])
+        self.work()
+        for answer in answers:
+            self.successResultOf(answer)
+        full, room = self.stage.events
+        self.assertEqual((room.name, room.subject), ("pool_room", full.subject))
 
     def test_stop(self) -> None:
         """A stopped pool ends its threads after what is queued and takes nothing new."""

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.record.access import AccessLog
+from tests.effort import spare_what_lasts
 from tests.unit.record.builders import ended
 
 
@@ -37,6 +38,7 @@ class AccessLogTests(SynchronousTestCase):
 
     def test_nothing_is_kept(self) -> None:
         """A transaction is free as soon as its line is made, written or not."""
+        spare_what_lasts()
         txn = ended()
         alive = weakref.ref(txn)
         self.log.write(txn)

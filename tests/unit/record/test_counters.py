@@ -6,14 +6,18 @@ import re
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 import gateway
+from gateway.alarms.drift import Peers
 from gateway.api.transaction import Aborted, Intercepted, Refused, Tunnelled
 from gateway.api.verdicts import Block
 from gateway.config.schema import Config
+from gateway.config.sections.watch import Watch
 from gateway.message.via import Via
+from gateway.modes.listening import Room
 from gateway.net.deadlines import Deadlines
 from gateway.net.dial import Dialer
 from gateway.plugin_services import PluginServices
@@ -23,6 +27,7 @@ from gateway.record.exposition import Exposition
 from gateway.record.host import Host, ReactorLag
 from gateway.record.scan_counters import ScanRoom
 from gateway.testing.harness import Names
+from gateway.watches.watching import Watches
 from tests.unit.record.builders import USE, ended
 
 DOCUMENT = Path(gateway.__file__).parent.parent / "docs/metrics.md"
@@ -119,6 +124,9 @@ class HostTests(SynchronousTestCase):
         """Each number is found in its place."""
         self.assertEqual(self.host.listen_queue(), (17, 19))
         self.assertEqual(self.host.steal_seconds(), 2.5)
+        stolen, spent = self.host.cpu_times() or (0.0, 0.0)
+        self.assertAlmostEqual(stolen, 2.5)
+        self.assertAlmostEqual(spent, 44.45)
         self.assertEqual(self.host.resident_bytes(), 5000 * 4096)
 
     def test_nothing_there(self) -> None:
@@ -127,7 +135,7 @@ class HostTests(SynchronousTestCase):
         self.assertEqual(
             (
                 host.listen_queue(),
-                host.steal_seconds(),
+                host.steal_seconds() or host.cpu_times(),
                 host.resident_bytes(),
                 host.open_descriptors(),
             ),
@@ -172,6 +180,13 @@ class LagTests(SynchronousTestCase):
         """A scrape that is served before the late timer sees how late that is."""
         self.clock.rightNow += 3.0
         self.assertEqual((self.lag.last, self.lag.worst), (0.0, 2.5))
+
+    def test_peak(self) -> None:
+        """The peak is the worst since it was taken."""
+        self.clock.advance(2.0)
+        self.clock.advance(1.0)
+        self.clock.advance(0.5)
+        self.assertEqual((self.lag.take_peak(), self.lag.take_peak()), (1.5, 0.0))
 
     def test_clock_set_back(self) -> None:
         """A clock that is set back is no lag."""
@@ -229,10 +244,29 @@ class ExpositionTests(SynchronousTestCase):
             via=lambda: Via("gateway-1"),
             environ={},
         )
+        mail = services.for_plugin("mail")
+        mail.alarms.channel("ops@example.com", lambda notice: None)
+        services.start_plugin(mail)
         services.metrics.job_ran("quiet_hosts", "refresh", failed=True)
         self.counters.family_sources.append(services.families)
+        lag = ReactorLag(clock)
+        watches = Watches(
+            clock,
+            lambda event: None,
+            lambda function: succeed(function()),
+            lag=lag,
+            crowd=Room(10),
+            places=list,
+            folders=lambda: {"state": "/"},
+        )
+        watches.follow(Watch())
+        clock.advance(10)
+        peers = Peers(clock, services.http.for_plugin(), lambda event: None, NotImplemented)
+        peers.follow(["http://192.0.2.9:8081"])
+        peers.alike["http://192.0.2.9:8081"] = peers.reached["http://192.0.2.9:8081"] = True
+        self.counters.family_sources += [watches.families, peers.families]
         access = AccessLog("-", "squid", (), clock)
-        self.exposition = Exposition(self.counters, access, ReactorLag(clock), 1795299264.5)
+        self.exposition = Exposition(self.counters, access, lag, 1795299264.5)
         self.samples = {
             (sample.name, *sorted(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(self.exposition.text().decode())
@@ -318,6 +352,7 @@ class ExpositionTests(SynchronousTestCase):
     def test_machine_that_does_not_tell(self) -> None:
         """A number that the machine does not offer is left out, not invented."""
         host = Host(Path(self.mktemp()))
+        del self.counters.family_sources[:]
         text = Exposition(self.counters, None, ReactorLag(Clock()), 0.0, host).text()
         for name in (b"listen", b"steal", b"resident", b"open_fds"):
             self.assertNotIn(name, text)

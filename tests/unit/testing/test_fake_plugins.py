@@ -94,14 +94,16 @@ class ServiceTests(SynchronousTestCase):
         gw = FakeGateway(Remembers, {"fail": "open"})
         gw.get("http://a.example/")
         gw.get("http://a.example/")
+        again, refused = gw.events
         self.assertEqual(
-            gw.events, [Event("again", Severity.INFO, "somebody is here again", "192.0.2.7")]
+            again, Event("again", Severity.INFO, "somebody is here again", "192.0.2.7")
         )
+        self.assertEqual((refused.name, refused.subject), ("policy_violation", "192.0.2.7"))
         store: Any = gw.services.store
         store.failing = StoreFailed("failed", "the disk is full")
         for _ in range(5):
             gw.get("http://a.example/")
-        self.assertEqual([event.name for event in gw.events], ["again", "plugin_unhealthy"])
+        self.assertEqual([event.name for event in gw.events[2:]], ["plugin_unhealthy"])
         self.flushLoggedErrors()
 
     def test_log_keeps_secrets(self) -> None:

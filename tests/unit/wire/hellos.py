@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, repeat
 
 from OpenSSL import SSL
 
@@ -78,15 +79,13 @@ def record(content: bytes, kind: int = 22, version: int = 0x0301) -> bytes:
 
 def records(content: bytes, sizes: Iterable[int] = ()) -> bytes:
     """Write a message into records of these sizes, and what is left into the largest ones."""
-    made = b""
-    for size in sizes:
-        if content:
-            made += record(content[:size])
-            content = content[size:]
-    while content:
-        made += record(content[:16384])
-        content = content[16384:]
-    return made
+    made, at = [], 0
+    for size in chain(sizes, repeat(16384)):
+        if at >= len(content):
+            break
+        made.append(record(content[at : at + size]))
+        at += size
+    return b"".join(made)
 
 
 def hello(*extensions: Extension) -> bytes:

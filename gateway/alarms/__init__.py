@@ -1,0 +1,1 @@
+"""Alarms: what becomes of an event until a receiver has it."""

@@ -1,0 +1,1 @@
+"""Tests of C{gateway.alarms}."""
