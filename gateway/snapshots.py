@@ -24,7 +24,7 @@ from gateway.modes.decryption import Decryption
 from gateway.modes.discarding import Discarding
 from gateway.modes.http2_only import Http2Only
 from gateway.modes.interception import Interception
-from gateway.modes.listening import Ids, Listening, Room, Times
+from gateway.modes.listening import Listening, Room, Times, ids
 from gateway.modes.preface import ProxiedConnection
 from gateway.modes.secured import SecuredConnection
 from gateway.net.deadlines import Deadlines
@@ -106,7 +106,7 @@ class Composer:
         self._securing = securing
         self._pins = pins
         self._prefix = prefix
-        self._next_id = Ids(prefix)
+        self._next_id = ids(prefix)
         self._elsewhere = elsewhere
         self._quarantine = quarantine
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
 
 #: The rank of what tells of dropped notices; never dropped itself.
 TOLD_FIRST = 3
@@ -72,6 +73,13 @@ class Backlog:
             return row
         firsts = [next(iter(rows.values())) for rows in self._rows[:TOLD_FIRST] if rows]
         return min(firsts, key=lambda row: row.number, default=None)
+
+    def behind(self, row: Row) -> Iterator[Row]:
+        """Give what waits beside a row, in order, without what tells of dropped notices."""
+        ordinary = merge(
+            *(rows.values() for rows in self._rows[:TOLD_FIRST]), key=lambda one: one.number
+        )
+        return (one for one in ordinary if one is not row)
 
     @property
     def growing(self) -> Row | None:

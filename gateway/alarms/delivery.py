@@ -4,7 +4,8 @@ Delivery to one receiver: one notice at a time, in order, again and again until 
 Before an attempt its number is written down, so that after a crash the receiver is told that it may know the notice
 already. An attempt ends with what the plugin gives, with its time-out or with its plugin object, whichever is first;
 what comes later counts for nothing. Between failed attempts there are 1 s to 5 minutes, twice as long each time, less a
-random part, so that the machines of a site do not return all at once.
+random part, so that the machines of a site do not return all at once. One that was tried often takes turns with others, as
+far as that turns no end of a state before its beginning: strangers have a say in what is in it.
 
 A plugin that is reloaded opens the same receiver with its new object while the old one still runs: the running attempt
 is waited for, the next one is the new object's. Nothing here knows how anything is sent, nor when what changes is written.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -24,7 +26,7 @@ from gateway.alarms.backlog import TOLD_FIRST, Backlog, Row
 from gateway.alarms.file import ATTEMPT, DOWN, GONE, PUT, Change, Loaded
 from gateway.alarms.lost import Lost
 from gateway.alarms.means import Counts, Means, QueueBounds
-from gateway.alarms.stored import Unreadable, events, rank, to_bytes, to_notice
+from gateway.alarms.stored import Unreadable, events, is_of_states, rank, to_bytes, to_notice
 from gateway.api.alarms import DeliveryFailed, Notice
 from gateway.api.catalogue.service import CHANNEL_DOWN, CHANNEL_UP
 
@@ -40,6 +42,12 @@ DOWN_AFTER = 3
 MOST_FAULTS = 5
 #: What a plugin raises that is broken; what a network does is something else.
 _FAULTS = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ArithmeticError)
+
+#: After so many attempts a notice takes turns with others: it may be this very one that is not taken, for what a stranger
+#: put into it.
+PATIENCE = 5
+#: Among so many of those that wait the one that may be sent before it is looked for.
+_MOST_PASSED = 100
 
 #: Notices in one turn of the reactor, to a channel that needs no time.
 _AT_ONCE = 20
@@ -103,7 +111,11 @@ class Delivery:
         self._by: QueuedChannel | None = None
         self._tests: deque[Trial] = deque()
         self._failures = 0
+        self._failed_last: Row | None = None
+        # What was refused for good since the receiver took something: notices, and their events.
+        self._refused = (0, 0)
         self._down_since = 0.0
+        self._is_down_told = False
         self._pause: Any = None
         self._breath: Any = None
         self._going = False
@@ -208,7 +220,17 @@ class Delivery:
             self._end_pause()
             while self._tests:
                 self._tests.popleft().say("the plugin was stopped")
+            self._let_go()
             self._tell_idle()
+
+    def _let_go(self) -> None:
+        """Nobody delivers any more: that it is down is over, or others would be reminded of it for ever."""
+        if self._is_down_told and not self._is_stopping:
+            self._is_down_told = False
+            self._failures, self._down_since = 0, 0.0
+            self._keep_down()
+            text = f"{self.key} is not used any more; {self.queued} notices wait for it in vain"
+            self._means.tell(CHANNEL_UP(text, self.key, queued=str(self.queued)))
 
     def test(self, notice: Notice) -> Deferred[str]:
         """Try this once, next; see L{NoticeQueue.test<gateway.alarms.queue.NoticeQueue.test>}."""
@@ -274,7 +296,7 @@ class Delivery:
         if not self._may_begin or self._pause is not None:
             return False
         self._drop_old()
-        row = self._backlog.head
+        row = self._next()
         if row is None:
             return False
         try:
@@ -293,6 +315,28 @@ class Delivery:
             self._means.journal.add((ATTEMPT, (row.attempt, self.key, row.number)))
         self._means.journal.written().addCallback(lambda _: attempt.begin(notice))
         return True
+
+    def _next(self) -> Row | None:
+        """
+        Give what is to be tried next: the first one, or after one that was tried often the first that may pass it.
+
+        Of those two one at the least is of no state: a beginning never comes after its end.
+        """
+        head = self._backlog.head
+        if head is None or head.attempt < PATIENCE or head is not self._failed_last:
+            return head
+        is_free = not self._is_of_states(head)
+        for row in islice(self._backlog.behind(head), _MOST_PASSED):
+            if is_free or not self._is_of_states(row):
+                return row
+        return head
+
+    def _is_of_states(self, row: Row) -> bool:
+        try:
+            return is_of_states(to_notice(row.body, 1, self._means.types))
+        except Unreadable:
+            # It is dropped when it is its turn.
+            return False
 
     def _make(
         self, channel: QueuedChannel, *, number: int = 1, trial: Trial | None = None
@@ -332,7 +376,12 @@ class Delivery:
 
     def _works(self) -> None:
         self._failures = 0
+        (notices, lost), self._refused = self._refused, (0, 0)
+        if notices:
+            # Now that somebody listens: who refuses everything would refuse that, too.
+            self._tell_lost(notices, lost)
         since, self._down_since = self._down_since, 0.0
+        self._is_down_told = False
         if since:
             self._keep_down()
             seconds = max(0.0, self._means.now() - since)
@@ -347,6 +396,7 @@ class Delivery:
 
     def _failed(self, row: Row, error: BaseException) -> None:
         self._failures += 1
+        self._failed_last = row
         why = reason(error)
         is_final = isinstance(error, DeliveryFailed) and error.is_final
         if isinstance(error, _FAULTS) and not isinstance(error, OSError):
@@ -361,6 +411,9 @@ class Delivery:
             )
             self._remove(row)
             self.counts.dropped += 1
+            if row.rank != TOLD_FIRST:
+                notices, lost = self._refused
+                self._refused = notices + 1, lost + row.events
         else:
             self._log.warn(
                 "{channel} did not take the notice {id} (attempt {attempt}): {why}",
@@ -371,9 +424,12 @@ class Delivery:
             )
         if not is_final or self._failures >= DOWN_AFTER:
             self._wait(error)
-        if self._failures == DOWN_AFTER and not self._down_since:
-            self._down_since = self._means.now()
-            self._keep_down()
+        if self._failures >= DOWN_AFTER and not self._is_down_told:
+            # Once in each process: that it goes on is news for nobody who was told of it, but that it is not over.
+            self._is_down_told = True
+            if not self._down_since:
+                self._down_since = self._means.now()
+                self._keep_down()
             self._means.tell(
                 CHANNEL_DOWN(
                     f"{self.key} takes no alarms: {why}",
@@ -442,8 +498,11 @@ class Delivery:
         """Drop one, and have that told to the receiver."""
         self._remove(row)
         self.counts.dropped += 1
+        self._tell_lost(1, row.events)
+
+    def _tell_lost(self, notices: int, lost: int) -> None:
         means = self._means
-        self._keep(self._lost.count(row, means.clock.seconds(), means.now()))
+        self._keep(self._lost.count(notices, lost, means.clock.seconds(), means.now()))
 
     # What is written down.
 

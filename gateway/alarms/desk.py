@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.alarms.fitted import fitted
 from gateway.alarms.gate import Gate
 from gateway.alarms.hush import Hush
 from gateway.alarms.types import KnownTypes
@@ -149,9 +150,13 @@ class AlarmDesk:
 
     def take(self, event: Event) -> None:
         """Give an event to all channels that it is for."""
-        if event.name in self._edges:
-            self._edge(event)
         gates = self._gates
+        is_edge = event.name in self._edges
+        if not gates and not is_edge:
+            return
+        event = fitted(event)
+        if is_edge:
+            self._edge(event)
         if not gates:
             return
         # What is told may be answered by another event before the next gate is asked.
@@ -159,7 +164,10 @@ class AlarmDesk:
         seconds = self._clock.seconds()
         if seconds < self._seconds:
             for gate in gates:
-                gate.set_back()
+                try:
+                    gate.set_back()
+                except Exception:
+                    self._log.failure("{key}: the clock was set back", key=gate.key)
         self._seconds = seconds
         at = self._now()
         kind = self._types.get(event.name)

@@ -83,6 +83,9 @@ class Passage(Protocol):
     def seconds(self) -> float:
         """Give the time by which limits are measured."""
 
+    def wall(self) -> float:
+        """Give the wall-clock time."""
+
     def id(self, number: int) -> str:
         """Make the name of an alarm of the number of its first event."""
 

@@ -230,6 +230,10 @@ class Gate:
         """Give the time by which limits are measured."""
         return self._clock.seconds()
 
+    def wall(self) -> float:
+        """Give the wall-clock time."""
+        return self._now()
+
     def id(self, number: int) -> str:
         """Make the name of an alarm of the number of its first event."""
         return f"{self._prefix}-{number:x}"

@@ -24,10 +24,11 @@ class Lost:
         self._notices = self._events = 0
         self._first = 0.0
 
-    def count(self, dropped: Row, seconds: float, now: float) -> Row:
+    def count(self, notices: int, events: int, seconds: float, now: float) -> Row:
         """
-        Count one.
+        Count some.
 
+        @param events: that these notices stood for.
         @param seconds: of the clock.
         @param now: wall-clock time.
         @return: the row that tells of it, a new one or one that has grown.
@@ -36,8 +37,8 @@ class Lost:
         if row is None:
             self._notices = self._events = 0
             self._first = now
-        self._notices += 1
-        self._events += dropped.events
+        self._notices += notices
+        self._events += events
         notice = self._notice(row.id if row else secrets.token_hex(8), now)
         body = to_bytes(notice)
         if row is None:
@@ -66,7 +67,7 @@ class Lost:
     def _notice(self, id: str, now: float) -> Notice:
         event = ALARMS_DROPPED(
             f"{self._notices} notices of {self._events} events for {self._key} were dropped:"
-            " too many waited, or too long",
+            " too many waited, or too long, or they were refused",
             self._key,
             notices=str(self._notices),
             events=str(self._events),

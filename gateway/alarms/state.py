@@ -34,6 +34,7 @@ class State:
     @ivar repeat_at: when it is told again; not at all: it is not told yet, or goes back to before a restart.
     @ivar repeats: reminders so far.
     @ivar is_due: it is to be told because it lasts.
+    @ivar is_unsure: it goes back to before a restart, and nobody has raised it since.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class State:
         "is_down",
         "is_due",
         "is_told",
+        "is_unsure",
         "lane",
         "last",
         "over",
@@ -65,7 +67,7 @@ class State:
         self.since = self.first = self.last = at
         self.count = self.hushed = self.repeats = 0
         self.rank = -1
-        self.is_down = self.is_told = self.is_due = False
+        self.is_down = self.is_told = self.is_due = self.is_unsure = False
         self.lane: Lane | None = None
         self.told_at = -inf
         self.repeat_at = inf
@@ -125,6 +127,7 @@ class State:
         state.count, state.hushed, state.repeats = kept.count, kept.hushed, kept.repeats
         state.is_down, state.is_told, state.rank = kept.is_down, kept.is_told, kept.rank
         state.over = None if kept.over is None else kept.over.event()
+        state.is_unsure = state.is_down
         if not state.is_down and state.over is None:
             raise ValueError(f"{state.subject} is over without an end")
         return state

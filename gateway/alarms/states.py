@@ -4,6 +4,9 @@ States of one kind, such as origins that are down: their edges are told, what la
 For each subject there is what the receiver knows and what is true; what differs is told as soon as it may be. So a state that
 comes and goes within the limit is told at its end as what it then is, with the count of all that happened meanwhile.
 
+What was down when a former process ended is raised anew by this one if it is so still. What is not for as long as until a
+reminder is told as over: nobody else would ever say so, for whoever tells of an end has seen the beginning.
+
 Of one type, and so of all subjects together, no more than one alarm is told within the limit. A beginning waits for other
 beginnings alone, an end for both: else what flaps would be told twice in that time.
 """
@@ -20,6 +23,13 @@ from gateway.alarms.tally import Tally
 from gateway.api.alarms import Alarm
 from gateway.api.events import Event, EventType, Notify
 
+#: How long what goes back to before a restart is waited for, where there are no reminders; seconds.
+UNSEEN_SECONDS = 1800.0
+
+_UNSEEN = (
+    "not seen any more since the gateway was started anew; if it is so still it will be told again"
+)
+
 
 class States:
     """The states of one kind; see L{Family<gateway.alarms.family.Family>}."""
@@ -33,6 +43,7 @@ class States:
         "_rest",
         "_slow",
         "_states",
+        "_unseen_at",
         "_way",
         "kind",
         "name",
@@ -54,6 +65,8 @@ class States:
         self._reminders = Reminders(gate.times.repeat)
         self._limit = Spell()
         self._over_limit = Spell()
+        # When those that are unsure are over.
+        self._unseen_at = inf
         # What was counted of states that are not remembered any more.
         self._rest: Tally | None = None
 
@@ -89,6 +102,7 @@ class States:
         if not state.is_down and not state.is_told:
             state.since = at
         state.is_down = True
+        state.is_unsure = False
         state.event = event
         state.rank = max(state.rank, event.severity.rank)
         gate.changed()
@@ -149,10 +163,11 @@ class States:
         if gate.is_hushed(self.kind):
             return inf
         self._remind(now)
+        self._end_unseen(now)
         if (self._fast or self._rest is not None) and self._limit.is_over(now):
             for alarm in self._told(*self._taken(self._fast, now), now):
                 gate.out(alarm)
-        return min(self._due(now), self._reminders.first)
+        return min(self._due(now), self._reminders.first, self._unseen_at)
 
     def digest(self, now: float) -> tuple[list[Alarm], bool]:
         """Give what was gathered."""
@@ -203,6 +218,28 @@ class States:
             self._into_lane(state, now)
             if state.lane is SLOW:
                 self._gate.gather()
+
+    def _end_unseen(self, now: float) -> None:
+        """Let be over what was not raised again since the restart."""
+        if self._unseen_at > now + EARLY:
+            return
+        self._unseen_at = inf
+        gate = self._gate
+        kind = gate.types.end_of(self.name)
+        for state in list(self._states.values()):
+            if not (state.is_unsure and state.is_down) or kind is None:
+                continue
+            state.is_unsure = state.is_down = False
+            over = kind(_UNSEEN, state.subject)
+            if not gate.wants(over) or gate.said(over.name) is Notify.NEVER:
+                self._forget(state)
+                continue
+            state.add(gate.wall(), f"{state.begun}-end", is_hushed=False)
+            state.over = over
+            gate.changed()
+            self._into_lane(state, now)
+        if self._slow:
+            gate.gather()
 
     def _told(self, down: list[State], over: list[State], now: float) -> list[Alarm]:
         """Say what is true of these, and take note that the receiver knows."""
@@ -285,6 +322,8 @@ class States:
         """Take what was told after this time as told now, and let nothing last longer for that."""
         self._limit.set_back(now)
         self._over_limit.set_back(now)
+        if self._unseen_at < inf:
+            self._unseen_at = min(self._unseen_at, now + self._patience)
         for state in self._states.values():
             state.told_at = min(state.told_at, now)
         self._reminders.begin_anew(self._states.values(), now)
@@ -297,7 +336,8 @@ class States:
             if not state.hushed:
                 continue
             hushed, state.hushed = state.hushed, 0
-            if not (state.is_down or state.is_told or state.count):
+            is_unseen = state.is_unsure and self._unseen_at <= now + EARLY
+            if not ((state.is_down and not is_unseen) or state.is_told or state.count):
                 # It came and went.
                 gate.count_hushed(hushed)
                 self._forget(state)
@@ -346,6 +386,12 @@ class States:
             if one.lane and (one.count or not one.is_told):
                 state.lane = SLOW if one.lane == SLOW and self._way is not Notify.ALWAYS else FAST
                 (self._slow if state.lane is SLOW else self._fast)[state.subject] = state
+        if any(state.is_unsure for state in self._states.values()):
+            self._unseen_at = now + self._patience
         if self._slow:
             gate.gather()
-        gate.arm(self._due(now))
+        gate.arm(min(self._due(now), self._unseen_at))
+
+    @property
+    def _patience(self) -> float:
+        return self._reminders.every or UNSEEN_SECONDS

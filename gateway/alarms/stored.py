@@ -93,6 +93,11 @@ def events(notice: Notice) -> int:
     return sum(alarm.count for alarm in notice.alarms)
 
 
+def is_of_states(notice: Notice) -> bool:
+    """Tell whether it says of a state that it begins, goes on or ends: such notices make no sense in another order."""
+    return any(alarm.state is not AlarmState.SINGLE for alarm in notice.alarms)
+
+
 def _plain(alarm: Alarm) -> _Alarm:
     event = alarm.event
     return _Alarm(

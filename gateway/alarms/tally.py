@@ -25,11 +25,14 @@ class Subjects:
     @ivar before: those counts, where there were any.
     """
 
-    __slots__ = ("before", "counts")
+    __slots__ = ("_least", "before", "counts")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.before: dict[str, int] = {}
+        # Those that had the least count when that was looked for last, the oldest at the end: a flood of subjects would else
+        # look at all of them each time.
+        self._least: list[tuple[str, int]] = []
 
     def add(self, subject: str) -> None:
         """Count one."""
@@ -39,11 +42,24 @@ class Subjects:
         elif len(counts) < MOST_COUNTED:
             counts[subject] = 1
         else:
-            least = min(counts, key=counts.__getitem__)
+            least = self._take_least()
             count = counts.pop(least)
             self.before.pop(least, None)
             counts[subject] = count + 1
             self.before[subject] = count
+
+    def _take_least(self) -> str:
+        """Find one of those with the least count."""
+        counts = self.counts
+        while True:
+            while self._least:
+                subject, count = self._least.pop()
+                # Counts only grow, so one that has not is still among the least.
+                if counts.get(subject) == count:
+                    return subject
+            count = min(counts.values())
+            self._least = [(one, count) for one, found in counts.items() if found == count]
+            self._least.reverse()
 
     def most(self) -> dict[str, int]:
         """Give the most frequent ones, the first one first; each has at least so many."""
@@ -65,7 +81,7 @@ class Tally:
     Events of one type that are told together.
 
     @ivar id: of the alarm to come.
-    @ivar event: the last one.
+    @ivar event: the last one of the highest severity: a certificate that ends tomorrow is not hidden by one that has a month.
     """
 
     __slots__ = ("count", "event", "first", "id", "last", "subjects")
@@ -88,7 +104,9 @@ class Tally:
     def add(self, event: Event, at: float) -> None:
         """Count another one."""
         self.count += 1
-        self.event = event
+        severity = self.event.severity
+        if event.severity is severity or event.severity.rank > severity.rank:
+            self.event = event
         if at > self.last:
             self.last = at
         elif at < self.first:

@@ -42,6 +42,13 @@ class KnownTypes:
         """Give what is known of events of a name."""
         return self._types.get(name)
 
+    def end_of(self, name: str) -> EventType | None:
+        """Give the type of the event that ends a state; C{None}: there is none of that name."""
+        for end, begin in self.begins.items():
+            if begin == name and end != name:
+                return self._types.get(end)
+        return None
+
     def state_of(self, name: str) -> str:
         """Give the name of the state that events of this name begin or end; empty: they are of none."""
         return self.begins.get(name, "")

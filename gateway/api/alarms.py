@@ -45,7 +45,7 @@ class Alarm:
 
     @ivar id: names it: the same at each attempt, for each receiver of one node and after a restart, so that receivers can
         tell a duplicate.
-    @ivar event: the last one.
+    @ivar event: the last one, of the highest severity that there was.
     @ivar type: of the event; C{None}: nobody has described it.
     @ivar state: what it says of a state.
     @ivar count: how many events it stands for; of all alarms of a channel together it is exact. 0: a state goes on, and

@@ -297,7 +297,7 @@ class Services:
     What a plugin is made with; one object for each plugin.
 
     @ivar clock: time, for every wait that a plugin makes.
-    @ivar events: call it with an L{Event} to tell operators.
+    @ivar events: call it with an L{Event}, in the reactor's thread, to tell operators.
     @ivar log: the plugin's own log.
     @ivar threads: for calls that block.
     @ivar store: the plugin's own keys and values.

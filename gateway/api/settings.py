@@ -34,7 +34,7 @@ from gateway.config.kinds.numbers import (
 from gateway.config.kinds.secret import SecretKind, SecretText
 from gateway.config.kinds.sets import Hosts, Networks, Ports
 from gateway.config.kinds.texts import FilePath, PathKind, TextKind
-from gateway.config.networks import NetworkSet
+from gateway.config.networks import NetworkSet, is_this_machine
 from gateway.config.ports import PortSet
 from gateway.config.secrets import Secret
 from gateway.config.units import size_text
@@ -66,5 +66,6 @@ __all__ = [
     "SizeOrZero",
     "TextKind",
     "WholeKind",
+    "is_this_machine",
     "size_text",
 ]

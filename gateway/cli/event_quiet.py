@@ -14,7 +14,8 @@ NAME = "quiet"
 SUMMARY = "keep back all but security events while work is done"
 DESCRIPTION = """\
 Begins a maintenance window in the running gateway: until it ends channels are told of security events alone. What is out
-of order at its end is told then. A restart ends it too. Windows that come again and again are set by notify.maintenance."""
+of order at its end is told then. It outlasts a restart, where there is a folder for state. Windows that come again and
+again are set by notify.maintenance."""
 EXAMPLES = """
   gateway event quiet 2h --config /etc/gateway/gateway.toml
       for the next two hours

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TypeAlias
 
@@ -123,6 +123,16 @@ def is_address(text: str) -> bool:
     except (OSError, ValueError):  # ValueError: a NUL inside
         return False
     return True
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether what is sent to a host, a name or an address without brackets, stays on this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _ranges(networks: Iterable[Network]) -> tuple[list[int], list[int]]:

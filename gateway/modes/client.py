@@ -511,7 +511,12 @@ class ClientConnection(Handover):
             else:
                 self._close()
         else:
-            self._deadline.reset(self._listening.client_idle)
+            listening = self._listening
+            deadline = self._deadline
+            # What reset does nearly always.
+            deadline.at = at = listening.deadlines.now + listening.client_idle
+            if at < deadline.due:
+                deadline.reset(listening.client_idle)
             if parser.rest:
                 if ended is not None and ended.asked.raw_method == b"CONNECT":
                     # It was meant for the tunnel that is not there, and is no request.

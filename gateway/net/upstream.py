@@ -534,7 +534,10 @@ class Pool:
         if deadline is None:
             connection.deadline = self._deadlines.watch(connection.expired, self._idle_seconds)
         else:
-            deadline.reset(self._idle_seconds)
+            # What reset does nearly always.
+            deadline.at = at = self._deadlines.now + self._idle_seconds
+            if at < deadline.due:
+                deadline.reset(self._idle_seconds)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """Let one go that is closing or was given away; more than once is harmless."""

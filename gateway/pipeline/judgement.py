@@ -16,6 +16,7 @@ from gateway.api.catalogue.security import (
     CONTENT_NOT_SCANNED,
     CONTENT_PASSED_UNSCANNED,
     MALWARE_FOUND,
+    MALWARE_PASSED,
 )
 from gateway.api.content import ScanJob, Side, Unscannable
 from gateway.api.transaction import Response, Transaction
@@ -262,7 +263,7 @@ class Judgement:
     def _say(self, txn: Transaction, judged: Judged) -> None:
         side, action = judged.side.value, judged.action
         if judged.is_malware:
-            kind = MALWARE_FOUND
+            kind = MALWARE_FOUND if action == "block" else MALWARE_PASSED
         else:
             kind = CONTENT_NOT_SCANNED if action == "block" else CONTENT_PASSED_UNSCANNED
         text = f"{action}: {side} content of {txn.request.host}: {judged.why}"

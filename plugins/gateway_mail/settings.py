@@ -4,7 +4,6 @@ C{[plugins.mail]}: who gets mail, and by which server.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import ssl
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from gateway.api.settings import (
     PathKind,
     SecretText,
     TextKind,
+    is_this_machine,
 )
 
 #: How a connection is protected.
@@ -74,12 +74,7 @@ class Server:
     @property
     def is_local(self) -> bool:
         """Tell whether it is on this machine, so that nobody listens on the way."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_this_machine(self.host)
 
 
 def mail_address(text: str) -> str:

@@ -64,11 +64,24 @@ class Snmp(Plugin):
     def review(self, around: Surroundings) -> Iterator[Caution | SettingFault]:
         """Tell what is missing, and whom anybody could play."""
         if not self.settings.to:
+            yield Caution(
+                "nobody is told of anything",
+                ("to",),
+                '[{ address = "10.0.0.9", user = "gateway", auth = { file = "..." }, priv = { file = "..." } }]',
+            )
             return
         if util.find_spec("pysnmp") is None:
             yield SettingFault("pysnmp is not installed", (), 'pip install "gateway[snmp]"')
         for place, receiver in enumerate(self.settings.to):
-            if receiver.version == "3" and receiver.auth is None and not receiver.address.is_local:
+            if receiver.address.is_local:
+                continue
+            if receiver.version != "3":
+                yield Caution(
+                    f"alarms go to {receiver.address} in clear, with addresses, URLs and community",
+                    ("to", place, "version"),
+                    '"3"',
+                )
+            elif receiver.auth is None:
                 yield Caution(
                     f"what goes to {receiver.address} is neither signed nor encrypted",
                     ("to", place),

@@ -22,6 +22,7 @@ from gateway.api.settings import (
     SecretText,
     TextKind,
     WholeKind,
+    is_this_machine,
 )
 from gateway_snmp.oids import oid
 from gateway_snmp.tree import PLAYPEN, oid_text
@@ -50,12 +51,7 @@ class Address(NamedTuple):
     @property
     def is_local(self) -> bool:
         """Tell whether what goes there stays on this machine."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_this_machine(self.host)
 
 
 def address(text: str) -> Address:

@@ -8,10 +8,10 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from ipaddress import ip_address
 from typing import Any, TypeAlias
 
 from gateway.api import Alarm, Caution, Log, Notice, Plugin, Services, SettingFault, Surroundings
+from gateway.api.settings import is_this_machine
 from gateway_syslog import cef, records
 from gateway_syslog.connecting import connects
 from gateway_syslog.datagrams import Datagrams
@@ -87,7 +87,7 @@ class Syslog(Plugin):
         if not self.settings.to:
             yield Caution("nobody is told of anything", ("to",), '[{ address = "10.0.0.8:514" }]')
         for number, receiver in enumerate(self.settings.to):
-            if receiver.transport != "tls" and not _is_near(receiver.address.host):
+            if receiver.transport != "tls" and not is_this_machine(receiver.address.host):
                 yield Caution(
                     f"alarms go to {receiver.label} in clear, with addresses and URLs",
                     ("to", number, "transport"),
@@ -113,11 +113,3 @@ class Syslog(Plugin):
 
         self._ways.append(to)
         self.services.alarms.channel(label, deliver, receiver.rules)
-
-
-def _is_near(host: str) -> bool:
-    """Tell whether a host is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -111,10 +111,15 @@ def _lines(alarm: Alarm, node: str, most: int) -> list[str]:
     times = f", {alarm.count} times" if alarm.count > 1 else ""
     when = datetime.fromtimestamp(alarm.last, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     head = f"*{_bare(what)}* on {_bare(node)}{times}, {when}"
-    text = " ".join(event.text.split()).replace("`", "'")
+    text = _visible(" ".join(event.text.split())).replace("`", "'")
     if len(text) > most:
         text = text[: most - len(_CUT)] + _CUT
     return [head, f"`{_escaped(text)}`"] if text else [head]
+
+
+def _visible(text: str) -> str:
+    """Put a question mark where a sign is none: what turns the direction of writing makes another name of a name."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _bare(text: str) -> str:

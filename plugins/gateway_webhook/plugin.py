@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from ipaddress import ip_address
 
 from gateway.api import (
     Caution,
@@ -19,6 +18,7 @@ from gateway.api import (
     SettingFault,
     Surroundings,
 )
+from gateway.api.settings import is_this_machine
 from gateway_webhook.answers import failed, judged
 from gateway_webhook.bodies import generic, slack
 from gateway_webhook.settings import Receiver, WebhookSettings
@@ -66,7 +66,7 @@ class Webhook(Plugin):
                 '[{ url = "https://alarms.example.com/gateway" }]',
             )
         for number, receiver in enumerate(self.settings.to):
-            if receiver.url.is_clear and not _is_near(receiver.url.host):
+            if receiver.url.is_clear and not is_this_machine(receiver.url.host):
                 yield Caution(
                     f"alarms go to {receiver.label} in clear, and so do fields and the URL itself",
                     ("to", number, "url"),
@@ -118,11 +118,3 @@ def _without(secrets: Iterator[str], text: str) -> str:
         if len(secret) > 2:
             text = text.replace(secret, "...")
     return text
-
-
-def _is_near(host: str) -> bool:
-    """Tell whether a host is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

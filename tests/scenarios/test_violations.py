@@ -14,6 +14,7 @@ from gateway.api import (
     BodyFilter,
     ContentRefused,
     Event,
+    Infected,
     Respond,
     Response,
     Transaction,
@@ -145,6 +146,11 @@ class ViolationTests(ScenarioTestCase):
         self.assertEqual(
             (event.name, event.values["category"]), ("policy_violation", "scan_forbidden")
         )
+
+    def test_let_through(self) -> None:
+        """Malware that passes is another event than malware that was blocked: no flood of the one hides the other."""
+        (event,) = self.heard(Scanner(lambda job: Infected("odd", "test", certain=False)))
+        self.assertEqual((event.name, event.values["action"]), ("malware_passed", "monitor"))
 
     def test_no_violation(self) -> None:
         """Logins, faults, and answers that a plugin makes itself are none; nor is what passes."""

@@ -37,6 +37,7 @@ _DELIVERY = "tests.unit.alarms.test_delivery"
 
 FIRED = {
     "malware_found": f"{_VIOLATIONS}.ViolationTests.test_scans",
+    "malware_passed": f"{_VIOLATIONS}.ViolationTests.test_let_through",
     "policy_violation": f"{_VIOLATIONS}.ViolationTests.test_request",
     "upload_refused": f"{_VIOLATIONS}.ViolationTests.test_upload",
     "content_not_scanned": f"{_VIOLATIONS}.ViolationTests.test_scans",

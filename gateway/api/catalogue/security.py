@@ -31,11 +31,31 @@ MALWARE_FOUND: Final = EventType(
     severity=Severity.ERROR,
     group=EventGroup.SECURITY,
     title="malware found",
-    when="A scanner found malware, or what may be malware, in a download or an upload. Each time.",
+    when="A scanner found malware, or what may be malware, in a download or an upload, and it was blocked. Each time.",
     act=(
-        "If the action is block, the content did not reach its receiver and nothing has to be done at once; with any "
-        "other action it did, so look at the receiving machine now. Look for other machines that asked for the same URL "
-        "(the access log has the id of the transaction), and where it is an upload look at the machine it came from."
+        "The content did not reach its receiver, so nothing has to be done at once. Look for other machines that asked "
+        "for the same URL (the access log has the id of the transaction), and where it is an upload look at the machine "
+        "it came from."
+    ),
+    subject=_CLIENT,
+    fields=_SCAN_FIELDS,
+    trap="gwMalware",
+    notify=Notify.FIRST,
+)
+
+MALWARE_PASSED: Final = EventType(
+    name="malware_passed",
+    number=8,
+    severity=Severity.ERROR,
+    group=EventGroup.SECURITY,
+    title="malware let through",
+    when=(
+        "A scanner found malware, or what may be malware, and the configuration let it pass: the action in scan.on is "
+        "warn or monitor, as it usually is for what is merely suspicious. Each time. It is told apart from what was "
+        "blocked, so that a flood of that hides none of it."
+    ),
+    act=(
+        "Look at the receiving machine now: it has the content. If that is more than you want, let scan.on say block."
     ),
     subject=_CLIENT,
     fields=_SCAN_FIELDS,
@@ -187,6 +207,7 @@ CONTENT_QUARANTINED: Final = EventType(
 
 TYPES: Final = (
     MALWARE_FOUND,
+    MALWARE_PASSED,
     POLICY_VIOLATION,
     UPLOAD_REFUSED,
     CONTENT_NOT_SCANNED,

@@ -233,12 +233,12 @@ ALARMS_DROPPED: Final = EventType(
     group=EventGroup.SERVICE,
     title="alarms were dropped",
     when=(
-        "More alarms waited for a receiver than notify.queue allows, or longer than notify.keep: the oldest were dropped. "
-        "Told to that receiver itself, when it takes alarms again."
+        "More alarms waited for a receiver than notify.queue allows, or longer than notify.keep, and the oldest were dropped; "
+        "or the receiver refused some for good. Told to that receiver itself, when it takes alarms again."
     ),
     act=(
         "The process log of the gateway has every event, those that were dropped too. Raise notify.queue or notify.keep if "
-        "the receiver is often away for that long."
+        "the receiver is often away for that long; of what was refused the process log has the reason."
     ),
     subject="the plugin and the receiver",
     fields=(

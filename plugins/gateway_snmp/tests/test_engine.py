@@ -228,14 +228,17 @@ class LibraryTests(EngineTestCase):
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
         work()
-        gc.collect()
-        before = tracemalloc.take_snapshot().filter_traces(_ours())
-        work()
-        gc.collect()
-        after = tracemalloc.take_snapshot().filter_traces(_ours())
-        # A pointer for each answer goes when the engine is made anew.
-        grown = sum(one.size_diff for one in after.compare_to(before, "filename"))
-        self.assertLess(grown, 10_000)
+        grown = []
+        for _ in range(3):
+            gc.collect()
+            before = tracemalloc.take_snapshot().filter_traces(_ours())
+            work()
+            gc.collect()
+            after = tracemalloc.take_snapshot().filter_traces(_ours())
+            grown.append(sum(one.size_diff for one in after.compare_to(before, "filename")))
+        # A pointer for each answer goes when the engine is made anew; what leaks does so in each round, a table that is made
+        # larger is so in one.
+        self.assertLess(min(grown), 10_000, grown)
 
     def test_engines_go(self) -> None:
         """Of an engine that was made anew, or is not used any more, nothing is left."""

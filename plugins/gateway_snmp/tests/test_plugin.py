@@ -154,7 +154,8 @@ class PluginTests(SynchronousTestCase):
         made._sender = None
         self.successResultOf(Deferred.fromCoroutine(made.start()))
         self.assertIsNone(made.identity)
-        self.assertEqual(list(made.review(Surroundings())), [])
+        (caution,) = made.review(Surroundings())
+        self.assertEqual(caution.key, ("to",))
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.successResultOf(Deferred.fromCoroutine(made.stop()))
 
@@ -174,15 +175,20 @@ class PluginTests(SynchronousTestCase):
         self.assertIn("gateway[snmp]", str(error.value))
 
     def test_cautions(self) -> None:
-        """Version 3 without a signature is told of, unless it stays on this machine."""
+        """What goes over the network in clear is told of, of whatever version; what stays on this machine is not."""
         away = Address("10.0.0.9")
         made = self.made(
             receiver("3", auth=None, priv=None),
             receiver("3", auth=None, priv=None, address=away),
+            receiver("2c", address=Address("10.0.0.10")),
+            receiver("1", address=Address("::1", 1162)),
+            receiver("3", address=Address("10.0.0.11")),
         )
-        (caution,) = made.review(Surroundings())
-        assert isinstance(caution, Caution)
-        self.assertEqual(caution.key, ("to", 1))
+        cautions = list(made.review(Surroundings()))
+        keys = [one.key for one in cautions if isinstance(one, Caution)]
+        self.assertEqual(keys, [("to", 1), ("to", 2, "version")])
+        for secret in (COMMUNITY, AUTH, PRIV):
+            self.assertNotIn(secret, repr(cautions))
 
     def test_orders(self) -> None:
         """Commands get the MIB and the receivers, without secrets; other orders are left to others."""

@@ -122,6 +122,12 @@ class SlackTests(SynchronousTestCase):
             self.assertNotIn("`", line[1:-1])
             self.assertNotIn("<", line)
             self.assertNotIn(">", line)
+            self.assertTrue(line.isprintable(), line)
+
+    def test_direction(self) -> None:
+        """A name is not shown as another one."""
+        found = said(notice(alarm("of invoice\u202excod.exe\u2066 \x1b[2J \ud800")))
+        self.assertTrue(found.endswith("`of invoice?xcod.exe? ?[2J ?`"), found)
 
     def test_calls_nobody(self) -> None:
         """A URL that is made to call everybody in the room does not."""

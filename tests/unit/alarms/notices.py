@@ -16,7 +16,11 @@ KEY = "test/receiver"
 
 
 def notice(
-    id: str, severity: Severity = Severity.WARNING, count: int = 1, text: str = ""
+    id: str,
+    severity: Severity = Severity.WARNING,
+    count: int = 1,
+    text: str = "",
+    state: AlarmState = AlarmState.SINGLE,
 ) -> Notice:
     """Make a notice of one alarm."""
     event = Event("something", severity, text or f"something {id}", "subject", {"number": id})
@@ -24,7 +28,7 @@ def notice(
         id=f"a{id}",
         event=event,
         type=None,
-        state=AlarmState.SINGLE,
+        state=state,
         count=count,
         first=1.0,
         last=2.0,
@@ -42,6 +46,7 @@ class Receiver:
     @ivar got: each call, by id and attempt, whatever became of it.
     @ivar notices: likewise, whole.
     @ivar error: what to raise; C{None}: it takes them.
+    @ivar dislikes: ids of those for which that is raised; empty: for all.
     @ivar held: attempts that are not answered yet, where C{is_slow}.
     @ivar cancelled: how many of those were.
     """
@@ -50,6 +55,7 @@ class Receiver:
         self.got: list[tuple[str, int]] = []
         self.notices: list[Notice] = []
         self.error: Exception | None = None
+        self.dislikes: set[str] = set()
         self.is_slow = False
         self.held: list[Deferred[None]] = []
         self.cancelled = 0
@@ -58,7 +64,7 @@ class Receiver:
         """Take one, or not."""
         self.got.append((notice.id, notice.attempt))
         self.notices.append(notice)
-        if self.error is not None:
+        if self.error is not None and (not self.dislikes or notice.id in self.dislikes):
             raise self.error
         if self.is_slow:
             answer: Deferred[None] = Deferred(self._cancel)

@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.alarms.queue import NoticeQueue, QueueBounds, QueuedChannel
-from gateway.api.alarms import DeliveryFailed, Notice
+from gateway.api.alarms import AlarmState, DeliveryFailed, Notice
 from gateway.api.events import Event, Severity
 from tests.unit.alarms.notices import KEY, Process, Receiver, notice
 
@@ -103,7 +103,7 @@ class RetryTests(DeliveryTestCase):
     def test_pauses(self) -> None:
         """Pauses are twice as long each time, up to five minutes."""
         self.receiver.breaks()
-        self.process.put("1", "2")
+        self.process.put("1")
         pauses = []
         for _ in range(12):
             came, waited = len(self.got), 0
@@ -114,8 +114,9 @@ class RetryTests(DeliveryTestCase):
         self.assertEqual(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300])
         self.assertEqual(self.got, [("1", number) for number in range(1, 14)])
         self.receiver.works()
+        self.process.put("2")
         self.after(300.0)
-        self.assertEqual(self.got[13:], [("1", 14), ("2", 1)])
+        self.assertEqual(self.got[13:], [("2", 1), ("1", 14)])
         self.assertEqual(
             self.process.use, {"sent": 2, "failed": 13, "dropped": 0, "retried": 13, "queued": 0}
         )
@@ -165,6 +166,54 @@ class RetryTests(DeliveryTestCase):
             self.process.use, {"sent": 0, "failed": 2, "dropped": 2, "retried": 0, "queued": 0}
         )
 
+    def test_final_is_told(self) -> None:
+        """What was refused for good is told with the next one that is taken, so that nobody can have an alarm lost unseen."""
+        self.receiver.breaks("looks like malware", is_final=True)
+        self.receiver.dislikes = {"1"}
+        self.process.put("1", "2", "3")
+        self.assertEqual(self.receiver.ids[:2], ["1", "2"])
+        told = self.receiver.notices[2].alarms[0].event
+        self.assertEqual(told.name, "alarms_dropped")
+        self.assertEqual(told.values, {"notices": "1", "events": "1"})
+        self.assertEqual(self.receiver.ids[3:], ["3"])
+        self.assertEqual(self.process.use["dropped"], 1)
+
+    def test_one_is_not_taken(self) -> None:
+        """What a receiver does not take, whatever it is in it, keeps nothing else back for long."""
+        self.receiver.breaks("status 403")
+        self.receiver.dislikes = {"1"}
+        self.process.put("1", "2", "3")
+        self.assertEqual(self.receiver.ids, ["1"])
+        for _ in range(31):
+            self.after(1.0)
+        self.assertEqual(self.receiver.ids, ["1"] * 5 + ["2", "3", "1"])
+        self.process.put("4")
+        self.after(300.0)
+        self.assertIn("4", self.receiver.ids)
+        self.receiver.works()
+        self.after(300.0)
+        self.assertEqual((self.receiver.ids[-1], self.process.use["queued"]), ("1", 0))
+
+    def test_states_stay_in_order(self) -> None:
+        """What begins and ends is never told the other way round, however often the beginning is tried."""
+        self.receiver.breaks()
+        self.process.queue.put(KEY, notice("begun", state=AlarmState.BEGUN))
+        self.process.queue.put(KEY, notice("over", state=AlarmState.OVER))
+        self.process.settle()
+        for _ in range(8):
+            self.after(300.0)
+        self.assertEqual(set(self.receiver.ids), {"begun"})
+        self.process.put("single")
+        for _ in range(2):
+            self.after(300.0)
+        self.assertEqual(set(self.receiver.ids), {"begun", "single"})
+        self.receiver.works()
+        self.after(300.0)
+        self.after(300.0)
+        last = list(dict.fromkeys(reversed(self.receiver.ids)))
+        self.assertLess(last.index("over"), last.index("begun"))
+        self.assertEqual(self.process.use["queued"], 0)
+
     def test_all_final(self) -> None:
         """A receiver that refuses everything is not asked thousands of times a second."""
         self.receiver.breaks("no such user", is_final=True)
@@ -181,7 +230,8 @@ class RetryTests(DeliveryTestCase):
         self.assertEqual(self.receiver.ids, ["1"] * 5)
         self.receiver.works()
         self.after(16)
-        self.assertEqual(self.receiver.ids[5:], ["2"])
+        self.assertEqual(self.receiver.ids[5], "2")
+        self.assertEqual(self.receiver.notices[6].alarms[0].event.name, "alarms_dropped")
         self.assertEqual(self.process.use["dropped"], 1)
         (down, up) = self.process.events
         self.assertEqual((down.values["why"], up.name), ("KeyError", "channel_up"))
@@ -379,6 +429,26 @@ class DownTests(DeliveryTestCase):
         up = self.process.events[1]
         self.assertEqual((up.name, up.subject), ("channel_up", KEY))
         self.assertEqual(up.values, {"seconds": "12", "queued": "0"})
+
+    def test_taken_away(self) -> None:
+        """Of a receiver that is down and that a reload takes away nobody is reminded any more; a stop says nothing of it."""
+        self.receiver.breaks("connection refused")
+        self.process.put("1")
+        for _ in range(4):
+            self.after(4.0)
+        again = self.process.open(self.receiver)
+        again.close()
+        self.assertEqual([one.name for one in self.process.events], ["channel_down"])
+        self.channel.close()
+        over = self.process.events[1]
+        self.assertEqual((over.name, over.subject), ("channel_up", KEY))
+        self.process.open(self.receiver)
+        for _ in range(4):
+            self.after(4.0)
+        self.process.queue.stop()
+        self.after(5.0)
+        names = [one.name for one in self.process.events]
+        self.assertEqual(names, ["channel_down", "channel_up", "channel_down"])
 
     def test_now_and_then(self) -> None:
         """Failures between which it works are told to nobody."""

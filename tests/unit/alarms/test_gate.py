@@ -433,12 +433,16 @@ class MaintenanceTests(SynchronousTestCase):
         bench = Bench()
         bench.hush.order(7200)
         bench.take(DOWN, "a")
+        bench.take(DOWN, "c")
         bench.restart()
+        # What became of c nobody saw, so it came and went in maintenance.
+        bench.take(DOWN, "a")
         bench.take(DOWN, "b")
         bench.advance(7199)
         self.assertEqual(bench.texts, [])
-        bench.advance(1)
-        self.assertEqual(bench.texts, ["down begun 2 a,b"])
+        bench.advance(61)
+        self.assertEqual(bench.texts, ["down begun 3 a,b"])
+        self.assertEqual(bench.kept_back, 1)
 
 
 BEGINS = 1e9
@@ -465,6 +469,28 @@ class RestartTests(SynchronousTestCase):
         bench.take(LOST, "a")
         bench.advance(11)
         self.assertEqual(bench.texts[:2], ["pong 1 a", "lost begun 1 a"])
+
+
+class SeverityTests(SynchronousTestCase):
+    """Events of one kind that matter more or less."""
+
+    def test_worst_is_shown(self) -> None:
+        """An alarm of several shows the last of the most severe ones, whatever comes behind it."""
+        bench = Bench()
+        bench.take(PING, "first")
+        for subject, severity in (
+            ("a", Severity.INFO),
+            ("b", Severity.ERROR),
+            ("c", Severity.ERROR),
+            ("d", Severity.WARNING),
+        ):
+            bench.take(PING, subject, severity)
+        bench.restart()
+        bench.take(PING, "e", Severity.INFO)
+        bench.advance(60)
+        told = bench.told[-1].alarm
+        self.assertEqual((told.event.subject, told.event.severity), ("c", Severity.ERROR))
+        self.assertEqual((told.count, sorted(told.subjects)), (5, list("abcde")))
 
 
 class KeptTests(SynchronousTestCase):
@@ -495,12 +521,46 @@ class KeptTests(SynchronousTestCase):
         bench.take(DOWN, "b")
         bench.advance(600)
         bench.restart()
-        bench.advance(7200)
+        bench.advance(1000)
         self.assertEqual(bench.lines[2:], [])
         bench.take(DOWN, "a")
         bench.take(UP, "b")
         bench.advance(1800)
-        self.assertEqual(bench.lines[2:], ["7800 up over 1 b", "9600 down goes_on 1 a"])
+        self.assertEqual(bench.lines[2:], ["1600 up over 1 b", "3400 down goes_on 1 a"])
+
+    def test_over_meanwhile(self) -> None:
+        """What is not raised anew after a restart, for it is over, is told as over when it would be told again; once."""
+        bench = Bench()
+        bench.take(DOWN, "a")
+        bench.take(DOWN, "b")
+        bench.advance(60)
+        bench.restart()
+        bench.take(DOWN, "b")
+        bench.advance(1799)
+        self.assertEqual(bench.lines, ["0 down begun 1 a", "60 down begun 1 b"])
+        bench.restart()
+        bench.take(DOWN, "b")
+        bench.advance(1800)
+        self.assertEqual(bench.texts[2:], ["down goes_on 2 b", "up over 1 a"])
+        self.assertIn("started anew", bench.told[3].alarm.event.text)
+        bench.advance(1800)
+        self.assertEqual(bench.texts[4:], ["down goes_on 0 b"])
+        bench.take(DOWN, "a")
+        bench.advance(60)
+        self.assertEqual(bench.texts[5:], ["down begun 1 a"])
+
+    def test_over_meanwhile_without_reminders(self) -> None:
+        """The same holds without reminders, and who wants no ends gets none."""
+        nobody: list[str] = []
+        for way, texts in ((Notify.ALWAYS, ["up over 1 a"]), (Notify.NEVER, nobody)):
+            bench = Bench(ChannelRules(notify={"up": way}), Settings(repeat=0.0))
+            bench.take(DOWN, "a")
+            bench.restart()
+            bench.advance(2000)
+            self.assertEqual(bench.texts[1:], texts)
+            bench.take(UP, "a")
+            bench.advance(2000)
+            self.assertEqual(bench.texts[1:], texts)
 
     def test_crash(self) -> None:
         """After a crash nothing is told twice, and what was counted a second before it is there."""

@@ -20,6 +20,7 @@ from tests.effort import examples
 from tests.unit.alarms.gates import BACK, DOWN, FOUND, GONE, LOST, PING, PONG, UP, VIRUS, Bench
 
 SUBJECTS = ("a", "b", "c")
+BEGINS = {one.name: one for one in (DOWN, GONE, LOST)}
 ENDS = {DOWN.name: UP, GONE.name: BACK, LOST.name: FOUND}
 EVERYTHING = (VIRUS, PING, PONG, DOWN, UP, GONE, BACK, LOST, FOUND)
 #: Longer than anything waits: a digest that the limit holds back waits for another one.
@@ -100,11 +101,18 @@ class History:
     def do_restart(self, *_: object) -> None:
         """Stop and start."""
         self.bench.restart()
+        self.find_out()
 
     def do_crash(self, *_: object) -> None:
         """Crash; what happened in the second before it may be lost, so nothing does."""
         self.bench.advance(1.01)
         self.bench.crash()
+        self.find_out()
+
+    def find_out(self) -> None:
+        """Let the new process see what is down, as it finds all out by itself."""
+        for name, subject in sorted(self.truth):
+            self.do_event(BEGINS[name], subject)
 
     def do_reload(self, default: Notify | None, repeat: float) -> None:
         """Go over to other settings."""

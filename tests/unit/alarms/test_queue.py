@@ -137,6 +137,24 @@ class RestartTests(FileTestCase):
         self.successResultOf(process.queue.stop())
         self.assertEqual(os.listdir(self.folder), [])
 
+    def test_down_is_told_anew(self) -> None:
+        """A receiver that is down still after a restart is raised anew: it must not seem to be over."""
+        self.receiver.breaks()
+        for wall in (1e9, 1e9 + 100):
+            process = self.process(wall=wall)
+            process.open(self.receiver)
+            process.put("1")
+            for seconds in (1, 2, 4, 8):
+                process.clock.advance(seconds)
+                process.settle()
+            self.assertEqual([one.name for one in process.events], ["channel_down"])
+            process.kill()
+        self.receiver.works()
+        later = self.process(wall=1e9 + 103)
+        later.open(self.receiver)
+        (up,) = later.events
+        self.assertEqual((up.name, up.values["seconds"]), ("channel_up", "100"))
+
     def test_down_is_remembered(self) -> None:
         """A receiver that was down before the restart is told to work again after it."""
         process = self.process()

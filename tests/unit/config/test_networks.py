@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.config.faults import BadValue
-from gateway.config.networks import Network, NetworkSet, is_address, network
+from gateway.config.networks import (
+    Network,
+    NetworkSet,
+    is_address,
+    is_this_machine,
+    network,
+)
 from tests.effort import examples
 
 # Few leading bits vary, so that addresses fall into the networks often enough.
@@ -160,3 +166,14 @@ class NetworkTests(SynchronousTestCase):
             self.assertTrue(is_address(text), text)
         for text in ("", "a", "[::1]", "1.2.3", "::1%lo", "1.2.3.4:5", "1.2.3.4\x00"):
             self.assertFalse(is_address(text), text)
+
+
+class ThisMachineTests(SynchronousTestCase):
+    """Hosts that need no way."""
+
+    def test_hosts(self) -> None:
+        """The loopback's name and addresses are this machine; others, and what is no host, are not."""
+        for host in ("localhost", "127.0.0.1", "127.9.9.9", "::1"):
+            self.assertTrue(is_this_machine(host), host)
+        for host in ("10.0.0.1", "localhost.example.com", "::2", "[::1]", "", "127.0.0.1:25"):
+            self.assertFalse(is_this_machine(host), host)
