@@ -29,7 +29,14 @@ from gateway.pipeline.infected import address_of
 from gateway.pipeline.judged import Judged
 from gateway.pipeline.look import Look
 from gateway.pipeline.scan_means import Scanning
-from gateway.pipeline.verdict_memory import Key, Patterns, VerdictMemory, key_of
+from gateway.pipeline.verdict_memory import (
+    Key,
+    Patterns,
+    VerdictMemory,
+    key_of,
+    seen,
+    suffix_of,
+)
 
 
 class Judgement:
@@ -98,16 +105,21 @@ class Judgement:
         @return: it passes; if not nothing is known yet, and L{remembered} is to be asked.
         """
         memory = self.memory
-        if memory is None or head.status == 206:
+        if memory is None or head.status == 206 or self._patterns() != memory.patterns:  # type: ignore[misc]
             return False
-        patterns = self._patterns()  # type: ignore[misc]
+        # As key_of does it.
+        lines = head.fields.lines
+        hints = seen.get(id(lines))
+        if hints is None or hints[0] is not lines:
+            return False
         txn = x.txn
-        key = key_of(mark, head.fields.lines, txn.request.raw_target)
-        if patterns is None or key is None:
-            return False
-        found = memory.known(key, patterns)
+        target = txn.request.raw_target
+        key = mark, hints[1], suffix_of(target) if b"." in target else b""
+        entries = memory.entries
+        found = entries.get(key)
         if found is None or found.token != "clean" or found.side is not _RESPONSE:  # noqa: S105
             return False
+        entries.move_to_end(key)
         counts = self._counts
         counts.hits += 1
         tally = self._clean

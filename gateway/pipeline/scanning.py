@@ -131,28 +131,30 @@ class Scans:
     def download(self, x: Exchange, head: Response) -> Soon[Verdict | None]:
         """Ask about an answer's content."""
         txn = x.txn
+        content = x.content
+        judgement = self._judgement
         # The usual case is one that came whole; what has to be asked for is asked for once.
-        if not (x.content and type(head) is ResponseHead) and not _has_content(x, head):
+        if content and type(head) is ResponseHead:
+            need = self._need(txn, _RESPONSE)
+            if need.__class__ is Whole and self._plain and not self._infected:
+                size = len(content)
+                if (
+                    size <= need.max_bytes
+                    and size <= self._per_object
+                    and judgement.passes(x, head, fingerprint(content), size)
+                ):
+                    return None
+        elif _has_content(x, head):
+            need = self._need(txn, _RESPONSE)
+        else:
             note(txn, Side.RESPONSE, "no_content")
             return None
-        need = self._need(txn, _RESPONSE)
         if not isinstance(need, Whole):
             note(txn, Side.RESPONSE, "not_needed")
             # What came whole is looked at before its head is sent anyway.
             if type(need) is FirstBytes and x.content is None and isinstance(head, ResponseHead):
                 return self._begun(x)  # type: ignore[return-value]
             return None
-        judgement = self._judgement
-        content = x.content
-        if content and self._plain and not self._infected and head.__class__ is ResponseHead:
-            # The usual case: it came whole, and where it is remembered nobody waits for anything.
-            size = len(content)
-            if (
-                size <= need.max_bytes
-                and size <= self._per_object
-                and judgement.passes(x, head, fingerprint(content), size)
-            ):
-                return None
         refusal = judgement.known_infected(x)
         if refusal is not None:
             return refusal
