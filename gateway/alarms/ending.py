@@ -231,7 +231,7 @@ class Endings:
 
     def _text(self, name: str) -> str:
         try:
-            return (self._proc / name).read_text("ascii", "replace")
+            return (self._proc / name).read_bytes().decode("ascii", "replace")
         except OSError:
             return ""
 

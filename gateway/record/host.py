@@ -83,7 +83,8 @@ class Host:
 
     def _read(self, name: str) -> str:
         try:
-            return (self._proc / name).read_text("ascii", "replace")
+            # Decoded like this it needs no module of codecs, which may be out of reach once the user has changed.
+            return (self._proc / name).read_bytes().decode("ascii", "replace")
         except OSError:
             return ""
 

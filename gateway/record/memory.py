@@ -84,6 +84,6 @@ def _numbers(text: str) -> dict[str, int]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("ascii", "replace")
+        return path.read_bytes().decode("ascii", "replace")
     except OSError:
         return ""

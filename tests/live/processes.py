@@ -169,16 +169,20 @@ class Program:
                 time.sleep(0.02)
 
     def says(self, words: str, seconds: float = PATIENCE) -> str:
-        """Wait until some words are in its output, and give the output."""
+        """
+        Wait until some words are in its output, and give the output.
 
-        def said() -> bool:
-            return words in self.text
-
-        try:
-            until(said, seconds)
-        except DidNotHappen:
-            raise DidNotHappen(f"{words!r} was not said: {self.text[-2000:]}") from None
-        return self.text
+        @raise DidNotHappen: it ended or stays silent; with what it printed.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            # In this order: what it says at its very end counts.
+            ends = not self.running or time.monotonic() > deadline
+            if words in (text := self.text):
+                return text
+            if ends:
+                raise DidNotHappen(f"{words!r} was not said: {text[-2000:]}")
+            time.sleep(0.02)
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
@@ -271,7 +275,12 @@ class Gateway(Program):
             test,
             [*command, *arguments],
             folder=folder,
-            environment={"PYTHONUNBUFFERED": "1", **(environment or {})},
+            # Without what was compiled every start takes twice as long, and there are many.
+            environment={
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONDONTWRITEBYTECODE": "",
+                **(environment or {}),
+            },
             prepare=prepare,
             keep=keep,
         )

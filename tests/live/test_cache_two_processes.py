@@ -64,6 +64,12 @@ class Fixture(SynchronousTestCase):
         """Give the URL of a path, as its key has it."""
         return f"http://{HOST}:80{path}"
 
+    def ordered(self, gateway: Gateway, **how: str) -> None:
+        """Purge as the command does it, whose start takes a second."""
+        options = argparse.Namespace(config=str(gateway.config), port=None, origin=None)
+        answer = plugin_order(options, "cache.purge", **how)
+        self.assertTrue(answer["ok"], answer)
+
 
 class SharingTests(Fixture):
     """One thing after another."""
@@ -134,7 +140,7 @@ class SharingTests(Fixture):
         for path in self.paths:
             self.assertTrue(is_hit(fetched(self.other.reverse, path)))
             self.origin.changed(path)
-            commanded(self.other, "cache", "purge", self.url(path))
+            self.ordered(self.other, url=self.url(path))
             self.assertFalse(is_hit(fetched(self.other.reverse, path)))
         until(lambda: number(self.other, "store_queue_bytes") == 0, what="all is written")
         for path in self.paths:
@@ -257,10 +263,7 @@ class HammerTests(Fixture):
             )
         )
         changed = {one: self.origin.changed(one) for one in meant}
-        # As the command does it, whose start takes a second.
-        options = argparse.Namespace(config=str(gateway.config), port=None, origin=None)
-        answer = plugin_order(options, "cache.purge", **how)
-        self.assertTrue(answer["ok"], answer)
+        self.ordered(gateway, **how)
         for one, generation in changed.items():
             self.no_older(one, generation)
         self.done["purge"] += 1

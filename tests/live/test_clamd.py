@@ -458,7 +458,7 @@ large_file = { mode = "hold" }
 enabled = ["clamd"]
 [plugins.clamd]
 address = "$clamd"
-health = "1s"
+health = "500ms"
 connect_timeout = "1s"
 """
 
