@@ -67,10 +67,17 @@ def until(condition: Callable[[], Any], seconds: float = PATIENCE, what: str = "
     return value
 
 
+#: Ports that were given: each is given once, as whoever got it may not listen yet.
+_given: set[int] = set()
+
+
 def free_port() -> int:
     """Give a port that nobody listens on, from below the range that connections are given theirs from."""
     for _ in range(200):
         port = random.randrange(10_000, 20_000)
+        if port in _given:
+            continue
+        _given.add(port)
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port

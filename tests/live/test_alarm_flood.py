@@ -1,11 +1,13 @@
 """
 A flood of equal alarms: ten thousand infected downloads are one mail and two traps to a receiver, with every one counted.
 
-What issue and operators mean by a minute is C{notify.limit} here, shortened so that the test need not last one.
+What operators mean by a minute is C{notify.limit} here, shortened so that the test need not last one;
+C{GATEWAY_FLOOD_SECONDS} says how far.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -24,8 +26,8 @@ from tests.live.tls_peers import commanded
 DOWNLOADS = 10_000
 CLIENTS = 8
 ENGINE_ID = "8000000001020304"
-#: The minute of this test, in seconds.
-LIMIT = 20.0
+#: The minute of this test, in seconds; 60 makes it a real one.
+LIMIT = float(os.environ.get("GATEWAY_FLOOD_SECONDS", "25"))
 
 ALARMS = """
 [plugins.mail]
@@ -36,8 +38,8 @@ security = "none"
 engine_id = "$engine"
 to = [{ address = "127.0.0.1:$traps", version = "2c", community = { file = "$secret" } }]
 [notify]
-limit = "20s"
-digest = "20s"
+limit = "${limit}s"
+digest = "${limit}s"
 [watch]
 every = 0
 """
@@ -80,6 +82,7 @@ class FloodTests(SynchronousTestCase):
             settings=ALARMS.replace("$mail", str(mails.port))
             .replace("$traps", str(traps.port))
             .replace("$secret", str(secret))
+            .replace("${limit}", f"{LIMIT:g}")
             .replace("$engine", ENGINE_ID),
         )
         until(lambda: "ready" in gateway.asked("/readyz")[1], what="clamd is usable")
@@ -103,11 +106,12 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual((len(mails.raw), len(traps.received)), (2, 2))
         self.assertEqual(sum(map(self.counted, mails.mails())), DOWNLOADS)
         counts = [re.search(r"gwEventCount\.0 ?= ?(\d+)", line) for line in traps.received]
-        self.assertEqual(sum(int(found[1]) for found in counts if found), DOWNLOADS)
+        self.assertEqual(sum(int(found[1]) if found else 0 for found in counts), DOWNLOADS)
         commanded(gateway, "event", "open")
 
     def counted(self, mail: Any) -> int:
         """Give how many events a mail says that it stands for."""
         text = mail.get_body(("plain",)).get_content()
         found = re.search(r"(?im)^\s*(?:times|count|how often)\D*([\d,]+)", text)
-        return int(found[1].replace(",", "")) if found else 1
+        assert found is not None, text
+        return int(found[1].replace(",", ""))
