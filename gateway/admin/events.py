@@ -6,18 +6,17 @@ need not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from gateway.admin.control import Answer, Order
+from gateway.admin.moments import moment
 from gateway.alarms.desk import AlarmDesk, OpenState
+from gateway.alarms.hush import LONGEST_SECONDS
 from gateway.api.catalogue import CATALOGUE
 from gateway.api.events import Event, EventType
 
 #: States that are told of one by one.
 MOST_TOLD = 500
-#: A window that somebody forgets must not hide what goes on for ever, in seconds.
-LONGEST_QUIET_SECONDS = 7 * 86400.0
 
 
 def event_orders(desk: AlarmDesk) -> dict[str, Order]:
@@ -64,7 +63,7 @@ def event_orders(desk: AlarmDesk) -> dict[str, Order]:
             if (
                 isinstance(seconds, bool)
                 or not isinstance(seconds, int | float)
-                or not 0 <= seconds <= LONGEST_QUIET_SECONDS
+                or not 0 <= seconds <= LONGEST_SECONDS
             ):
                 return _not_done("a window lasts 7 days at the most, and not less than nothing")
             desk.quiet(float(seconds) or None)
@@ -89,16 +88,11 @@ def _state(state: OpenState) -> dict[str, object]:
         "subject": state.subject,
         "severity": state.severity.value,
         "text": state.text,
-        "since": _moment(state.since),
+        "since": moment(state.since),
         "count": state.count,
     }
 
 
 def _until(desk: AlarmDesk) -> str | None:
     until = desk.quiet_until
-    return None if until is None else _moment(until)
-
-
-def _moment(seconds: float) -> str:
-    """Write a moment as RFC 3339 has it, in whole seconds."""
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat()
+    return None if until is None else moment(until)

@@ -5,10 +5,10 @@ The order C{scan_urls}: which URLs are remembered to have given malware, and how
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from gateway.admin.control import Answer, Order
+from gateway.admin.moments import moment
 from gateway.pipeline.infected import InfectedUrls, Listed
 
 #: So many are named at the most.
@@ -51,7 +51,7 @@ def _described(one: Listed) -> dict[str, object]:
         "member": judged.member or None,
         "engine": judged.engine,
         "patterns": judged.patterns or None,
-        "found": datetime.fromtimestamp(int(judged.found), UTC).isoformat(),
+        "found": moment(judged.found),
         "left_seconds": int(one.left_seconds),
         "refused": one.refused,
     }

@@ -7,10 +7,10 @@ What is ordered here is gone with the process; what is to stay is written into C
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from gateway.admin.control import Answer, Order
+from gateway.admin.moments import moment
 from gateway.config.faults import BadValue
 from gateway.config.hosts import host_name
 from gateway.net.bypasses import BYPASS_SECONDS, LONGEST_BYPASS_SECONDS, Bypass, TooMany
@@ -73,8 +73,8 @@ def _described(pin: Pin) -> dict[str, object]:
         "name": pin.name,
         "family": pin.family or None,
         "refusals": pin.refusals,
-        "first_seen": _moment(pin.first_seen) if pin.refusals else None,
-        "last_seen": _moment(pin.last_seen) if pin.refusals else None,
+        "first_seen": moment(pin.first_seen) if pin.refusals else None,
+        "last_seen": moment(pin.last_seen) if pin.refusals else None,
         "clients": pin.clients,
         "trusting_clients": pin.trusting,
         "bypass": None if pin.bypass is None else _bypass(pin.bypass),
@@ -85,10 +85,5 @@ def _bypass(bypass: Bypass) -> dict[str, object]:
     return {
         "by": bypass.by,
         "family": bypass.family or None,
-        "until": _moment(bypass.until),
+        "until": moment(bypass.until),
     }
-
-
-def _moment(seconds: float) -> str:
-    """Write a moment as RFC 3339 has it, in whole seconds."""
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat()

@@ -33,7 +33,14 @@ from gateway.config.kinds.numbers import (
 )
 from gateway.config.kinds.secret import SecretKind, SecretText
 from gateway.config.kinds.sets import Hosts, Networks, Ports
-from gateway.config.kinds.texts import FilePath, PathKind, TextKind
+from gateway.config.kinds.texts import (
+    FilePath,
+    OneOrMoreKind,
+    PathKind,
+    TextKind,
+    receiver_label,
+    told_apart,
+)
 from gateway.config.networks import NetworkSet, is_this_machine
 from gateway.config.ports import PortSet
 from gateway.config.secrets import Secret
@@ -55,6 +62,7 @@ __all__ = [
     "NetworkSet",
     "Networks",
     "NotifyMap",
+    "OneOrMoreKind",
     "PathKind",
     "PortSet",
     "Ports",
@@ -67,5 +75,7 @@ __all__ = [
     "TextKind",
     "WholeKind",
     "is_this_machine",
+    "receiver_label",
     "size_text",
+    "told_apart",
 ]

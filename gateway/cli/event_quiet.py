@@ -30,9 +30,6 @@ EXIT_CODES = {
     FAULTY: "a wrong command line",
 }
 
-#: A window that somebody forgets must not hide what goes on for ever.
-LONGEST_SECONDS = 7 * 86400.0
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -46,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _span(text: str) -> float:
+    from gateway.alarms.hush import LONGEST_SECONDS
+
     try:
         seconds = duration(text)
     except BadValue as bad:

@@ -34,8 +34,6 @@ from gateway.pipeline.verdict_memory import (
     Patterns,
     VerdictMemory,
     key_of,
-    seen,
-    suffix_of,
 )
 
 
@@ -105,21 +103,16 @@ class Judgement:
         @return: it passes; if not nothing is known yet, and L{remembered} is to be asked.
         """
         memory = self.memory
-        if memory is None or head.status == 206 or self._patterns() != memory.patterns:  # type: ignore[misc]
+        if memory is None or head.status == 206:
             return False
-        # As key_of does it.
-        lines = head.fields.lines
-        hints = seen.get(id(lines))
-        if hints is None or hints[0] is not lines:
-            return False
+        patterns = self._patterns()  # type: ignore[misc]
         txn = x.txn
-        target = txn.request.raw_target
-        key = mark, hints[1], suffix_of(target) if b"." in target else b""
-        entries = memory.entries
-        found = entries.get(key)
+        key = key_of(mark, head.fields.lines, txn.request.raw_target)
+        if patterns is None or key is None:
+            return False
+        found = memory.known(key, patterns)
         if found is None or found.token != "clean" or found.side is not _RESPONSE:  # noqa: S105
             return False
-        entries.move_to_end(key)
         counts = self._counts
         counts.hits += 1
         tally = self._clean

@@ -132,18 +132,17 @@ class Scans:
         """Ask about an answer's content."""
         txn = x.txn
         content = x.content
+        mark = b""
         judgement = self._judgement
         # The usual case is one that came whole; what has to be asked for is asked for once.
         if content and type(head) is ResponseHead:
             need = self._need(txn, _RESPONSE)
             if need.__class__ is Whole and self._plain and not self._infected:
                 size = len(content)
-                if (
-                    size <= need.max_bytes
-                    and size <= self._per_object
-                    and judgement.passes(x, head, fingerprint(content), size)
-                ):
-                    return None
+                if size <= need.max_bytes and size <= self._per_object:
+                    mark = fingerprint(content)
+                    if judgement.passes(x, head, mark, size):
+                        return None
         elif _has_content(x, head):
             need = self._need(txn, _RESPONSE)
         else:
@@ -166,7 +165,7 @@ class Scans:
                     return judgement.follow(x, Side.RESPONSE, [Unscannable(TOO_LARGE)])
                 content = x.content
                 if content is not None and len(content) <= most:
-                    mark = fingerprint(content)
+                    mark = mark or fingerprint(content)
                     judged = judgement.remembered(x, _RESPONSE, mark)
                     if judged is not None:
                         if judged.action != "block":

@@ -21,7 +21,7 @@ Patterns: TypeAlias = tuple[str, ...]
 LASTING: Final = frozenset(("clean", "infected", "suspicious", "encrypted", "malformed", "limit"))
 
 #: A message that says more of its content is scanned each time.
-MOST_HINTS = 400
+_MOST_HINTS = 400
 _MOST_SUFFIX = 16
 #: Heads of which is remembered what they say of their content, and how long these may be.
 _MOST_SEEN = 256
@@ -34,21 +34,19 @@ class VerdictMemory:
     The memory of one snapshot of the configuration.
 
     @ivar most: entries at the most.
-    @ivar patterns: what plugins scanned with when L{entries} were made.
-    @ivar entries: what was said by key, the least recently used first; for who looks up and moves to the end by itself.
     """
 
     def __init__(self, most: int) -> None:
         """Begin with nothing."""
         self.most = most
-        self.patterns: Patterns = ()
-        self.entries: OrderedDict[Key, Judged] = OrderedDict()
+        self._patterns: Patterns = ()
+        self._entries: OrderedDict[Key, Judged] = OrderedDict()
         # Nearly all entries are equal, and are one object then.
         self._usual: Judged | None = None
 
     def __len__(self) -> int:
         """Count the entries."""
-        return len(self.entries)
+        return len(self._entries)
 
     def known(self, key: Key, patterns: Patterns) -> Judged | None:
         """
@@ -56,12 +54,12 @@ class VerdictMemory:
 
         @param patterns: what plugins scan with now; with any other than before everything is forgotten.
         """
-        if patterns != self.patterns:
-            self.entries.clear()
+        if patterns != self._patterns:
+            self._entries.clear()
             self._usual = None
-            self.patterns = patterns
+            self._patterns = patterns
             return None
-        entries = self.entries
+        entries = self._entries
         found = entries.get(key)
         if found is not None:
             entries.move_to_end(key)
@@ -73,14 +71,14 @@ class VerdictMemory:
 
         @param patterns: what plugins scanned with when they began.
         """
-        if patterns != self.patterns or judged.reason not in LASTING:
+        if patterns != self._patterns or judged.reason not in LASTING:
             return
         usual = self._usual
         if usual is not None and judged == usual:
             judged = usual
         elif not judged.name and not judged.member:
             self._usual = judged
-        entries = self.entries
+        entries = self._entries
         entries[key] = judged
         entries.move_to_end(key)
         if len(entries) > self.most:
@@ -99,22 +97,22 @@ def key_of(mark: bytes, lines: list[bytes], target: bytes) -> Key | None:
     @param target: of the request.
     @return: C{None}: it says too much to be remembered.
     """
-    known = seen.get(id(lines))
+    known = _seen.get(id(lines))
     hints = known[1] if known is not None and known[0] is lines else _hints(lines)
-    if len(hints) > MOST_HINTS:
+    if len(hints) > _MOST_HINTS:
         return None
-    return mark, hints, suffix_of(target) if b"." in target else b""
+    return mark, hints, _suffix_of(target) if b"." in target else b""
 
 
-def suffix_of(target: bytes) -> bytes:
+def _suffix_of(target: bytes) -> bytes:
     """Give how the path of a URL ends, behind the last dot of its last segment; nothing where there is none."""
     _, dot, end = target.partition(b"?")[0].rpartition(b"/")[2].rpartition(b".")
     return end[:_MOST_SUFFIX] if dot else b""
 
 
-#: What lines of fields say of content, as a key has it, by the identity of the lines, which heads alike share and nobody
-#: changes; what is in here keeps them, so that no other lines can have it.
-seen: dict[int, tuple[list[bytes], bytes]] = {}
+# What lines of fields say of content, as a key has it, by the identity of the lines, which heads alike share and nobody
+# changes; what is in here keeps them, so that no other lines can have it.
+_seen: dict[int, tuple[list[bytes], bytes]] = {}
 
 
 def _hints(lines: list[bytes]) -> bytes:
@@ -127,7 +125,7 @@ def _hints(lines: list[bytes]) -> bytes:
         ]
     )
     if sum(map(len, lines)) <= _MOST_SEEN_BYTES:
-        if len(seen) >= _MOST_SEEN:
-            seen.clear()
-        seen[id(lines)] = (lines, hints)
+        if len(_seen) >= _MOST_SEEN:
+            _seen.clear()
+        _seen[id(lines)] = (lines, hints)
     return hints

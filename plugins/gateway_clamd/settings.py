@@ -5,15 +5,15 @@ C{[plugins.clamd]}: where clamd is, and what it is given how.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from gateway.api.settings import (
     BadValue,
     Duration,
     DurationKind,
     Help,
+    OneOrMoreKind,
     SizeKind,
-    TextKind,
     WholeKind,
 )
 
@@ -68,29 +68,8 @@ def address(text: str) -> Address:
     )
 
 
-class AddressesKind(TextKind):
-    """One address, or an array of them."""
-
-    def read(self, raw: object, place: Any) -> Any:
-        """Read each."""
-        if not isinstance(raw, list):
-            return (super().read(raw, place),)
-        found = []
-        for index, one in enumerate(raw):
-            try:
-                found.append(super().read(one, place))
-            except BadValue as error:
-                place.child(index).bad(error)
-        return tuple(found)
-
-    def toml(self, value: Any) -> str:
-        """Write a lone one without brackets."""
-        written = [f'"{one}"' for one in value]
-        return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
-
-
 _Addresses = Annotated[
-    tuple[Address, ...], AddressesKind("unix:/path or tcp:host:port, or an array of them", address)
+    tuple[Address, ...], OneOrMoreKind("unix:/path or tcp:host:port, or an array of them", address)
 ]
 
 

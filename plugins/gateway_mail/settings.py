@@ -23,6 +23,7 @@ from gateway.api.settings import (
     HostSet,
     Least,
     NotifyMap,
+    OneOrMoreKind,
     PathKind,
     SecretText,
     TextKind,
@@ -145,27 +146,6 @@ def _prefix(text: str) -> str:
     if not text.isprintable() or len(text) > 60:
         raise BadValue(f"{text!r} can't begin a subject", "one line of up to 60 characters")
     return text.strip()
-
-
-class OneOrMoreKind(TextKind):
-    """One text, or an array of them."""
-
-    def read(self, raw: object, place: Any) -> Any:
-        """Read each."""
-        if not isinstance(raw, list):
-            return (super().read(raw, place),)
-        found = []
-        for index, one in enumerate(raw):
-            try:
-                found.append(super().read(one, place))
-            except BadValue as error:
-                place.child(index).bad(error)
-        return tuple(found)
-
-    def toml(self, value: Any) -> str:
-        """Write a lone one without brackets."""
-        written = [f'"{one}"' for one in value]
-        return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
 
 
 class TrustKind(PathKind):

@@ -30,6 +30,8 @@ from gateway.api.settings import (
     SecretText,
     SizeKind,
     TextKind,
+    receiver_label,
+    told_apart,
 )
 from gateway_syslog.rfc5424 import FACILITIES
 
@@ -79,17 +81,6 @@ def address(text: str) -> Address:
     if not _HOST.fullmatch(host) or (port is not None and not 0 < int(port) < 65536):
         raise BadValue(f'"{text}" is no address of a syslog server', advice)
     return Address(host, int(port or 0))
-
-
-def label(text: str) -> str:
-    """
-    Check what a receiver is called.
-
-    @raise BadValue: nothing can be called so.
-    """
-    if len(text) > 200 or not text.isprintable():
-        raise BadValue("this can't be a name", "up to 200 characters in one line")
-    return text
 
 
 def facility(text: str) -> str:
@@ -227,7 +218,7 @@ class Receiver:
     ] = 0
     name: Annotated[
         str,
-        TextKind("a name", label),
+        TextKind("a name", receiver_label),
         Help(
             "What the receiver is called in the log, in metrics and in the queue, up to 200 characters. Empty: transport and address.",
             '"siem"',
@@ -341,7 +332,4 @@ class SyslogSettings:
 
         @raise ValueError: two are called the same.
         """
-        labels = [receiver.label for receiver in self.to]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise ValueError(f'to: two receivers are called "{label}"; give them a name')
+        told_apart([receiver.label for receiver in self.to])

@@ -24,6 +24,8 @@ from gateway.api.settings import (
     Secret,
     SecretKind,
     TextKind,
+    receiver_label,
+    told_apart,
 )
 
 #: A key that can be guessed signs nothing.
@@ -131,12 +133,6 @@ class KeyKind(SecretKind):
         return secret
 
 
-def _label(text: str) -> str:
-    if len(text) > 200 or not text.isprintable():
-        raise BadValue("this can't be a name", "up to 200 characters in one line")
-    return text
-
-
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """One C{to} of C{[plugins.webhook]}; a lone string is its URL."""
@@ -153,7 +149,7 @@ class Receiver:
     ]
     name: Annotated[
         str,
-        TextKind("a name", _label),
+        TextKind("a name", receiver_label),
         Help(
             "What the receiver is called in the log, in metrics and in the queue. Empty: scheme and host of the URL.",
             '"pager"',
@@ -260,7 +256,4 @@ class WebhookSettings:
 
         @raise ValueError: two are called the same.
         """
-        labels = [receiver.label for receiver in self.to]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise ValueError(f'to: two receivers are called "{label}"; give them a name')
+        told_apart([receiver.label for receiver in self.to])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias
 
@@ -110,6 +110,49 @@ def log_format(text: str) -> str:
     raise BadValue(
         f'"{text}" is not a format', f'did you mean "{near}"? {advice}' if near else advice
     )
+
+
+class OneOrMoreKind(TextKind):
+    """One text, or an array of them; gives a tuple either way."""
+
+    def read(self, raw: object, place: Any) -> Any:
+        """Read each."""
+        if not isinstance(raw, list):
+            return (super().read(raw, place),)
+        found = []
+        for index, one in enumerate(raw):
+            try:
+                found.append(super().read(one, place))
+            except BadValue as error:
+                place.child(index).bad(error)
+        return tuple(found)
+
+    def toml(self, value: Any) -> str:
+        """Write a lone one without brackets."""
+        written = [f'"{one}"' for one in value]
+        return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
+
+
+def receiver_label(text: str) -> str:
+    """
+    Check what a receiver of alarms is called; empty: nothing is said.
+
+    @raise BadValue: nothing can be called so.
+    """
+    if len(text) > 200 or not text.isprintable():
+        raise BadValue("this can't be a name", "up to 200 characters in one line")
+    return text
+
+
+def told_apart(labels: Sequence[str]) -> None:
+    """
+    See that receivers of alarms can be told apart.
+
+    @raise ValueError: two are called the same.
+    """
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ValueError(f'to: two receivers are called "{label}"; give them a name')
 
 
 FilePath: TypeAlias = Annotated[str, PathKind()]

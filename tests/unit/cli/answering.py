@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,12 @@ class AnsweredCase(SynchronousTestCase):
         Path(self.config).write_text("")
 
     def answered(
-        self, arguments: list[str], answer: Mapping[str, Any], code: int = 0
+        self,
+        arguments: list[str],
+        answer: Mapping[str, Any] | Callable[[Mapping[str, Any]], object],
+        code: int = 0,
     ) -> tuple[str, str]:
-        """Run a command, answer its order with these bytes of JSON, and give what it wrote."""
+        """Run a command, answer its order with this, or what this makes of it, and give what it wrote."""
         out, err = StringIO(), StringIO()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
             listening.bind(address(self.config))
@@ -50,5 +53,7 @@ class AnsweredCase(SynchronousTestCase):
         """Take one order and answer."""
         connection, _ = listening.accept()
         with connection, connection.makefile("rb") as lines:
-            self.orders.append(json.loads(lines.readline()))
-            connection.sendall(json.dumps(answer).encode() + b"\n")
+            said = json.loads(lines.readline())
+            self.orders.append(said)
+            given = answer(said) if callable(answer) else answer
+            connection.sendall(json.dumps(given).encode() + b"\n")

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Mapping
 from contextlib import redirect_stderr
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.admin.control import address
 from gateway.admin.tls_pins import pins_order
 from gateway.api.answers import ClientHello
 from gateway.cli.main import main
@@ -22,6 +18,7 @@ from gateway.cli.tls import COMMANDS
 from gateway.net.ca_holders import NAMES_WITHOUT_CA
 from gateway.net.client_family import client_family
 from gateway.net.pins import Pins
+from tests.unit.cli.answering import AnsweredCase
 from tests.unit.cli.plugins import InstalledTestCase
 from tests.unit.cli.shapes import assert_explain_themselves
 
@@ -37,43 +34,29 @@ class ShapeTests(SynchronousTestCase):
         assert_explain_themselves(self, "tls", COMMANDS)
 
 
-class PinsTests(SynchronousTestCase):
+class PinsTests(AnsweredCase):
     """C{gateway tls pins}, with a gateway at the other end of the socket that has nothing but pins."""
 
     def setUp(self) -> None:
+        super().setUp()
         self.clock = Clock()
         self.pins = Pins(self.clock, lambda event: None, wall=self.clock.seconds)
-        self.orders: list[Mapping[str, Any]] = []
-        # A file of this test's alone, so that no other gateway of this machine is asked.
-        self.config = str(Path(self.mktemp()).absolute())
-        Path(self.config).write_text("")
+        self.err = StringIO()
 
     def ran(self, *arguments: str, code: int = 0) -> str:
-        """Run the command, answer its order, and give what it wrote."""
-        self.err = StringIO()
-        out = StringIO()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-            listening.bind(address(self.config))
-            listening.listen(1)
-            listening.settimeout(10)
-            serving = threading.Thread(target=self.serve, args=(listening,), daemon=True)
-            serving.start()
-            found = main(["tls", "pins", "--config", self.config, *arguments], out, self.err)
-            serving.join(10)
-        self.assertEqual(found, code, self.err.getvalue())
-        return out.getvalue()
+        """Run the command, carry its order out, and give what it wrote."""
+        out, err = self.answered(["tls", "pins", *arguments], self.carried_out, code)
+        self.err = StringIO(err)
+        return out
 
-    def serve(self, listening: socket.socket) -> None:
-        """Take one order and carry it out."""
-        connection, _ = listening.accept()
-        with connection, connection.makefile("rb") as lines:
-            said = json.loads(lines.readline())
-            self.orders.append(said)
-            coroutine: Any = pins_order(self.pins)(said)
-            try:
-                coroutine.send(None)
-            except StopIteration as ended:
-                connection.sendall(json.dumps(ended.value).encode() + b"\n")
+    def carried_out(self, said: Mapping[str, Any]) -> object:
+        """Carry an order out."""
+        coroutine: Any = pins_order(self.pins)(said)
+        try:
+            coroutine.send(None)
+        except StopIteration as ended:
+            return ended.value
+        raise AssertionError("the order waits for something")
 
     def refuse(self, name: str = NAME, times: int = 3) -> None:
         """Let a client refuse a name."""
