@@ -18,7 +18,8 @@ from weakref import WeakSet
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from twisted.internet.defer import Deferred
 
-from gateway.alarms.desk import AlarmDesk, PluginAlarms
+from gateway.alarms.channels import PluginAlarms
+from gateway.alarms.desk import AlarmDesk
 from gateway.alarms.queue import NoticeQueue, QueueBounds
 from gateway.api.events import Event, EventType
 from gateway.api.services import Services

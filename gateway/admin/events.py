@@ -10,8 +10,9 @@ from typing import Any
 
 from gateway.admin.control import Answer, Order
 from gateway.admin.moments import moment
-from gateway.alarms.desk import AlarmDesk, OpenState
+from gateway.alarms.desk import AlarmDesk
 from gateway.alarms.hush import LONGEST_SECONDS
+from gateway.alarms.lasting import OpenState
 from gateway.api.catalogue import CATALOGUE
 from gateway.api.events import Event, EventType
 

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -18,6 +19,9 @@ from gateway.api.alarms import DeliveryFailed, Notice
 from gateway.api.services import Clock
 
 Deliver: TypeAlias = Callable[[Notice], Awaitable[None] | None]
+
+#: A call that keeps the reactor longer delays every client; seconds, as for hooks.
+SLOW_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Attempt:
         "_deliver",
         "_ended",
         "_is_over",
+        "_slow",
         "_timeout_seconds",
         "_waiting",
         "number",
@@ -63,6 +68,7 @@ class Attempt:
         deliver: Deliver,
         timeout_seconds: float,
         ended: Callable[[Attempt, BaseException | None], None],
+        slow: Callable[[float], None],
         *,
         number: int = 1,
         trial: Trial | None = None,
@@ -71,6 +77,7 @@ class Attempt:
         Prepare.
 
         @param ended: told once how it ended, unless it is broken off: C{None} is well.
+        @param slow: told for how many seconds the call kept the reactor, if that is more than L{SLOW_SECONDS}.
         """
         self.number = number
         self.trial = trial
@@ -78,6 +85,7 @@ class Attempt:
         self._deliver = deliver
         self._timeout_seconds = timeout_seconds
         self._ended = ended
+        self._slow = slow
         self._is_over = False
         self._call: Any = None
         self._waiting: Deferred[Any] | None = None
@@ -86,6 +94,15 @@ class Attempt:
         """Call the plugin, unless that was called off meanwhile."""
         if self._is_over:
             return
+        begun = time.perf_counter()
+        try:
+            self._call_plugin(notice)
+        finally:
+            seconds = time.perf_counter() - begun
+            if seconds > SLOW_SECONDS:
+                self._slow(seconds)
+
+    def _call_plugin(self, notice: Notice) -> None:
         try:
             answer = self._deliver(notice)
         except Exception as error:

@@ -3,9 +3,9 @@ Delivery to one receiver: one notice at a time, in order, again and again until 
 
 Before an attempt its number is written down, so that after a crash the receiver is told that it may know the notice
 already. An attempt ends with what the plugin gives, with its time-out or with its plugin object, whichever is first;
-what comes later counts for nothing. Between failed attempts there are 1 s to 5 minutes, twice as long each time, less a
-random part, so that the machines of a site do not return all at once. One that was tried often takes turns with others, as
-far as that turns no end of a state before its beginning: strangers have a say in what is in it.
+what comes later counts for nothing. How long a receiver is left alone after a failure is said by its
+L{standing<gateway.alarms.standing.Standing>}. A notice that was tried often takes turns with others, as far as that turns no end of
+a state before its beginning: strangers have a say in what is in it.
 
 A plugin that is reloaded opens the same receiver with its new object while the old one still runs: the running attempt
 is waited for, the next one is the new object's. Nothing here knows how anything is sent, nor when what changes is written.
@@ -26,18 +26,10 @@ from gateway.alarms.backlog import TOLD_FIRST, Backlog, Row
 from gateway.alarms.file import ATTEMPT, DOWN, GONE, PUT, Change, Loaded
 from gateway.alarms.lost import Lost
 from gateway.alarms.means import Counts, Means, QueueBounds
+from gateway.alarms.standing import Standing
 from gateway.alarms.stored import Unreadable, events, is_of_states, rank, to_bytes, to_notice
 from gateway.api.alarms import DeliveryFailed, Notice
-from gateway.api.catalogue.service import CHANNEL_DOWN, CHANNEL_UP
 
-#: Seconds between attempts.
-FIRST_SECONDS = 1.0
-LONGEST_SECONDS = 300.0
-#: The longest that a receiver may put us off.
-PUT_OFF_SECONDS = 3600.0
-
-#: After so many failed attempts in a row others are told.
-DOWN_AFTER = 3
 #: After so many attempts that a plugin broke on, a notice is dropped: it would keep back all others.
 MOST_FAULTS = 5
 #: What a plugin raises that is broken; what a network does is something else.
@@ -110,12 +102,8 @@ class Delivery:
         self._attempt: Attempt | None = None
         self._by: QueuedChannel | None = None
         self._tests: deque[Trial] = deque()
-        self._failures = 0
+        self._standing = Standing(key, means, self._keep_down)
         self._failed_last: Row | None = None
-        # What was refused for good since the receiver took something: notices, and their events.
-        self._refused = (0, 0)
-        self._down_since = 0.0
-        self._is_down_told = False
         self._pause: Any = None
         self._breath: Any = None
         self._going = False
@@ -174,10 +162,7 @@ class Delivery:
             for row in loaded.rows
         )
         self._lost.read(self._means.types)
-        if not self._down_since:
-            self._down_since = loaded.down_since
-        elif not loaded.down_since:
-            self._keep_down()
+        self._standing.restore(loaded.down_since)
         known = {row.number for row in loaded.rows}
         for row in self._backlog:
             if row.number not in known:
@@ -220,17 +205,9 @@ class Delivery:
             self._end_pause()
             while self._tests:
                 self._tests.popleft().say("the plugin was stopped")
-            self._let_go()
+            if not self._is_stopping:
+                self._standing.let_go(self.queued)
             self._tell_idle()
-
-    def _let_go(self) -> None:
-        """Nobody delivers any more: that it is down is over, or others would be reminded of it for ever."""
-        if self._is_down_told and not self._is_stopping:
-            self._is_down_told = False
-            self._failures, self._down_since = 0, 0.0
-            self._keep_down()
-            text = f"{self.key} is not used any more; {self.queued} notices wait for it in vain"
-            self._means.tell(CHANNEL_UP(text, self.key, queued=str(self.queued)))
 
     def test(self, notice: Notice) -> Deferred[str]:
         """Try this once, next; see L{NoticeQueue.test<gateway.alarms.queue.NoticeQueue.test>}."""
@@ -347,11 +324,24 @@ class Delivery:
             channel.deliver,
             channel.timeout_seconds,
             self._ended,
+            self._slow,
             number=number,
             trial=trial,
         )
         self._by = channel
         return self._attempt
+
+    def _slow(self, seconds: float) -> None:
+        """Name a plugin that blocks."""
+        self.counts.slow = times = self.counts.slow + 1
+        # The first, second, fourth, ... time: a plugin that is always slow must not flood the log.
+        if not times & (times - 1):
+            self._log.warn(
+                "{channel} kept the reactor for {milliseconds:.1f} ms in deliver, for the {times}. time",
+                channel=self.key,
+                milliseconds=seconds * 1000,
+                times=times,
+            )
 
     def _ended(self, attempt: Attempt, error: BaseException | None) -> None:
         self._attempt = None
@@ -375,27 +365,12 @@ class Delivery:
         self._go()
 
     def _works(self) -> None:
-        self._failures = 0
-        (notices, lost), self._refused = self._refused, (0, 0)
+        notices, lost = self._standing.worked(self.queued)
         if notices:
-            # Now that somebody listens: who refuses everything would refuse that, too.
             self._tell_lost(notices, lost)
-        since, self._down_since = self._down_since, 0.0
-        self._is_down_told = False
-        if since:
-            self._keep_down()
-            seconds = max(0.0, self._means.now() - since)
-            self._means.tell(
-                CHANNEL_UP(
-                    f"{self.key} takes alarms again, after {seconds:.0f} s",
-                    self.key,
-                    seconds=f"{seconds:.0f}",
-                    queued=str(self.queued),
-                )
-            )
 
     def _failed(self, row: Row, error: BaseException) -> None:
-        self._failures += 1
+        self._standing.failures += 1
         self._failed_last = row
         why = reason(error)
         is_final = isinstance(error, DeliveryFailed) and error.is_final
@@ -412,8 +387,7 @@ class Delivery:
             self._remove(row)
             self.counts.dropped += 1
             if row.rank != TOLD_FIRST:
-                notices, lost = self._refused
-                self._refused = notices + 1, lost + row.events
+                self._standing.refused(row.events)
         else:
             self._log.warn(
                 "{channel} did not take the notice {id} (attempt {attempt}): {why}",
@@ -422,32 +396,12 @@ class Delivery:
                 attempt=row.attempt,
                 why=why,
             )
-        if not is_final or self._failures >= DOWN_AFTER:
-            self._wait(error)
-        if self._failures >= DOWN_AFTER and not self._is_down_told:
-            # Once in each process: that it goes on is news for nobody who was told of it, but that it is not over.
-            self._is_down_told = True
-            if not self._down_since:
-                self._down_since = self._means.now()
-                self._keep_down()
-            self._means.tell(
-                CHANNEL_DOWN(
-                    f"{self.key} takes no alarms: {why}",
-                    self.key,
-                    why=why,
-                    failures=str(self._failures),
-                    queued=str(self.queued),
-                )
+        if not is_final or self._standing.is_failing:
+            self._end_pause()
+            self._pause = self._means.clock.callLater(
+                self._standing.pause_seconds(error), self._resume
             )
-
-    def _wait(self, error: BaseException) -> None:
-        """Make a pause, longer each time."""
-        seconds = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(self._failures - 1, 20))
-        seconds *= 1.0 - self._means.random() / 4
-        if isinstance(error, DeliveryFailed) and error.after_seconds is not None:
-            seconds = max(seconds, min(error.after_seconds, PUT_OFF_SECONDS))
-        self._end_pause()
-        self._pause = self._means.clock.callLater(seconds, self._resume)
+        self._standing.tell_down(why, self.queued)
 
     def _resume(self) -> None:
         if self._is_stopping:
@@ -544,4 +498,4 @@ class Delivery:
         )
 
     def _down_change(self) -> Change:
-        return DOWN, (self.key, self._means.now(), self._down_since)
+        return DOWN, (self.key, self._means.now(), self._standing.down_since)

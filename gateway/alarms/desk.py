@@ -13,94 +13,27 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.alarms.channels import PluginAlarms, PluginChannel, Queue, Queued
 from gateway.alarms.fitted import fitted
 from gateway.alarms.gate import Gate
 from gateway.alarms.hush import Hush
+from gateway.alarms.lasting import OpenState, OpenStates
 from gateway.alarms.types import KnownTypes
-from gateway.api.alarms import Alarm, AlarmState, Channel, ChannelRules, Notice
-from gateway.api.events import Event, EventType, Severity
+from gateway.api.alarms import Alarm, AlarmState, Notice
+from gateway.api.events import Event, EventType
 from gateway.api.services import Clock
 from gateway.config.sections.notify import Notify
 
-#: Characters of a receiver's name.
-_LONGEST = 200
-#: States that are shown as open; more are forgotten, the oldest first.
-MOST_OPEN = 10_000
 #: How long a test of channels may take, in seconds.
 TEST_SECONDS = 30.0
 #: How long the end waits for what is sent at the last moment, in seconds.
 _GRACE_SECONDS = 2.0
-
-#: What a receiver is told of that says nothing of it.
-_ALL = ChannelRules()
-
-Deliver: TypeAlias = Callable[[Notice], Awaitable[None] | None]
-
-
-class Queued(Channel, Protocol):
-    """A receiver's queue, while it is open."""
-
-    def close(self) -> None:
-        """Deliver nothing more by this one; what waits stays."""
-
-
-class Queue(Protocol):
-    """What brings notices to receivers: L{gateway.alarms.queue.NoticeQueue}."""
-
-    def channel(
-        self,
-        key: str,
-        deliver: Deliver,
-        timeout_seconds: float,
-        kept: Callable[[bytes], None] = ...,
-    ) -> Queued:
-        """
-        Open a receiver.
-
-        @param kept: is given what L{keep} wrote last, once.
-        """
-
-    def put(self, key: str, notice: Notice) -> None:
-        """Deliver this, some time."""
-
-    def keep(self, key: str, state: bytes) -> None:
-        """Write down what a gate remembers."""
-
-    def test(self, key: str, notice: Notice) -> Deferred[str]:
-        """Deliver this now, once; gives why not, or an empty text."""
-
-    def counts(self) -> Mapping[str, int]:
-        """Give how many notices wait, by receiver."""
-
-    def stop(self, grace_seconds: float = ...) -> Deferred[None]:
-        """Send what can be sent at once, and then nothing more."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenState:
-    """
-    A state that lasts.
-
-    @ivar name: of the event that is its beginning.
-    @ivar text: of the last such event.
-    @ivar since: wall-clock time, seconds since 1970.
-    @ivar count: how often it was raised since.
-    """
-
-    name: str
-    subject: str
-    severity: Severity
-    text: str
-    since: float
-    count: int
 
 
 class AlarmDesk:
@@ -136,7 +69,7 @@ class AlarmDesk:
         self._survives = survives
         self._types = KnownTypes()
         self._edges = self._types.begins
-        self._states: dict[tuple[str, str], OpenState] = {}
+        self._states = OpenStates(self._edges, now)
         self._hush = Hush(settings.maintenance, clock, now=now, ended=self._unhush)
         self._prefix = secrets.token_hex(4)
         self._count = 0
@@ -156,7 +89,7 @@ class AlarmDesk:
             return
         event = fitted(event)
         if is_edge:
-            self._edge(event)
+            self._states.take(event)
         if not gates:
             return
         # What is told may be answered by another event before the next gate is asked.
@@ -190,25 +123,7 @@ class AlarmDesk:
 
     def states(self) -> list[OpenState]:
         """Give the states that last, the oldest first, whoever is told of them."""
-        return list(self._states.values())
-
-    def _edge(self, event: Event) -> None:
-        begins = self._edges[event.name]
-        key = (begins, event.subject)
-        if begins != event.name:
-            self._states.pop(key, None)
-            return
-        before = self._states.get(key)
-        if before is None and len(self._states) >= MOST_OPEN:
-            del self._states[next(iter(self._states))]
-        self._states[key] = OpenState(
-            event.name,
-            event.subject,
-            event.severity,
-            event.text,
-            self._now() if before is None else before.since,
-            1 if before is None else before.count + 1,
-        )
+        return self._states.all()
 
     # Maintenance.
 
@@ -326,9 +241,16 @@ class AlarmDesk:
         opened.owners.append(channel)
         if not self._is_stopped:
             self._gates = (*self._gates, gate)
+            self._tell_open(gate)
         return self._queue.channel(
             key, channel.deliver, channel.rules.timeout_seconds, kept=gate.restore
         )
+
+    def _tell_open(self, gate: Gate) -> None:
+        """Tell a channel that comes while the gateway runs of what lasts."""
+        for state in self._states.all():
+            number = self._count = self._count + 1
+            gate.lasts(state.event, self._types.get(state.name), state.since, number)
 
     def close(self, channel: PluginChannel) -> None:
         """Close a channel; the one that it took over, if that is still there, goes on."""
@@ -365,69 +287,3 @@ class _Opened:
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self.owners: list[PluginChannel] = []
-
-
-class PluginChannel:
-    """One receiver of one plugin object; see L{Channel<gateway.api.alarms.Channel>}."""
-
-    __slots__ = ("deliver", "key", "queue", "rules")
-
-    def __init__(self, key: str, deliver: Deliver, rules: ChannelRules) -> None:
-        self.key = key
-        self.deliver = deliver
-        self.rules = rules
-        self.queue: Queued | None = None
-
-    @property
-    def queued(self) -> int:
-        """How many notices wait."""
-        return 0 if self.queue is None else self.queue.queued
-
-
-class PluginAlarms:
-    """The channels of one plugin object; see L{Alarms<gateway.api.alarms.Alarms>}."""
-
-    def __init__(self, desk: AlarmDesk, plugin: str) -> None:
-        self._desk = desk
-        self._plugin = plugin
-        self._made: dict[str, PluginChannel] = {}
-        self._begun = False
-        self._ended = False
-
-    @property
-    def receivers(self) -> tuple[str, ...]:
-        """Who has a channel, in the order in which they were made."""
-        return tuple(self._made)
-
-    def channel(self, receiver: str, deliver: Deliver, rules: ChannelRules = _ALL) -> PluginChannel:
-        """
-        Make a channel.
-
-        @raise ValueError: the plugin has it already, or nobody can be called so.
-        """
-        if not 0 < len(receiver) <= _LONGEST:
-            raise ValueError(f"a receiver has 1 to {_LONGEST} characters, not {len(receiver)}")
-        if receiver in self._made:
-            raise ValueError(f"{self._plugin} has a channel to {receiver} already")
-        made = PluginChannel(f"{self._plugin}/{receiver}", deliver, rules)
-        self._made[receiver] = made
-        if self._begun and not self._ended:
-            made.queue = self._desk.open(made)
-        return made
-
-    def begin(self) -> None:
-        """Open what was made so far; the plugin starts."""
-        if self._begun or self._ended:
-            return
-        self._begun = True
-        for channel in self._made.values():
-            channel.queue = self._desk.open(channel)
-
-    def end(self) -> None:
-        """Close all; the plugin stops. Twice is no fault."""
-        self._ended = True
-        for channel in self._made.values():
-            queue, channel.queue = channel.queue, None
-            if queue is not None:
-                self._desk.close(channel)
-                queue.close()

@@ -101,6 +101,7 @@ class Gate:
         self._families: dict[str, Family] = {}
         self._routes: dict[str, Family | None] = {}
         self._early: list[tuple[Event, EventType | None, float, int]] | None = []
+        self._lasting: list[tuple[Event, EventType | None, float, int]] = []
         self._timer: Any = None
         self._timer_at = inf
         self._digest_at = inf
@@ -135,6 +136,21 @@ class Gate:
             family = self._route(event.name, kind)
         if family is not None:
             family.take(event, kind, at, number)
+
+    def lasts(self, event: Event, kind: EventType | None, at: float, number: int) -> None:
+        """
+        Take the event of a state that began before this channel came; one that it remembers is not counted again.
+
+        @param at: when it began, wall-clock time.
+        """
+        if self._early is not None:
+            self._lasting.append((event, kind, at, number))
+            return
+        family = self._families.get(event.name)
+        if isinstance(family, States):
+            family.lasts(event, at, number)
+        else:
+            self.take(event, kind, at, number)
 
     def _take_early(self, event: Event, kind: EventType | None, at: float, number: int) -> None:
         assert self._early is not None
@@ -404,6 +420,9 @@ class Gate:
             # Maintenance may have ended while nobody was there to see it.
             for family in self._families.values():
                 family.unhush()
+        lasting, self._lasting = self._lasting, []
+        for event in lasting:
+            self.lasts(*event)
         for event in early:
             self.take(*event)
         self._work()

@@ -31,12 +31,14 @@ class Counts:
     @ivar failed: attempts.
     @ivar dropped: notices: too many, too old, or refused for good.
     @ivar retried: attempts that were not the first.
+    @ivar slow: calls of the plugin that kept the reactor longer than 5 ms.
     """
 
     sent: int = 0
     failed: int = 0
     dropped: int = 0
     retried: int = 0
+    slow: int = 0
 
 
 @dataclass(frozen=True, slots=True)

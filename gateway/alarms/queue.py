@@ -42,6 +42,7 @@ class ChannelUse:
     @ivar failed: attempts that failed.
     @ivar dropped: notices that nobody got: too many, too old, or refused for good.
     @ivar retried: attempts that were not the first of a notice.
+    @ivar slow: calls of the plugin that kept the reactor longer than 5 ms.
     @ivar queued: notices that wait now.
     """
 
@@ -50,6 +51,7 @@ class ChannelUse:
     failed: int
     dropped: int
     retried: int
+    slow: int
     queued: int
 
 
@@ -228,6 +230,7 @@ class NoticeQueue:
                 failed=one.counts.failed,
                 dropped=one.counts.dropped,
                 retried=one.counts.retried,
+                slow=one.counts.slow,
                 queued=one.queued,
             )
             for key, one in self._deliveries.items()
@@ -240,6 +243,7 @@ class NoticeQueue:
         failed = _counter("failed", "Attempts to deliver a notice that failed.")
         dropped = _counter("dropped", "Notices dropped: too many, too old, or refused for good.")
         retried = _counter("retried", "Attempts that were not the first of a notice.")
+        slow = _counter("slow", "Calls to deliver that kept the reactor for more than 5 ms.")
         queued = GaugeMetricFamily(
             "gateway_alarm_queued", "Notices that wait for a receiver.", labels=("channel",)
         )
@@ -249,8 +253,9 @@ class NoticeQueue:
             failed.add_metric(key, use.failed)
             dropped.add_metric(key, use.dropped)
             retried.add_metric(key, use.retried)
+            slow.add_metric(key, use.slow)
             queued.add_metric(key, use.queued)
-        yield from (sent, failed, dropped, retried, queued)
+        yield from (sent, failed, dropped, retried, slow, queued)
 
     # The file.
 

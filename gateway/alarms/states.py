@@ -86,6 +86,15 @@ class States:
         else:
             self._ends(event, kind, at, number)
 
+    def lasts(self, event: Event, at: float, number: int) -> None:
+        """Take what began before this channel came, or came back: a beginning, if it knows nothing of it."""
+        state = self._states.get(event.subject)
+        if state is None or not state.is_down:
+            self.take(event, self.kind, at, number)
+        else:
+            self._confirm(state)
+            self._gate.changed()
+
     def _begins(self, event: Event, at: float, number: int) -> None:
         gate = self._gate
         if event.severity in gate.below or not gate.wants(event):
@@ -102,16 +111,20 @@ class States:
         if not state.is_down and not state.is_told:
             state.since = at
         state.is_down = True
-        state.is_unsure = False
         state.event = event
         state.rank = max(state.rank, event.severity.rank)
+        self._confirm(state)
         gate.changed()
-        if state.is_told and state.repeat_at == inf:
-            # It goes back to before a restart, and is still so.
-            self._reminders.begin(state, gate.seconds())
-            gate.arm(state.repeat_at)
         if is_news and not is_hushed:
             self._put(state)
+
+    def _confirm(self, state: State) -> None:
+        """It lasts: what goes back to before a restart is told again in its time."""
+        state.is_unsure = False
+        if state.is_told and state.repeat_at == inf:
+            gate = self._gate
+            self._reminders.begin(state, gate.seconds())
+            gate.arm(state.repeat_at)
 
     def _ends(self, event: Event, kind: EventType | None, at: float, number: int) -> None:
         gate = self._gate

@@ -169,5 +169,5 @@ class Alarms(Protocol):
         @param receiver: who gets them, such as an address, without secrets: what is queued is kept under that name,
             and metrics have it. It is unique in the plugin.
         @param deliver: delivers one notice; called in the reactor's thread, and cancelled after C{timeout_seconds}.
-        @raise ValueError: the plugin has that receiver already, or one of 1 to 200 characters it is not.
+        @raise ValueError: the plugin has that receiver already, has 100 of them, or one of 1 to 200 characters it is not.
         """

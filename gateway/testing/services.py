@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import LogEvent, Logger
 
-from gateway.alarms.desk import PluginAlarms
+from gateway.alarms.channels import PluginAlarms
 from gateway.api.events import Event, EventType
 from gateway.api.services import Clock, Services, StoreFailed
 from gateway.config.sections.notify import Notify

@@ -10,9 +10,11 @@ from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.alarms.desk import MOST_OPEN, TEST_SECONDS, AlarmDesk, PluginAlarms
+from gateway.alarms.channels import MOST_RECEIVERS, PluginAlarms
+from gateway.alarms.desk import TEST_SECONDS, AlarmDesk
+from gateway.alarms.lasting import MOST_OPEN
 from gateway.alarms.queue import NoticeQueue
-from gateway.api.alarms import ChannelRules, DeliveryFailed, Notice
+from gateway.api.alarms import AlarmState, ChannelRules, DeliveryFailed, Notice
 from gateway.api.events import Event, Notify, Severity
 from gateway.config.sections.notify import Notify as Settings
 from gateway.config.windows import window
@@ -241,6 +243,44 @@ class ReloadTests(DeskTestCase):
         self.settle(1)
         self.desk.take(UP("x", "a"))
         self.assertEqual(self.ops.texts, ["ping 1", "down 1", "ping 2", "up 1"])
+
+    def test_comes_later(self) -> None:
+        """A channel that is added while the gateway runs is told of what lasts, since when, and of its end; not of what is over."""
+        self.desk.take(DOWN("x", "a"))
+        self.desk.take(DOWN("x", "b"))
+        self.desk.take(UP("x", "b"))
+        self.settle(500)
+        self.plugin(self.ops)
+        self.settle()
+        self.assertEqual(self.ops.texts, ["down 1"])
+        (told,) = self.ops.notices[0].alarms
+        self.assertEqual((told.event.subject, told.first), ("a", 1e9))
+        self.desk.take(UP("x", "a"))
+        self.settle(60)
+        self.assertEqual(self.ops.texts, ["down 1", "up 1"])
+
+    def test_back_while_it_lasts(self) -> None:
+        """A channel that goes and comes back is not told again of what lasted all the time, and reminded of it as ever."""
+        old = self.plugin(self.ops)
+        self.desk.take(DOWN("x", "a"))
+        old.end()
+        self.settle(60)
+        self.plugin(self.ops)
+        self.settle(1700)
+        self.assertEqual(self.ops.texts, ["down 1"])
+        self.settle(200)
+        self.assertEqual(
+            [one.alarms[0].state for one in self.ops.notices],
+            [AlarmState.BEGUN, AlarmState.GOES_ON],
+        )
+
+    def test_most_receivers(self) -> None:
+        """One plugin has a bounded number of receivers, for each of them takes its time of each event."""
+        alarms = self.desk.of("mail")
+        for number in range(MOST_RECEIVERS):
+            alarms.channel(f"{number}@example.com", self.ops.deliver)
+        fault = self.assertRaises(ValueError, alarms.channel, "one@example.com", self.ops.deliver)
+        self.assertIn(f"mail has channels to {MOST_RECEIVERS} receivers already", str(fault))
 
     def test_settings(self) -> None:
         """Other settings hold at once, for what is gathered too."""

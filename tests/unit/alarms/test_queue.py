@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,21 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from gateway.alarms.file import DOWN, FILE, FIRST_SWEEP_SECONDS, AlarmFile
 from gateway.alarms.journal import RETRY_SECONDS, SLOW_SECONDS
 from gateway.alarms.queue import QueueBounds
+from gateway.api.alarms import Notice
 from gateway.api.events import Severity
 from tests.unit.alarms.notices import KEY, Process, Receiver, notice
+
+
+def hear(test: SynchronousTestCase) -> list[str]:
+    """Give what is logged until the end of a test."""
+    heard: list[str] = []
+
+    def listen(event: LogEvent) -> None:
+        heard.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(listen)  # type: ignore[arg-type]
+    test.addCleanup(globalLogPublisher.removeObserver, listen)  # type: ignore[arg-type]
+    return heard
 
 
 class FileTestCase(SynchronousTestCase):
@@ -272,13 +286,7 @@ class NoFolderTests(SynchronousTestCase):
 
     def test_said_once(self) -> None:
         """That what waits is lost at the end is said once, in the log, and told to nobody."""
-        heard: list[str] = []
-
-        def hear(event: LogEvent) -> None:
-            heard.append(formatEvent(event))
-
-        globalLogPublisher.addObserver(hear)  # type: ignore[arg-type]
-        self.addCleanup(globalLogPublisher.removeObserver, hear)  # type: ignore[arg-type]
+        heard = hear(self)
         process = Process()
         self.assertEqual(heard, [])
         for key in (KEY, "test/other"):
@@ -567,8 +575,26 @@ class MetricsTests(SynchronousTestCase):
                 "gateway_alarm_failed_total": (label, 1),
                 "gateway_alarm_dropped_total": (label, 0),
                 "gateway_alarm_retried_total": (label, 1),
+                "gateway_alarm_slow_total": (label, 0),
                 "gateway_alarm_queued": (label, 0),
             },
         )
         channel.close()
-        self.assertEqual([one.samples for one in process.queue.families()], [[]] * 5)
+        self.assertEqual([one.samples for one in process.queue.families()], [[]] * 6)
+
+    def test_slow(self) -> None:
+        """A plugin that keeps the reactor while it is given a notice is counted and named, in the log at the first time, the second, the fourth."""
+        process = Process()
+
+        def deliver(notice: Notice) -> None:
+            until = time.perf_counter() + 0.006
+            while time.perf_counter() < until:
+                pass
+
+        process.queue.channel(KEY, deliver, 30.0)
+        said = hear(self)
+        process.put("1", "2", "3")
+        (use,) = process.queue.uses()
+        self.assertEqual((use.sent, use.slow), (3, 3))
+        self.assertEqual(len(said), 2)
+        self.assertIn(f"{KEY} kept the reactor for", said[0])
