@@ -8,9 +8,9 @@ follows from a fault found before.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gateway.config.addresses import Listen
+from gateway.config.clash import Clash
 from gateway.config.faults import Path
 from gateway.config.ports import PortSet
 from gateway.config.schema import Config
@@ -18,15 +18,6 @@ from gateway.config.sections.site import Site
 from gateway.config.tls import uses_tls
 
 EVERY_SOURCE_PORT = PortSet([(1024, 65535)])
-
-
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """Two settings that do not go together, or one that makes no sense as things are."""
-
-    path: Path
-    message: str
-    mend: str = ""
 
 
 def clashes(config: Config) -> Iterator[Clash]:
@@ -38,7 +29,7 @@ def clashes(config: Config) -> Iterator[Clash]:
     yield from _plugins(config)
     yield from _group(config)
     if uses_tls(config):
-        from gateway.config import tls_checks  # it imports this module, and the libraries of TLS
+        from gateway.config import tls_checks  # only those who use TLS pay for its libraries
 
         yield from tls_checks.clashes(config)
 

@@ -22,7 +22,7 @@ from gateway.config.certificate_files import (
     read_pairs,
     read_revocations,
 )
-from gateway.config.checks import Clash
+from gateway.config.clash import Clash
 from gateway.config.faults import BadValue, Fault, Path
 from gateway.config.schema import Config
 from gateway.config.sections.site import Site

@@ -17,86 +17,19 @@ remains):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TypeAlias
 
 from gateway.api import Client, Identity, Services, Transaction
-from gateway.api.settings import (
-    Duration,
-    DurationKind,
-    Help,
-    Networks,
-    NetworkSet,
-    WholeKind,
-)
 from gateway_auth.address_book import MOST_PROGRAMS, Entry, Lookup, Mark, book_of, canonical, key_of
 from gateway_auth.credentials import values
+from gateway_auth.settings import AuthSettings
 from gateway_auth.shared_addresses import SharedAddresses
-
-if TYPE_CHECKING:
-    from gateway_auth.settings import AuthSettings
 
 #: What a request shows of who sent it: another proxy has passed it on; the kind of program.
 Signs: TypeAlias = tuple[bool, int]
 
 #: C{Identity.source} of whom only the address tells.
 SOURCE = "address"
-
-
-@dataclass(frozen=True, slots=True)
-class AddressSettings:
-    """C{[plugins.auth.addresses]}: how far an address is believed; for how long is said by C{ip_cache}."""
-
-    guard: Annotated[
-        bool,
-        Help(
-            "Notice addresses that several people share, and believe them no more. `false` is for tests that show what "
-            "happens without it: users behind one address are then taken for each other."
-        ),
-    ] = True
-    shared_for: Annotated[
-        Duration, Help("So long an address counts as shared after the last sign of that.")
-    ] = 3600.0
-    probation: Annotated[
-        float,
-        DurationKind(zero="none"),
-        Help(
-            "So long after a user was first seen the address is not believed yet: everybody there is asked, so that a "
-            "second user shows."
-        ),
-    ] = 30.0
-    probation_every: Annotated[
-        float,
-        DurationKind(zero="only at the beginning"),
-        Help("The probation is repeated at this interval, for users who come later."),
-    ] = 300.0
-    same_program: Annotated[
-        bool,
-        Help(
-            "Believe an address only for programs with the User-Agent of one that has authenticated there. `false` lets "
-            "programs in that can't authenticate, and those of a second user."
-        ),
-    ] = True
-    shared_networks: Annotated[
-        Networks,
-        Help(
-            "Networks in which an address never stands for one person: NAT, terminal servers, VPN.",
-            '["10.9.0.0/16"]',
-        ),
-    ] = NetworkSet()
-    trusted_proxies: Annotated[
-        Networks,
-        Help(
-            "Downstream proxies, as in `network.trusted_proxies`: their own address stands for nobody. The addresses of "
-            "clients that they name are believed as others are.",
-            '["10.0.0.5"]',
-        ),
-    ] = NetworkSet()
-    entries: Annotated[
-        int,
-        WholeKind(low=1, high=1_000_000),
-        Help("Most addresses that are remembered, and most that are noted as shared."),
-    ] = 50_000
 
 
 class AddressCache:

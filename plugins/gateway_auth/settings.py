@@ -20,7 +20,7 @@ from gateway.api.settings import (
     TextKind,
     WholeKind,
 )
-from gateway_auth.addresses import AddressSettings
+from gateway_auth.address_settings import AddressSettings
 from gateway_auth.connections import ConnectionSettings
 from gateway_auth.cookie_settings import CookieSettings
 from gateway_auth.ldap_settings import LdapSettings

@@ -10,9 +10,9 @@ from gateway.config.kind import Help
 from gateway.config.kinds.listeners import ListenKind
 from gateway.config.kinds.numbers import Duration, DurationKind, SizeKind, WholeKind
 from gateway.config.kinds.texts import FilePath, TextKind, site_path, token, url_path
+from gateway.config.kinds.tls import verified_host
 from gateway.config.sections.network import Xff
 from gateway.config.sections.section import Section
-from gateway.config.tls import verified_host
 
 Balance: TypeAlias = Literal["round_robin", "least_connections", "client_hash"]
 INHERIT = -1

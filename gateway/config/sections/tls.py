@@ -9,8 +9,7 @@ from gateway.config.hosts import HostSet
 from gateway.config.kind import Help
 from gateway.config.kinds.numbers import WholeKind
 from gateway.config.kinds.texts import FilePath, PathKind, TextKind
-from gateway.config.sections.section import Section
-from gateway.config.tls import (
+from gateway.config.kinds.tls import (
     DayKind,
     ListedHostsKind,
     ca_name,
@@ -19,6 +18,7 @@ from gateway.config.tls import (
     presented_host,
     signed_domain,
 )
+from gateway.config.sections.section import Section
 
 
 class TlsException(Section, frozen=True, kw_only=True):

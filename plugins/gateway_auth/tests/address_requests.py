@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway.api import Client, Event, Fields, Identity, Request, Timings, Transaction
 from gateway.testing import Clock, FakeServices
-from gateway_auth.addresses import AddressCache, AddressSettings
+from gateway_auth.address_settings import AddressSettings
+from gateway_auth.addresses import AddressCache
 from gateway_auth.settings import AuthSettings
 
 ANNA = Identity("anna", frozenset(["staff"]), "basic")

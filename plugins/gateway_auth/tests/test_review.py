@@ -10,7 +10,7 @@ from gateway.api import Caution, Listener, SettingFault, SettingPath, Surroundin
 from gateway.api.settings import ConfigError, HostSet, NetworkSet
 from gateway.testing import FakeGateway
 from gateway_auth import Auth, AuthSettings
-from gateway_auth.addresses import AddressSettings
+from gateway_auth.address_settings import AddressSettings
 from gateway_auth.cookie_settings import CookieSettings
 from gateway_auth.ldap_settings import LdapSettings, server_uri
 from gateway_auth.negotiate import NegotiateSettings
