@@ -20,7 +20,8 @@ from gateway.api.settings import Duration, Help
 from gateway.testing.harness import CLIENT, Harness
 from gateway.testing.messages import read_responses
 from gateway.testing.peers import ScriptedClient, response
-from gateway_auth.addresses import AddressCache, AddressSettings
+from gateway_auth.address_settings import AddressSettings
+from gateway_auth.addresses import AddressCache
 from gateway_auth.settings import AuthSettings
 from tests.effort import is_full
 from tests.scenarios.support import ScenarioTestCase

@@ -568,6 +568,8 @@ class MetricsTests(SynchronousTestCase):
             for sample in family.samples
         }
         label = {"channel": KEY}
+        # How many were slow is up to the machine.
+        self.assertEqual(values.pop("gateway_alarm_slow_total")[0], label)
         self.assertEqual(
             values,
             {
@@ -575,7 +577,6 @@ class MetricsTests(SynchronousTestCase):
                 "gateway_alarm_failed_total": (label, 1),
                 "gateway_alarm_dropped_total": (label, 0),
                 "gateway_alarm_retried_total": (label, 1),
-                "gateway_alarm_slow_total": (label, 0),
                 "gateway_alarm_queued": (label, 0),
             },
         )
