@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, cast
 
+from gateway_archive import search
 from gateway_archive.faults import TooMuch
 
 #: What is longer is in a file.
@@ -164,7 +165,7 @@ class Blob:
         step = 1 << 18
         for at in range(start, end, step):
             data = self.read(at, min(step + len(what) - 1, end - at))
-            found = data.find(what)
+            found = search.find(data, what)
             if found >= 0:
                 return at + found
         return -1

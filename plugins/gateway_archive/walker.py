@@ -8,7 +8,7 @@ can't be unpacked is told, and the rest goes on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import blake2b
+from hashlib import sha256
 
 from gateway_archive import codings, forms, text_codings
 from gateway_archive.blobs import Blob, Share, Spool
@@ -78,7 +78,7 @@ class Walk:
         self._bounds = bounds
         self.share = Share(bounds.room)
         self.tally = Tally(bounds, blob.size, deadline)
-        self._seen: set[bytes] = set()
+        self._seen: set[tuple[int, bytes]] = set()
         # A coding of the whole message is no archive.
         self._deepest = bounds.depth
 
@@ -483,11 +483,12 @@ class Walk:
 
     def _is_seen(self, blob: Blob, path: str) -> bool:
         """Tell whether the same was there before, under a name with the same ending."""
-        digest = blake2b(digest_size=16)
+        digest = sha256()
         for piece in blob.pieces():
             digest.update(piece)
         digest.update(path.rpartition("/")[2].rpartition(".")[2].lower().encode("utf-8", "replace"))
-        key = digest.digest()
+        # With the size, or the end of a name could pass for the end of content.
+        key = (blob.size, digest.digest())
         if key in self._seen:
             return True
         self._seen.add(key)

@@ -12,7 +12,7 @@ from gateway.api import ScanJob
 from gateway_archive import glance
 from gateway_archive.blobs import Blob
 from gateway_archive.readings import readings
-from gateway_archive.search import holds
+from gateway_archive.search import find, holds
 from gateway_archive.tests.archives import tarred, zipped
 
 _RAR = b"Rar!\x1a\x07\1\0" + bytes(50)
@@ -61,7 +61,10 @@ class GlanceTests(SynchronousTestCase):
             data = b"\0" * at + b"a\0b"
             self.assertTrue(holds(data, b"a\0b", len(data) + 9))
             self.assertFalse(holds(data, b"a\0b", len(data) - 1))
+            self.assertEqual(find(data, b"a\0b"), at)
+            self.assertEqual(find(data, b"a\0c"), -1)
         self.assertFalse(holds(b"", b"a", 0))
+        self.assertEqual(find(b"", b"a"), -1)
 
     def test_declared(self) -> None:
         """Codings, forms and mails are given to it by what is said of them."""

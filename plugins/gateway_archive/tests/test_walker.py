@@ -200,6 +200,11 @@ class ArchiveTests(SynchronousTestCase):
             MARKER,
         )
 
+    def test_nearly_the_same_again(self) -> None:
+        """The end of a name is none of the content: what only looks the same with its name is given out."""
+        found = members(zipped({"a.e": b"what is bad her", "b.": b"what is bad here"}))
+        self.assertEqual(found, {"a.e": b"what is bad her", "b.": b"what is bad here"})
+
     def test_same_again(self) -> None:
         """The same content is given out once for each ending of its name."""
         content = zipped({f"{number}.txt": b"same" for number in range(50)} | {"a.exe": b"same"})
