@@ -28,6 +28,17 @@ from gateway.net.tls_records import records
 
 _DONE = Failure(main.CONNECTION_DONE)
 
+# Why nothing is handed over, as bits.
+#: The handshake is not done.
+_SHAKING = 1
+_PAUSED = 2
+#: Something is being handed over.
+_DELIVERING = 4
+#: The peer said that it sends no more, and the protocol was told.
+_ENDED = 8
+_LOST = 16
+_SHUT = _PAUSED | _ENDED | _LOST
+
 
 class TlsFailed(Exception):
     """
@@ -60,16 +71,15 @@ class TlsTransport:
     __slots__ = (
         "__weakref__",
         "_accepts",
+        "_barred",
         "_below",
-        "_records",
         "_close_sent",
-        "_delivering",
-        "_ended",
         "_failed",
         "_handshaken",
-        "_lost",
+        "_open",
         "_out",
-        "_paused",
+        "_records",
+        "_send",
         "at_end",
         "connected",
         "connection",
@@ -101,17 +111,17 @@ class TlsTransport:
         self.disconnecting = False
         self.established = False
         self._below: Any = None
+        self._send: Callable[[bytes], object] = _nowhere
+        # Why nothing is handed over; 0: it is.
+        self._barred = _SHAKING
+        # What is written is encrypted and sent at once.
+        self._open = False
         self._handshaken: Callable[[TlsTransport], IProtocol | None] | None = handshaken
         self._failed: Callable[[TlsTransport, TlsFailed], None] | None = failed
         # Written before the handshake was done.
         self._out: list[bytes] = []
         self._accepts = accepts
-        self._paused = False
-        self._delivering = False
         self._close_sent = False
-        # The peer said that it sends no more, and the protocol was told.
-        self._ended = False
-        self._lost = False
         self.at_end: Callable[[TlsTransport], None] | None = None
 
     # What the transport below calls.
@@ -119,20 +129,33 @@ class TlsTransport:
     def makeConnection(self, transport: Any) -> None:
         """Take the transport and begin the handshake."""
         self._below = transport
+        self._send = transport.write
         self.connected = 1
         self._shake()
 
     def dataReceived(self, data: bytes) -> None:
         """Take records."""
-        self._records.feed(data)
-        if self.established:
+        records = self._records
+        if self._barred:
+            records.feed(data)
+            if not self._barred & _SHAKING:
+                self._deliver()
+            elif self.connected:
+                self._shake()
+            return
+        content = records.received(data)
+        if content:
+            self._barred = _DELIVERING
+            try:
+                self.protocol.dataReceived(content)
+            finally:
+                self._barred &= ~_DELIVERING
+        if records.more or self.disconnecting:
             self._deliver()
-        elif self.connected:
-            self._shake()
 
     def readConnectionLost(self) -> None:
         """The peer closed without saying so in TLS, or has said so before."""
-        if self._ended:
+        if self._barred & _ENDED:
             if self.disconnecting or self._close_sent:
                 self._below.loseConnection()
             return
@@ -145,10 +168,11 @@ class TlsTransport:
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection below is gone."""
-        if self._lost:
+        if self._barred & _LOST:
             return
-        self._lost = True
+        self._barred |= _LOST
         self.connected = 0
+        self._open = False
         self._out.clear()
         if not self.established:
             self._fail("")
@@ -164,17 +188,26 @@ class TlsTransport:
 
     def write(self, data: bytes) -> None:
         """Encrypt and send."""
-        if not self.established:
-            self._out.append(data)
-        elif self.connected and not self._close_sent:
-            self._encrypt(data)
+        if not self._open:
+            if not self.established:
+                self._out.append(data)
+            return
+        if not data:
+            return
+        try:
+            made = self._records.encrypted(data)
+        except SSL.Error as error:
+            self._broken(error)
+            return
+        self._send(made)
 
     def write_last(self, data: bytes) -> None:
         """Encrypt and send, and say with it that nothing more comes."""
-        if not self.established or not self.connected or self._close_sent:
+        if not self._open:
             self.write(data)
             return
         self._close_sent = True
+        self._open = False
         try:
             self._records.encrypt(data)
             self.connection.shutdown()
@@ -189,7 +222,7 @@ class TlsTransport:
 
     def loseConnection(self) -> None:
         """Say in TLS that nothing more comes, and close once all is sent."""
-        if self.disconnecting or self._lost:
+        if self.disconnecting or self._barred & _LOST:
             return
         self.disconnecting = True
         if not self.established:
@@ -198,17 +231,17 @@ class TlsTransport:
         self._say_close()
         # Answers of the peer, its own close_notify at the most, are of no interest. Whoever says this while being told
         # something is told of the end when that is over.
-        if not self._delivering:
+        if not self._barred & _DELIVERING:
             self._below.loseConnection()
 
     def loseWriteConnection(self) -> None:
         """Say that nothing more comes, and go on reading."""
-        if self.established and not self._lost:
+        if self.established and not self._barred & _LOST:
             self._say_close()
 
     def abortConnection(self) -> None:
         """Close at once, with a reset and without a word."""
-        if not self._lost and self._below is not None:
+        if not self._barred & _LOST and self._below is not None:
             self._handshaken = self._failed = None
             self._below.abortConnection()
 
@@ -222,17 +255,17 @@ class TlsTransport:
 
     def pauseProducing(self) -> None:
         """Hand over no more, and read no more."""
-        self._paused = True
-        if not self._lost:
+        self._barred |= _PAUSED
+        if not self._barred & _LOST:
             self._below.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Go on, with what was read already first."""
-        self._paused = False
-        if self._lost:
+        self._barred &= ~_PAUSED
+        if self._barred & _LOST:
             return
         self._below.resumeProducing()
-        if self.established and not self._delivering:
+        if not self._barred & (_SHAKING | _DELIVERING):
             self._deliver()
 
     def stopProducing(self) -> None:
@@ -285,15 +318,16 @@ class TlsTransport:
             self._flush()
             return
         handshaken, self._handshaken = self._handshaken, None
-        if handshaken is None or self._lost:
+        if handshaken is None or self._barred & _LOST:
             self._flush()
             return
-        self.established = True
+        self.established = self._open = True
         protocol = handshaken(self)
-        if protocol is None or self._lost:
-            self.established = False
+        if protocol is None or self._barred & _LOST:
+            self.established = self._open = False
             return
         self._failed = None
+        self._barred &= ~_SHAKING
         self.protocol = protocol
         out, self._out = self._out, []
         if out:
@@ -308,14 +342,14 @@ class TlsTransport:
 
     def _deliver(self) -> None:
         """Hand over what can be decrypted, until there is no more or nobody wants it."""
-        if self._delivering:
+        if self._barred & _DELIVERING:
             return
-        self._delivering = True
-        content = self._records.content
+        self._barred |= _DELIVERING
+        records = self._records
         try:
-            while not (self._paused or self._lost or self._ended):
+            while not self._barred & _SHUT:
                 try:
-                    data = content()
+                    data = records.content()
                 except SSL.ZeroReturnError:
                     self._peer_ended()
                     break
@@ -325,9 +359,11 @@ class TlsTransport:
                 if not data:
                     break
                 self.protocol.dataReceived(data)
+                if not records.more:
+                    break
         finally:
-            self._delivering = False
-        if self._lost:
+            self._barred &= ~_DELIVERING
+        if self._barred & _LOST:
             return
         # Tickets, and answers to key updates and the like.
         self._flush()
@@ -344,7 +380,7 @@ class TlsTransport:
 
     def _peer_ended(self) -> None:
         """Tell the protocol above that the peer sends no more."""
-        self._ended = True
+        self._barred |= _ENDED
         protocol = self.protocol
         if protocol is None:
             return
@@ -357,28 +393,17 @@ class TlsTransport:
             log.err()
             self.abortConnection()
 
-    def _encrypt(self, data: bytes) -> None:
-        """Make records of content and send them in one write."""
-        if not data:
-            return
-        made = self._records
-        try:
-            made.encrypt(data)
-        except SSL.Error as error:
-            self._broken(error)
-            return
-        self._below.write(made.sendable())
-
     def _flush(self) -> None:
         """Send what OpenSSL has made."""
         made = self._records.sendable()
         if made:
-            self._below.write(made)
+            self._send(made)
 
     def _say_close(self) -> None:
         if self._close_sent:
             return
         self._close_sent = True
+        self._open = False
         try:
             self.connection.shutdown()
         except SSL.Error:
@@ -405,6 +430,10 @@ class TlsTransport:
         self._handshaken = None
         if failed is not None:
             failed(self, TlsFailed(reason))
+
+
+def _nowhere(data: bytes) -> None:
+    """Send what was made before there is a transport: nothing is."""
 
 
 def _reason(error: SSL.Error) -> str:

@@ -21,11 +21,22 @@ class Records(Protocol):
     """
     OpenSSL's side of a connection that was made without a socket.
 
-    Each method raises L{SSL.Error} if TLS is broken; what is to be sent then is the alert.
+    Each method but L{received} raises L{SSL.Error} if TLS is broken; what is to be sent then is the alert.
+
+    @ivar more: beyond what was given last there may be something: content, an error, an answer of TLS to be sent.
     """
+
+    more: bool
 
     def feed(self, data: bytes) -> None:
         """Take what the network brought."""
+
+    def received(self, data: bytes) -> bytes:
+        """
+        Take what the network brought, and give content where that is done in one go; never raises.
+
+        L{more} says whether to ask L{content}, and then L{sendable}.
+        """
 
     def shake(self) -> bool:
         """Go on with the handshake as far as it goes; tells whether it is done."""
@@ -40,6 +51,9 @@ class Records(Protocol):
     def encrypt(self, data: bytes) -> None:
         """Make records of content."""
 
+    def encrypted(self, data: bytes) -> bytes:
+        """Make records of content, which is not empty, and give all that is to be sent."""
+
     def sendable(self) -> bytes:
         """Give what is to be sent; empty if there is nothing."""
 
@@ -49,6 +63,9 @@ class CarefulRecords:
 
     __slots__ = ("_connection",)
 
+    #: Who has to ask for it has not asked.
+    more = True
+
     def __init__(self, connection: SSL.Connection) -> None:
         self._connection = connection
 
@@ -56,6 +73,11 @@ class CarefulRecords:
         """Take what the network brought."""
         if data:
             self._connection.bio_write(data)
+
+    def received(self, data: bytes) -> bytes:
+        """Take what the network brought."""
+        self.feed(data)
+        return b""
 
     def shake(self) -> bool:
         """Go on with the handshake."""
@@ -77,6 +99,11 @@ class CarefulRecords:
         done = 0
         while done < len(data):
             done += self._connection.send(memoryview(data)[done:])
+
+    def encrypted(self, data: bytes) -> bytes:
+        """Make records of content and give what is to be sent."""
+        self.encrypt(data)
+        return self.sendable()
 
     def sendable(self) -> bytes:
         """Give what is to be sent."""

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from gateway.net.tls import TlsFailed, TlsTransport
 from gateway.net.tls_records import RECORD_BYTES
+from tests.opcodes import opcodes
 from tests.unit.net.certificates import client_context, server_context
 
 
@@ -442,6 +443,41 @@ class EndTests(TlsCase):
         self.client.tls.loseConnection()
         self.settle()
         self.assertEqual(self.server.pipe.state, "closed")
+
+
+class CostTests(TlsCase):
+    """What TLS adds to a message, counted in opcodes: the same on every machine and at every load."""
+
+    def test_one_record(self) -> None:
+        """A message of one record is read by one question and sent by one call; nothing is asked twice."""
+        self.connect()
+
+        class Mute:
+            """Takes and sends for nothing."""
+
+            def dataReceived(self, data: bytes) -> None:
+                """Take it."""
+
+            def write(self, data: bytes) -> None:
+                """Take it."""
+
+        server = self.server.tls
+        server.protocol = Mute()
+        messages = []
+        for _ in range(64):
+            self.client.tls.write(b"request")
+            messages.append(self.client.pipe.out.pop())
+
+        def reads() -> None:
+            for message in messages:
+                server.dataReceived(message)
+
+        def writes() -> None:
+            for _ in messages:
+                server.write(b"answer")
+
+        self.assertLessEqual(opcodes(reads) / 64, 110)
+        self.assertLessEqual(opcodes(writes) / 64, 100)
 
 
 class WithinTests(SynchronousTestCase):

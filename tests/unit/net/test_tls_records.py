@@ -86,6 +86,80 @@ class RecordsTests(SynchronousTestCase):
             server.feed(client.sendable())
             self.assertEqual(self.all_of(server), b"abc")
 
+    def test_received(self) -> None:
+        """What comes is given at once or said to be there still, wherever it is cut; no record waits for the next one."""
+        for kind in self.each():
+            for size, cut in (
+                (1, 3),
+                (1000, 3),
+                (1000, 700),
+                (1000, 1 << 20),
+                (RECORD_BYTES + 1, 700),
+                (RECORD_BYTES + 1, 20_000),
+                (5 * PIECE_BYTES + 7, 20_000),
+                (5 * PIECE_BYTES + 7, 1 << 20),
+            ):
+                client, server, _ = self.ends(kind)
+                data = (bytes(range(256)) * (size // 256 + 1))[:size]
+                stream = b"".join(client.encrypted(data) for _ in range(3))
+                found = b""
+                for at in range(0, len(stream), cut):
+                    found += server.received(stream[at : at + cut])
+                    if server.more:
+                        found += self.all_of(server)
+                    self.assertEqual(server.content(), b"")
+                self.assertEqual(found, data * 3, (size, cut))
+
+    def test_received_alone(self) -> None:
+        """After a message of one record there is nothing to ask for, and neither while a part of one is missing."""
+        client, server, _ = self.ends(QuickRecords)
+        for _ in range(3):
+            self.assertEqual(server.received(client.encrypted(b"message")), b"message")
+            self.assertFalse(server.more)
+        stream = client.encrypted(b"one") + client.encrypted(b"another")
+        self.assertEqual(server.received(stream[:30]), b"one")
+        self.assertFalse(server.more)
+        self.assertEqual(server.received(stream[30:]), b"another")
+        self.assertFalse(server.more)
+
+    def test_received_before_the_end(self) -> None:
+        """What is wrong behind content is raised when it is asked for more, and so is the peer's end."""
+        for kind in self.each():
+            for end in ("closed", "broken"):
+                client, server, theirs = self.ends(kind)
+                stream = server.encrypted(b"last words")
+                if end == "closed":
+                    theirs.shutdown()
+                    stream += server.sendable()
+                else:
+                    stream += b"\x17\x03\x03\x00\x20" + bytes(32)
+                found = client.received(stream)
+                self.assertTrue(client.more)
+                self.assertEqual(found or client.content(), b"last words")
+                error = SSL.ZeroReturnError if end == "closed" else SSL.Error
+                self.assertRaises(error, client.content)
+
+    def test_received_only_the_end(self) -> None:
+        """An end alone is no content, and raised when it is asked for."""
+        for kind in self.each():
+            client, server, theirs = self.ends(kind)
+            theirs.shutdown()
+            self.assertEqual(client.received(server.sendable()), b"")
+            self.assertTrue(client.more)
+            self.assertRaises(SSL.ZeroReturnError, client.content)
+
+    def test_something_to_send(self) -> None:
+        """What is to be sent is told of, though all content was given."""
+        for kind in self.each():
+            client, server, _ = self.ends(kind)
+            server.encrypt(b"made meanwhile")
+            found = server.received(client.encrypted(b"message"))
+            self.assertTrue(server.more)
+            self.assertEqual(found or server.content(), b"message")
+            self.assertEqual(
+                client.received(server.sendable()) or client.content(), b"made meanwhile"
+            )
+
     def test_nothing(self) -> None:
         """To encrypt nothing sends nothing."""
         for kind in self.each():
