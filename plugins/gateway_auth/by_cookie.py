@@ -131,8 +131,13 @@ class ByCookie:
         tokens = self._sessions.tokens
         ends = self._seconds() + until - tokens.now()
         noted = self._known.note(txn, policy, identity)
-        last = self._repeats.keep(txn, received, _Opened(identity, ends), noted, keys=tokens.keys)
-        if txn.client.mode != "reverse" and not self._binds:
-            # Then nothing else in a request comes before its cookie but credentials for a proxy.
-            last.take_cookie()
+        # Where a connection has an identity of its own, that comes before its cookies.
+        self._repeats.keep(
+            txn,
+            received,
+            _Opened(identity, ends),
+            noted,
+            keys=tokens.keys,
+            by_telling=not self._binds,
+        )
         return self._known.count(identity)

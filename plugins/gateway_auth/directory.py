@@ -8,6 +8,7 @@ hash of it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from gateway.api import Services
 from gateway_auth.directory_servers import Resolves, Servers, resolved
 from gateway_auth.directory_work import DirectoryWork
 from gateway_auth.flights import Flights
+from gateway_auth.group_members import MEMBERS_SECONDS, GroupMembers
 from gateway_auth.groups import Above
 from gateway_auth.lasting import lasting
 from gateway_auth.ldap_connect import connects, tls_context
@@ -64,7 +66,13 @@ class Directory:
             services.clock, "directory", settings, lambda: (self._lookups(), self._lookups())
         )
         self._above = Above(services.clock.seconds)
-        self._work = DirectoryWork(settings, self._users, self._above)
+        self._members = lasting(
+            services.clock,
+            "directory members",
+            settings,
+            lambda: GroupMembers(services.clock.seconds),
+        )
+        self._work = DirectoryWork(settings, self._users, self._above, self._members)
         if connect is None:
             connect = connects(tls_context(settings.ca), plaintext=lambda uri: settings.plaintext)
         self._servers = Servers(settings, services, connect, self._work.probe, resolve)
@@ -83,6 +91,12 @@ class Directory:
     def is_down(self) -> bool:
         """Tell whether no server is left to ask."""
         return self._servers.is_down
+
+    def start(self) -> None:
+        """Begin to find out what is the same for all users; nobody waits for it."""
+        self._services.every(
+            MEMBERS_SECONDS, self.find_members, name="directory_members", at_once=True
+        )
 
     def stop(self) -> None:
         """Close connections."""
@@ -131,9 +145,18 @@ class Directory:
         """Give the name of a user who was verified by other means; as L{look_up}."""
         return (await self.look_up(user)).user
 
+    async def find_members(self) -> None:
+        """Find out how groups name their members, so that they are not asked for by all there is."""
+        if not self.is_down:
+            with contextlib.suppress(Unavailable):
+                found = await self._servers.ask(self._work.find_members)
+                if found is not None:
+                    self._members.put(found)
+
     def forget(self, user: str) -> None:
         """Forget the groups of a user, by the canonical name, and what is known of groups within groups."""
         self._above.clear()
+        self._members.clear()
         self._users.forget(user)
         self._names.forget(user)
 

@@ -12,6 +12,7 @@ import contextlib
 import secrets
 
 from gateway_auth.bind_results import Odd, refusal
+from gateway_auth.group_members import ALL, GroupMembers, find_members
 from gateway_auth.groups import ATTRIBUTES, Above, read_groups
 from gateway_auth.ldap_messages import Entry, Scope
 from gateway_auth.ldap_pool import Link
@@ -37,15 +38,19 @@ _AMBIGUOUS = 5
 class DirectoryWork:
     """Asks servers; all its methods block."""
 
-    def __init__(self, settings: LdapSettings, lookups: Lookups, above: Above) -> None:
+    def __init__(
+        self, settings: LdapSettings, lookups: Lookups, above: Above, members: GroupMembers
+    ) -> None:
         """
         Make it.
 
         @param lookups: the groups that are known already, by the entries' names.
         @param above: the groups that groups are in.
+        @param members: how groups name their members.
         """
         self._settings = settings
         self._lookups = lookups
+        self._members = members
         # Who can't search as the service account, or as nobody, searches as the user.
         self._above = above if settings.bind_dn or not settings.dn_template else None
 
@@ -91,6 +96,12 @@ class DirectoryWork:
         # Whether it wants to be looked at is another question: it answers.
         with contextlib.suppress(SearchRefused, TooMany):
             link.run("service", _looked_at)
+
+    def find_members(self, link: Link) -> tuple[str, ...] | None:
+        """Find out how groups name their members; C{None} if that can't be said, or is of no use."""
+        if self._above is None or not self._can_search(link):
+            return None
+        return find_members(link, self._settings)
 
     def _by_search(self, link: Link, login: Login, password: str) -> Verified:
         is_ad = link.is_ad()
@@ -237,7 +248,11 @@ class DirectoryWork:
 
     def _with_groups(self, wire: Wire, entry: Entry, user: str, *, is_ad: bool) -> Verified:
         try:
-            groups = read_groups(wire, self._settings, entry, user, self._above, is_ad=is_ad)
+            # What the service account does not see, the user may.
+            members = ALL if self._above is None else self._members.get()
+            groups = read_groups(
+                wire, self._settings, entry, user, self._above, members, is_ad=is_ad
+            )
         except (SearchRefused, TooMany) as error:
             raise Unavailable(str(error)) from None
         verified = Verified(user, groups)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from threading import Lock
 
+from gateway_auth.group_members import ALL
 from gateway_auth.ldap_messages import Entry
 from gateway_auth.ldap_settings import LdapSettings
 from gateway_auth.ldap_wire import TooMany, Wire
@@ -26,6 +27,8 @@ _AT_ONCE = 25
 ABOVE_SECONDS = 60.0
 #: Of so many sets of groups that is known, of sets that have no more groups than this with those above.
 _MOST_KNOWN, _MOST_GROUPS = 1000, 100
+#: Has names of users and no distinguished names.
+_BY_NAME = "memberUid"
 #: What of a user's entry has to be at hand.
 ATTRIBUTES = ("memberOf", "objectSid", "primaryGroupID")
 
@@ -66,7 +69,14 @@ class Above:
 
 
 def read_groups(
-    wire: Wire, settings: LdapSettings, entry: Entry, user: str, above: Above | None, *, is_ad: bool
+    wire: Wire,
+    settings: LdapSettings,
+    entry: Entry,
+    user: str,
+    above: Above | None,
+    members: Sequence[str] = ALL,
+    *,
+    is_ad: bool,
 ) -> frozenset[str]:
     """
     Give the names of all groups of a user.
@@ -75,9 +85,13 @@ def read_groups(
     @param above: what is known of groups within groups, of this directory and by these settings; C{None} where it is the user who
         looks, who may see less or more of them than another one.
     @param user: what groups that list names and not entries know him as (C{memberUid}).
+    @param members: the attributes by which groups name their members; not those of Active Directory.
     @raise TooMany: there are more, or deeper ones, than the settings allow.
     """
-    found = _of_ad(wire, settings, entry) if is_ad else _walked(wire, settings, entry, user, above)
+    if is_ad:
+        found = _of_ad(wire, settings, entry)
+    else:
+        found = _walked(wire, settings, entry, user, above, members)
     if len(found) > settings.groups:
         raise TooMany(f"the user is in more than {settings.groups} groups")
     if settings.group_name == "dn":
@@ -101,9 +115,16 @@ def _of_ad(wire: Wire, settings: LdapSettings, entry: Entry) -> list[str]:
 
 
 def _walked(
-    wire: Wire, settings: LdapSettings, entry: Entry, user: str, above: Above | None
+    wire: Wire,
+    settings: LdapSettings,
+    entry: Entry,
+    user: str,
+    above: Above | None,
+    members: Sequence[str],
 ) -> list[str]:
-    wanted = [*_has_member([entry.dn]), f"(memberUid={escape_filter(user)})"]
+    wanted = _has_member([entry.dn], members)
+    if _BY_NAME in members:
+        wanted.append(f"({_BY_NAME}={escape_filter(user)})")
     found: dict[str, str] = {}
     level = _new(found, _search(wire, settings, wanted))
     if not settings.group_filter and not settings.group_base:
@@ -115,13 +136,17 @@ def _walked(
             raise TooMany(
                 f"the user's groups are more than {settings.groups}, or nested more than {settings.group_depth} deep"
             )
-        level = _new(found, _all_above(wire, settings, level, above))
+        level = _new(found, _all_above(wire, settings, level, above, members))
         depth += 1
     return list(found.values())
 
 
 def _all_above(
-    wire: Wire, settings: LdapSettings, level: Sequence[str], above: Above | None
+    wire: Wire,
+    settings: LdapSettings,
+    level: Sequence[str],
+    above: Above | None,
+    members: Sequence[str],
 ) -> Sequence[str]:
     """Give the groups that any of these is in."""
     key = frozenset(level)
@@ -130,7 +155,7 @@ def _all_above(
         return known
     found: list[str] = []
     for index in range(0, len(level), _AT_ONCE):
-        found += _search(wire, settings, _has_member(level[index : index + _AT_ONCE]))
+        found += _search(wire, settings, _has_member(level[index : index + _AT_ONCE], members))
     if above is not None:
         above.put(key, found)
     return found
@@ -143,15 +168,14 @@ def _new(found: dict[str, str], dns: Iterable[str]) -> list[str]:
     return list(new.values())
 
 
-def _has_member(dns: Sequence[str]) -> list[str]:
-    return [
-        f"({attribute}={escape_filter(dn)})"
-        for dn in dns
-        for attribute in ("member", "uniqueMember")
-    ]
+def _has_member(dns: Sequence[str], members: Sequence[str]) -> list[str]:
+    escaped = [escape_filter(dn) for dn in dns]
+    return [f"({name}={dn})" for dn in escaped for name in members if name != _BY_NAME]
 
 
 def _search(wire: Wire, settings: LdapSettings, wanted: Sequence[str]) -> list[str]:
+    if not wanted:
+        return []
     filter = f"(|{''.join(wanted)})" if len(wanted) > 1 else wanted[0]
     if settings.group_filter:
         filter = f"(&{settings.group_filter}{filter})"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from gateway.api import Clock
 
 T = TypeVar("T")
 
-_kept: WeakKeyDictionary[Any, dict[str, tuple[object, Any]]] = WeakKeyDictionary()
+# An attribute of the clock, so that it goes with it. Most of what is kept knows the clock: a table here would hold both.
+_PLACE = "_gateway_auth_lasting"
 
 
 def lasting(clock: Clock, name: str, made_for: object, make: Callable[[], T]) -> T:
@@ -25,7 +25,7 @@ def lasting(clock: Clock, name: str, made_for: object, make: Callable[[], T]) ->
     @param name: what it is; the same name has to mean the same type.
     @param made_for: the settings that it depends on; if they are others now, it is made anew and the old one forgotten.
     """
-    beside = _kept.setdefault(clock, {})
+    beside: dict[str, tuple[object, Any]] = vars(clock).setdefault(_PLACE, {})
     found = beside.get(name)
     if found is not None and found[0] == made_for:
         kept: T = found[1]

@@ -79,7 +79,7 @@ def escape_filter(text: str) -> str:
 
     All but ASCII letters and digits is escaped, which is always allowed, so nothing hangs on how a filter is parsed.
     """
-    return "".join([_ESCAPED[byte] for byte in text.encode("utf-8")])
+    return "".join(map(_ESCAPED.__getitem__, text.encode("utf-8")))
 
 
 def escape_filter_bytes(value: bytes) -> str:
@@ -152,6 +152,8 @@ def _split(dn: str) -> list[list[str]]:
 
 
 def _unescaped(value: str) -> str:
+    if "\\" not in value:
+        return value
     made = bytearray()
     index = 0
     while index < len(value):

@@ -130,6 +130,8 @@ class Parts:
 
         @raise Exception: a part can't work with its settings; the text says why.
         """
+        if self.directory is not None:
+            self.directory.start()
         if self.negotiate is not None:
             await self.negotiate.start()
         if self.ntlm is not None:

@@ -8,6 +8,7 @@ under the policy of the client's network.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -32,7 +33,7 @@ from gateway_auth.known import Known
 from gateway_auth.parts import Parts
 from gateway_auth.policy import Policies
 from gateway_auth.redirects import RESERVED
-from gateway_auth.repeats import LAST, Repeat, Repeats
+from gateway_auth.repeats import LAST, Repeat, Repeats, telling
 from gateway_auth.review import review
 from gateway_auth.settings import AuthSettings, available
 
@@ -53,19 +54,19 @@ class Auth(Plugin):
     def __init__(self, settings: AuthSettings, services: Services) -> None:
         super().__init__(settings, services)
         self._parts = Parts(settings, services)
+        # Requests with the same lines have the same fate here in reverse mode and with cookies alone.
+        self._browsers = self._parts.browsers
         self._policies = Policies(settings, available(settings))
         self._known = Known(self._parts.addresses, services.clock)
         self._counts = self._known.counts
         self._challenges = Challenges(settings, services, self._parts, self._known)
         self._epoch = self._parts.epoch
-        self._repeats = Repeats(self._epoch)
+        self._repeats = Repeats(self._epoch, *self._tellings())
         self._maker = self._repeats.maker
         self._identification = Identification(
             self._parts, self._known, self._challenges, self._repeats, services.clock
         )
         self._seconds = services.clock.seconds
-        # Requests with the same lines have the same fate here in reverse mode and with cookies alone.
-        self._browsers = self._parts.browsers
         self._requests = 0
 
     def review(self, around: Surroundings) -> Iterable[Caution | SettingFault]:
@@ -91,7 +92,7 @@ class Auth(Plugin):
         # All that is compared is compared by identity or short, and here: a call for it would cost as much as all of it.
         if (
             last is not None
-            and (last.lines is fields.lines or last.cookie is not None)
+            and (last.lines is fields.lines or last.telling is not None)
             and last.host == request.host
             and last.port == request.port
             and last.scheme == request.scheme
@@ -104,12 +105,14 @@ class Auth(Plugin):
             if proof is None:
                 if last.left is not last.lines:
                     request.fields = Fields(last.left)
+                last.txn = txn.id
                 policy = self._policies.of(client.address)
                 return self._identification.unshown(txn, policy, last)
             now = self._seconds()
             if now < last.until and now < proof.until and self._is_taken(last):
                 if last.left is not last.lines:
                     request.fields = Fields(last.left)
+                last.txn = txn.id
                 identity = proof.identity
                 self._counts[identity.source] += 1
                 return identity
@@ -158,10 +161,10 @@ class Auth(Plugin):
         before = request.fields.lines
         last = txn.client.store.get(LAST) if identity is not None else None
         if last is not None and not (
-            last.left is before
+            last.txn is txn.id
+            and last.left is before
             and last.proof is not None
             and last.proof.identity is identity
-            and last.is_of(self._maker, self._epoch.now, request)
             and not request.raw_target.startswith(_OWN)
         ):
             last = None
@@ -222,6 +225,14 @@ class Auth(Plugin):
             **{f"auth_by_{source}_total": count for source, count in self._counts.items()},
             **self._parts.addresses.numbers(),
         }
+
+    def _tellings(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+        """Give what finds the lines that tell who asks, and those in front of sites."""
+        cookies = ("cookie",) if self._browsers is not None else ()
+        return (
+            telling(("proxy-authorization", *cookies)),
+            telling(("authorization", *cookies, *self._parts.sites.names)),
+        )
 
     def _is_taken(self, last: Repeat) -> bool:
         """Tell whether a proof still counts that has not ended by itself, and count it where its kind is counted."""

@@ -1,10 +1,12 @@
 """
-What need not be found out again when a connection's next request has the very same lines as the one before.
+What need not be found out again when a connection's next request shows the same as the one before.
 
 Programs that keep a connection mostly send the same field lines again, and the gateway then gives the very same list of them
 (L{gateway.api.Fields.lines}: it is replaced and never changed). So one comparison of identity tells that every byte is as it
-was, a secret within included, and nothing of a secret is compared. Browsers, whose lines differ from page to page, have the same
-C{Cookie} and C{User-Agent}, which are compared in constant time.
+was, a secret within included, and nothing of a secret is compared. Browsers, whose lines differ from page to page, still send the
+same ones of those that tell who asks: credentials, cookies, the program, proxies on the way. So it is enough that no such line is
+among those that differ. Which differ is found by hashes with a key of this process; lines whose hashes are not the same are never
+held against each other.
 
 That a proof was good once does not make it good again: whatever may have ended it since is looked at for each request. It is
 kept with the connection it came by and is of no use to any other one; what a trusted proxy sends, for whoever, is judged each
@@ -13,13 +15,16 @@ time. Knows nothing of schemes.
 
 from __future__ import annotations
 
-from hmac import compare_digest
+import re
+from collections.abc import Iterable
 from math import inf
-from typing import Protocol
+from typing import Final, Protocol
 
-from gateway.api import Identity, Key, Request, Transaction
-from gateway_auth.cookies import stripped
-from gateway_auth.credentials import named
+from gateway.api import Identity, Key, Transaction
+from gateway_auth.rewriting import Rewriting
+
+#: Lines that tell who asks, whatever he is known by: the kind of program, and proxies that pass on what others ask.
+_ALWAYS: Final = ("user-agent", "via", "forwarded", "x-forwarded-for")
 
 
 class Proof(Protocol):
@@ -71,18 +76,17 @@ class Repeat:
     @ivar is_basic: the proof is a remembered password.
     @ivar left: the lines as L{authenticate<gateway_auth.plugin.Auth.authenticate>} has left them.
     @ivar sent: what became of C{left} for the origin; C{None} as long as that was not found out.
-    @ivar cookie: the C{Cookie} line, if the proof was judged by that and C{agent} alone, and whoever has both in other lines has
-        shown the same.
-    @ivar agent: the C{User-Agent} line; empty: there is none.
+    @ivar telling: finds the lines that tell who asks and those that origins must not see as they are, where nothing else of a
+        request was looked at; C{None}: it holds for the very same lines alone.
+    @ivar txn: the number of the transaction that it was kept or taken for last.
     @ivar answered: the lines of an answer that set no cookie of ours.
     @ivar signs: what the address cache looks at, as it made it; C{None}: it was not asked.
     """
 
     __slots__ = (
-        "_rest",
-        "agent",
+        "_leaving",
+        "_sending",
         "answered",
-        "cookie",
         "epoch",
         "host",
         "is_basic",
@@ -95,6 +99,8 @@ class Repeat:
         "scheme",
         "sent",
         "signs",
+        "telling",
+        "txn",
         "until",
     )
 
@@ -102,19 +108,21 @@ class Repeat:
         self,
         maker: object,
         epoch: object,
-        request: Request,
+        txn: Transaction,
         lines: list[bytes],
-        proof: Proof | None = None,
-        until: float = 0.0,
+        proof: Proof | None,
+        until: float,
         *,
-        keys: object = None,
-        is_basic: bool = False,
+        keys: object,
+        is_basic: bool,
+        telling: re.Pattern[bytes] | None,
     ) -> None:
         """
         Keep a request.
 
         @param lines: as received; what is left of them is taken from the request.
         """
+        request = txn.request
         self.maker = maker
         self.epoch = epoch
         self.scheme = request.scheme
@@ -129,66 +137,71 @@ class Repeat:
         self.sent: list[bytes] | None = None
         self.answered: list[bytes] | None = None
         self.signs: tuple[bool, int] | None = None
-        self.cookie: bytes | None = None
-        self.agent = b""
-        # What the origin gets of C{cookie}.
-        self._rest: bytes | None = None
-
-    def take_cookie(self) -> None:
-        """Remember by which lines a cookie was judged, for requests that have those among others."""
-        found, agents = named(self.lines, _COOKIE), named(self.lines, _AGENT)
-        if len(found) == 1 and len(agents) < 2:
-            self.cookie = found[0]
-            self._rest = stripped(found[0])
-            self.agent = agents[0] if agents else b""
+        self.telling = telling
+        self.txn = txn.id
+        # How C{left} and C{sent} are made of C{lines}; found out as soon as other lines come.
+        self._leaving: Rewriting | None = None
+        self._sending: Rewriting | None = None
 
     def goes_on(self, lines: list[bytes]) -> bool:
         """
-        Go over to other lines if these show the same: the same cookies and program, and no credentials for a proxy.
+        Go over to other lines if none of those that tell who asks is another one.
 
-        @return: whether they do. What is sent of them is known then, too.
+        @return: whether that is so. What is left and sent of them is known then, too.
         """
-        cookie = self.cookie
-        text = b"\n".join((b"", *lines, b""))
-        lowered = text.lower()
-        at = lowered.find(_COOKIE)
-        if cookie is None or at < 0 or _CREDENTIALS in lowered:
+        telling = self.telling
+        if telling is None:
             return False
-        end = text.index(b"\n", at + 1)
-        if not compare_digest(text[at + 1 : end], cookie) or lowered.find(_COOKIE, end) >= 0:
+        others = set(lines)
+        if len(others) != len(lines):
+            # What may stand there once is something else if it stands there twice.
             return False
-        at = lowered.find(_AGENT)
-        agent = b""
-        if at >= 0:
-            end = text.index(b"\n", at + 1)
-            agent = text[at + 1 : end]
-            if lowered.find(_AGENT, end) >= 0:
-                return False
-        if agent != self.agent:
+        others.symmetric_difference_update(self.lines)
+        if telling.search(b"\n".join((b"", *others))) is not None:
             return False
-        if self.sent is not None:
-            if self.sent is self.left:
-                self.sent = lines
-            else:
-                place = lines.index(cookie)
-                rest = self._rest
-                self.sent = [
-                    *lines[:place],
-                    *(() if rest is None else (rest,)),
-                    *lines[place + 1 :],
-                ]
-        self.lines = self.left = lines
+        if self.left is self.lines and self.sent is None:
+            self.lines = self.left = lines
+            return True
+        return self._rewritten(lines)
+
+    def _rewritten(self, lines: list[bytes]) -> bool:
+        """Go over to other lines as it was done with these; tells whether that can be done."""
+        left = lines
+        try:
+            if self.left is not self.lines:
+                if self._leaving is None:
+                    self._leaving = self._learnt(self.lines, self.left)
+                left = self._leaving.of(lines)
+            if self.sent is not None:
+                if self._sending is None:
+                    self._sending = self._learnt(self.left, self.sent)
+                self.sent = self._sending.of(left)
+        except ValueError:
+            self.telling = None
+            return False
+        self.lines, self.left = lines, left
         return True
 
-    def is_of(self, maker: object, epoch: object, request: Request) -> bool:
-        """Tell whether it holds for a request with the same lines: asked of the same origin, and nothing has changed since."""
-        return (
-            self.maker is maker
-            and self.epoch is epoch
-            and self.host == request.host
-            and self.port == request.port
-            and self.scheme == request.scheme
-        )
+    def _learnt(self, before: list[bytes], after: list[bytes]) -> Rewriting:
+        """
+        Learn how lines were rewritten.
+
+        @raise ValueError: that can't be said, or concerns lines that may be others next time.
+        """
+        made = Rewriting(before, after)
+        if self.telling is None or not made.touches_only(self.telling):
+            raise ValueError("a line was changed that tells nothing")
+        return made
+
+
+def telling(names: Iterable[str]) -> re.Pattern[bytes]:
+    """
+    Give a pattern for the lines that tell who asks, each with a line break in front.
+
+    @param names: of fields, beside those that always do.
+    """
+    found = "|".join(re.escape(name) for name in (*_ALWAYS, *names))
+    return re.compile(rf"\n(?i:{found}):".encode("ascii"))
 
 
 class Repeats:
@@ -199,11 +212,19 @@ class Repeats:
     @ivar epoch: ends all of them.
     """
 
-    __slots__ = ("epoch", "maker")
+    __slots__ = ("_at_sites", "_usual", "epoch", "maker")
 
-    def __init__(self, epoch: Epoch) -> None:
+    def __init__(self, epoch: Epoch, usual: re.Pattern[bytes], at_sites: re.Pattern[bytes]) -> None:
+        """
+        Keep nothing yet.
+
+        @param usual: finds the lines that tell who asks, by L{telling}.
+        @param at_sites: likewise, in front of sites (reverse mode).
+        """
         self.epoch = epoch
         self.maker = object()
+        self._usual = usual
+        self._at_sites = at_sites
 
     def keep(
         self,
@@ -214,25 +235,29 @@ class Repeats:
         *,
         keys: object = None,
         is_basic: bool = False,
+        by_telling: bool = True,
     ) -> Repeat:
-        """Keep what a request has shown for those of the connection that have the same lines; see L{Repeat}."""
+        """
+        Keep what a request has shown for those of the connection that show the same; see L{Repeat}.
+
+        @param by_telling: it was judged by its telling lines alone.
+        """
+        client = txn.client
+        pattern = self._at_sites if client.mode == "reverse" else self._usual
         made = Repeat(
             self.maker,
             self.epoch.now,
-            txn.request,
+            txn,
             received,
             proof,
             until,
             keys=keys,
             is_basic=is_basic,
+            telling=pattern if by_telling else None,
         )
-        txn.client.store[LAST] = made
+        client.store[LAST] = made
         return made
 
-
-_COOKIE = b"\ncookie:"
-_AGENT = b"\nuser-agent:"
-_CREDENTIALS = b"\nproxy-authorization:"
 
 #: The last one of a connection.
 LAST: Key[Repeat] = Key("auth.last")

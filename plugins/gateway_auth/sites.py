@@ -23,17 +23,18 @@ class Sites:
     Fields for origins.
 
     @ivar hosts: whose users have to be known.
+    @ivar names: of the fields that origins believe, in lower case.
     """
 
     def __init__(self, settings: SiteSettings) -> None:
         self.hosts = settings.hosts
         self._settings = settings
-        self._names = tuple(
+        self.names = tuple(
             name.lower() for name in (settings.user_header, settings.groups_header) if name
         )
         # The list of lines that was looked at last: it comes by here twice, and the next request may have the same.
         self._clean: list[bytes] | None = None
-        self._marks = tuple(f"\n{name}:".encode("ascii") for name in self._names)
+        self._marks = tuple(f"\n{name}:".encode("ascii") for name in self.names)
 
     def strip(self, fields: Fields) -> None:
         """Take out what a client says of its user."""
@@ -41,7 +42,7 @@ class Sites:
             return
         # One search through all lines is quicker than a look at each; no line has a line break in it.
         text = b"\n".join((b"", *fields.lines)).lower()
-        for name, mark in zip(self._names, self._marks, strict=True):
+        for name, mark in zip(self.names, self._marks, strict=True):
             if mark in text:
                 fields.remove(name)
         self._clean = fields.lines

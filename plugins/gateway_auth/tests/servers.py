@@ -131,7 +131,11 @@ class FakeWire:
         entries = [
             entry
             for entry in self._server.entries
-            if any(value in (text.lower() for text in entry.texts(key)) for key, value in wanted)
+            if any(
+                value in ("*", *(text.lower() for text in entry.texts(key)))
+                and key in entry.attributes
+                for key, value in wanted
+            )
         ]
         if len(entries) > limit:
             raise TooMany("too many")

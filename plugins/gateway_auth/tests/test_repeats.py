@@ -89,13 +89,30 @@ class BasicTests(RepeatTestCase):
         )
 
     def test_other_fields(self) -> None:
-        """One byte more or less anywhere, and it is looked."""
+        """Lines that tell nothing of who asks may be others; one byte more or less of those that do, and it is looked."""
         self.begin()
         before = self.repeat(self.again(ANNA))
-        seen = self.ask({**ANNA, "Referer": "x"})
-        self.assertIsNot(self.repeat(seen), before)
+        for more in ({"Referer": "x"}, {"Cookie": "a=1"}, {"Authorization": "Basic eDp5"}, {}):
+            self.assertIs(self.repeat(self.ask({**ANNA, **more})), before)
+        self.assertIsNot(self.repeat(self.ask({**ANNA, "User-Agent": "x"})), before)
         self.assertEqual(self.ask(basic("anna", "secrer")).status, 407)
         self.assertEqual(self.ask({}).status, 407)
+
+    def test_twice(self) -> None:
+        """Credentials that stand there once more are none, though no line is another one."""
+        self.begin()
+        self.again(ANNA)
+        twice = [*ANNA.items(), *ANNA.items()]
+        self.assertEqual(self.seen(self.one.get(URL, twice, on=self.client)).status, 407)
+        self.assertEqual(self.again(ANNA).log["user"], "anna")
+
+    def test_other_user(self) -> None:
+        """Another user's credentials on the same connection are that user's, whatever else stays as it was."""
+        self.begin()
+        for _ in range(3):
+            self.assertEqual(self.ask({**ANNA, "Referer": "x"}).log["user"], "anna")
+            bert = basic("bert", "hidden")
+            self.assertEqual(self.ask({**bert, "Referer": "y"}).log["user"], "bert")
 
     def test_ends(self) -> None:
         """When the remembered password ends it is checked again, however busy the connection is."""
@@ -166,11 +183,18 @@ class BasicTests(RepeatTestCase):
         self.begin("reverse", sites=SITE)
         fields = {**basic("anna", "secret", "Authorization"), "X-Remote-User": "root"}
         self.again(fields)
+        before = self.repeat(self.ask({**fields, "Referer": "0"}))
+        for number in range(1, 4):
+            self.assertIs(self.repeat(self.ask({**fields, "Referer": f"{number}"})), before)
+            self.assertEqual(self.one.origin.requests[-1].get("referer"), f"{number}".encode())
+        self.assertIsNot(self.repeat(self.ask({**fields, "X-Remote-User": "toor"})), before)
+        self.ask({**fields, "X-REMOTE-user": "toor", "Referer": "4"})
+        self.assertEqual(len(self.one.origin.requests), 9)
         for came in self.one.origin.requests:
             self.assertEqual(came.get("x-remote-user"), b"anna")
-            self.assertNotIn(b"root", came.raw)
-            self.assertNotIn(b"authorization", came.raw.lower())
-        self.assertEqual(len(self.one.origin.requests), 3)
+            self.assertEqual(came.raw.lower().count(b"x-remote-user"), 1)
+            for kept in (b"root", b"toor", b"authorization"):
+                self.assertNotIn(kept, came.raw.lower())
 
 
 class CookieTests(RepeatTestCase):
@@ -342,12 +366,17 @@ class CookieTests(RepeatTestCase):
         self.begin("reverse", sites=SITE)
         own = {"Authorization": "Basic b3JpZ2luOm93bg==", "X-Remote-User": "root"}
         self.again({**self.fields(), **own})
+        before = self.repeat(self.ask({**self.fields(), **own, "Referer": "0"}))
+        seen = self.ask({**self.fields(), **own, "Referer": "1", "Accept": "image/png"})
+        self.assertIs(self.repeat(seen), before)
+        self.assertEqual(self.came()[-1].get("referer"), b"1")
         for came in self.came():
             self.assertEqual(
                 [came.get(name) for name in ("x-remote-user", "cookie", "authorization")],
                 [b"anna", b"theirs=1", b"Basic b3JpZ2luOm93bg=="],
             )
             self.assertNotIn(b"root", came.raw)
+            self.assertNotIn(b"gateway-auth", came.raw)
 
     def test_own_paths(self) -> None:
         """The same lines on a path of ours go to no origin."""
@@ -371,7 +400,9 @@ class AddressTests(RepeatTestCase):
         self.begin()
         seen = self.again({"User-Agent": AGENT})
         self.assertEqual(self.identity(seen), Identity("anna", frozenset(["staff"]), "address"))
-        self.assertIsNotNone(self.repeat(seen).signs)
+        before = self.repeat(seen)
+        self.assertIsNotNone(before.signs)
+        self.assertIs(self.repeat(self.ask({"User-Agent": AGENT, "Referer": "x"})), before)
         self.assertEqual(self.ask({"User-Agent": "other"}).status, 407)
         self.assertEqual(self.ask({"User-Agent": AGENT, "Via": "1.1 x"}).status, 407)
 
