@@ -29,9 +29,9 @@ from gateway.net.dial import Dialer
 from gateway.net.guard import Guard
 from gateway.net.hosts import Hosts
 from gateway.net.nameservers import NameServers
+from gateway.net.pool import Pool
 from gateway.net.resolver import Resolver
 from gateway.net.source_ports import source_ports
-from gateway.net.upstream import Pool
 from gateway.net.upstream_tls import Side
 from gateway.pipeline.ca_formats import PublishedCa
 from gateway.record.counters import PoolUse

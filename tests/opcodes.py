@@ -20,18 +20,21 @@ def opcodes(call: Callable[[], object], *, without: str = "") -> int:
     """
     count = 0
 
-    def trace(frame: FrameType, event: str, _: object) -> Any:
+    def step(frame: FrameType, event: str, _: object) -> Any:
         nonlocal count
+        if event == "opcode":
+            count += 1
+        return step
+
+    def begin(frame: FrameType, event: str, _: object) -> Any:
         if without and without in frame.f_code.co_filename:
             return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
-        if event == "opcode":
-            count += 1
-        return trace
+        return step
 
     before = sys.gettrace()
-    sys.settrace(trace)
+    sys.settrace(begin)
     try:
         call()
     finally:

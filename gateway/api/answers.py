@@ -155,6 +155,9 @@ class Stored:
     """
     A stored response to answer with.
 
+    The same one may be given for any number of requests, as long as it is right: it is never changed, and plugins that
+    look at an answer are shown a copy of C{response}.
+
     @ivar response: with whole content in C{response.content}, unless C{file} has it. Its C{length} counts only where
         the request is HEAD: what the content would have.
     @ivar file: where the content is; C{None}: in C{response.content}. Since 1.0.
@@ -170,6 +173,10 @@ class Stored:
     file: StoredFile | None = None
     refresh: Validator | None = None
     memo: MutableMapping[str, object] | None = None
+
+    def again(self) -> Stored:
+        """Give the same with a response of its own, whose fields can be changed."""
+        return Stored(self.response.again(), self.file, self.refresh, self.memo)
 
 
 @dataclass(frozen=True, slots=True)

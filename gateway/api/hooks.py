@@ -256,7 +256,8 @@ class Plugin:
 
         Answers:
           - L{Stored}: it is sent, after C{response_headers} judged it and, where C{content_need} says so,
-            C{scan_content} its content; no upstream is asked. It went through C{response_filters} before it was
+            C{scan_content} its content; no upstream is asked. The same one may be given again, to any request that
+            it answers, and that is the quickest way; plugins are shown a copy of its response. It went through C{response_filters} before it was
             stored, so it does not again. The gateway adds C{Via}, and C{Date} if there is none; all else, such as
             C{Age}, is the plugin's. With a C{refresh} the upstream is asked afterwards, by a request of the
             gateway's own: a transaction like any, of the same client, with the note C{refresh} naming the
@@ -319,7 +320,8 @@ class Plugin:
         Judge a response by its head, C{txn.response}; its fields may be changed.
 
         When: the head of the final response is complete; before anything of it is sent to the client. Once per
-        transaction; not for 1xx responses and tunnels.
+        transaction; not for 1xx responses and tunnels. For stored responses, too: a plugin that has nothing to say
+        about those that are sent without the upstream being asked says so by C{@hookimpl(stored=False)}.
 
         Answers:
           - L{Allow}: later plugins are not asked; the later phases, such as scanning, still run.
@@ -547,7 +549,8 @@ class Plugin:
         Take note of a transaction that ended.
 
         When: after the last byte, whatever the outcome; C{txn.outcome} says which. Exactly once per transaction,
-        tunnels included. Nothing can be changed any more.
+        tunnels included; C{@hookimpl(stored=False)} leaves out those that a stored response has answered without the
+        upstream being asked. Nothing can be changed any more.
 
         Answers:
           - C{None}: always.

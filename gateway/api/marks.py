@@ -64,11 +64,13 @@ class HookMark:
     @ivar budget_seconds: how long an awaitable answer may take.
     @ivar thread: the name of the thread pool it runs in; C{None}: the reactor's thread.
     @ivar fail: what follows an error.
+    @ivar stored: it is called for what a stored response answers at once, too.
     """
 
     budget_seconds: float | None = None
     thread: str | None = None
     fail: Fail | None = None
+    stored: bool = True
 
 
 def hookspec(spec: HookSpec) -> Callable[[F], F]:
@@ -86,6 +88,7 @@ def hookimpl(
     budget_seconds: float | None = None,
     thread: str | None = None,
     fail: Fail | None = None,
+    stored: bool = True,
 ) -> Callable[[F], F]:
     """
     Mark a plugin's method as the implementation of the hook of its name: C{@hookimpl()}.
@@ -98,13 +101,16 @@ def hookimpl(
     @param thread: the name of a thread pool, C{"scan"} usually, that a plain function runs in; only for hooks
         whose arguments can't change.
     @param fail: C{"closed"} or C{"open"}.
+    @param stored: C{False}: it need not be called for a request that a stored response answers at once, without the
+        upstream being asked, and may be; for C{response_headers} and C{transaction_complete}, of which it saves a call
+        for each such request. Since 1.0.
     @raise ValueError: a budget that is no positive number, or another word for C{fail}.
     """
     if budget_seconds is not None and not budget_seconds > 0:
         raise ValueError(f"budget_seconds must be more than 0, not {budget_seconds!r}")
     if fail not in (None, "closed", "open"):
         raise ValueError(f'fail must be "closed" or "open", not {fail!r}')
-    made = HookMark(budget_seconds, thread, fail)
+    made = HookMark(budget_seconds, thread, fail, stored)
 
     def mark(function: F) -> F:
         setattr(function, IMPL_MARK, made)

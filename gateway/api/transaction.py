@@ -314,9 +314,11 @@ class Response:
     @ivar fields: a plugin may change it until it is delivered.
     @ivar length: declared length in bytes, C{None} if not declared.
     @ivar content: whole content of a response made here, else empty.
+    @ivar logged_type: lines, and the media type in them as the log writes it: of a response that is given again they are
+        not looked through again. For the record alone; C{None} before.
     """
 
-    __slots__ = ("content", "fields", "length", "reason", "status")
+    __slots__ = ("content", "fields", "length", "logged_type", "reason", "status")
 
     def __init__(
         self,
@@ -332,6 +334,18 @@ class Response:
         self.fields: Fields = Fields() if fields is None else fields
         self.content = content
         self.length = length
+        self.logged_type: tuple[list[bytes], str] | None = None
+
+    def again(self) -> Response:
+        """Make the same response once more; C{fields} is its own."""
+        made = Response.__new__(Response)
+        made.status = self.status
+        made.reason = self.reason
+        made.fields = Fields(self.fields.lines)
+        made.content = self.content
+        made.length = self.length
+        made.logged_type = None
+        return made
 
 
 class Timings:
@@ -404,7 +418,9 @@ class Transaction:
         "verdict",
     )
 
-    def __init__(self, id: str, request: Request, client: Client, timings: Timings) -> None:
+    def __init__(
+        self, id: str, request: Request, client: Client, timings: Timings, upload_limit: int = 0
+    ) -> None:
         self.id = id
         self.request = request
         self.client = client
@@ -421,7 +437,7 @@ class Transaction:
         self.head_out = 0
         self.status = 0
         self.site = ""
-        self.upload_limit = 0
+        self.upload_limit = upload_limit
         self._notes: dict[str, str] | None = None
         self._store: Store | None = None
 

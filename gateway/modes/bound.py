@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.api.transaction import Response, Transaction
 from gateway.modes.mode import Mode
-from gateway.net.upstream import Owner, OwnKey
+from gateway.net.owner import Owner, OwnKey
 from gateway.pipeline.ports import Upstream
 from gateway.wire.events import RequestHead
 
@@ -42,10 +42,6 @@ class BoundMode:
         self.name = mode.name
         self.keeps_http10 = mode.keeps_http10
         self._origins = {} if origins is None else origins
-
-    def resolve(self, head: RequestHead) -> None:
-        """Resolve the target."""
-        self.mode.resolve(head)
 
     def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> Upstream | Response:
         """Choose where it goes, by connections of its own."""

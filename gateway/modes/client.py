@@ -24,12 +24,11 @@ from gateway.api.errors import ClientError, PluginError, TransactionError
 from gateway.api.transaction import Client, Response, Timings, Transaction
 from gateway.api.verdicts import Block
 from gateway.config.certificate_files import covers
-from gateway.message.fields import Fields
 from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.target import InvalidTarget
 from gateway.modes.bound import BoundMode
-from gateway.modes.handover import Handover
 from gateway.modes.holding import PIPELINE, SCREENING, UNREAD, UPLOAD
+from gateway.modes.leaving import LINGER_SECONDS, Leaving
 from gateway.modes.listening import Listening
 from gateway.modes.mode import Mode
 from gateway.modes.onward import Binding
@@ -37,9 +36,9 @@ from gateway.modes.unread import UnreadRequest
 from gateway.modes.writer import ResponseWriter
 from gateway.net.deadlines import Deadline
 from gateway.net.faults import UpstreamTimeout
+from gateway.net.owner import Owner
 from gateway.net.splice import unsent_bytes
 from gateway.net.tunnel import Tunnel
-from gateway.net.upstream import Owner
 from gateway.pipeline.body import BodyPipe, ContentRefused
 from gateway.pipeline.deferred import PREFIX
 from gateway.pipeline.driver import Task
@@ -47,27 +46,22 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.nowhere import NOWHERE
 from gateway.pipeline.refusal import ClientGone, TimedOut
 from gateway.wire.errors import RemoteProtocolError
-from gateway.wire.events import End, RequestEvent, RequestHead
+from gateway.wire.events import End, RequestEvent, RequestHead, Section
 from gateway.wire.http1_request import RequestParser
 
 _OWN = PREFIX.encode()
 
 #: Bytes of pipelined requests that are taken in while a transaction runs.
 PIPELINE_BYTES = 65536
-#: What is read and dropped after a final response, and for how long, before the connection is cut.
-LINGER_BYTES = 1 << 20
-LINGER_SECONDS = 5.0
 
 
 @implementer(IHalfCloseableProtocol)
-class ClientConnection(Handover):
+class ClientConnection(Leaving):
     """A client's connection, as the protocol of its transport."""
 
     __slots__ = (
         "_advancing",
-        "_discards",
         "_ending",
-        "_lingered",
         "_parted",
         "_screening",
         "_shown",
@@ -76,6 +70,7 @@ class ClientConnection(Handover):
         "allowed",
         "forwarding",
         "forwarding_site",
+        "way",
         "mode",
         "upload",
     )
@@ -106,6 +101,8 @@ class ClientConnection(Handover):
         self.allowed: bool | None = None
         self.forwarding: Forwarding | None = None
         self.forwarding_site: Any = None
+        # What its mode remembers of where its last requests went.
+        self.way: Any = None
         # The server name that the client asked for in TLS, and the names of the certificate that it was shown.
         self._shown: tuple[str, tuple[str, ...]] = ("", ())
         # What the client had not taken at the last look.
@@ -122,13 +119,11 @@ class ClientConnection(Handover):
         self._deadline = deadline
         self._advancing = False
         # The request that comes next is the last one.
-        self._ending = False
-        self._lingered = -1
+        self._ending = listening.draining
         # Transactions that go on without this connection.
         self._parted = 0
-        # Bytes that may still come of content whose request is answered; only then 0 or more, and so is what was lingered.
-        self._discards = -1
-        self._trusted = trusts(listening.trusted, client.address)
+        trusted = listening.trusted
+        self._trusted = bool(trusted) and trusts(trusted, client.address)
         if self._trusted:
             client.by_proxy = client.shared = True
         elif listening.shared and trusts(listening.shared, client.address):
@@ -150,15 +145,10 @@ class ClientConnection(Handover):
     def dataReceived(self, data: bytes) -> None:
         """Take bytes: a request, content of the running one, or what waits behind it."""
         if self._lingered >= 0:
-            if self._discards >= 0:
-                self._discard(data)
-                return
-            self._lingered += len(data)
-            if self._lingered > LINGER_BYTES:
-                self.transport.abortConnection()
+            if self._drops(data):
+                self._finished(parted=True)
             return
-        exchange = self._exchange
-        if exchange is None:
+        if self._exchange is None:
             if self._held & SCREENING:
                 self.parser.hold(data)
             else:
@@ -260,6 +250,7 @@ class ClientConnection(Handover):
         listening = self._listening
         self.allowed = None
         self.forwarding = None
+        self.way = None
         self.parser.renew(listening.limits)
         mode = self.mode.renewed(listening.mode)
         if mode is None:
@@ -277,6 +268,7 @@ class ClientConnection(Handover):
 
     def drain(self) -> None:
         """End soon: at once without a transaction, else after it."""
+        self._ending = True
         self._writer.persistent = False
         if self._discards >= 0:
             self._linger()
@@ -343,9 +335,10 @@ class ClientConnection(Handover):
     # Reading requests.
 
     def _read(self, data: bytes) -> None:
-        begun = self.parser.partial
+        parser = self.parser
+        begun = parser.partial
         try:
-            events = self.parser.receive(data)
+            events = parser.receive(data)
         except RemoteProtocolError as error:
             self._refuse_unread(ClientError(error.detail, status=error.status, page=error.page))
             return
@@ -363,19 +356,18 @@ class ClientConnection(Handover):
 
     def _begin(self, events: list[RequestEvent]) -> None:
         """Make a transaction of a head and run it."""
-        head = events[0]
-        assert type(head) is RequestHead
+        head: Any = events[0]
         listening = self._listening
         mode = self.mode
         client = listening.client_of(head, self.client) if self._trusted else self.client
         # A function that is kept in an attribute is quicker called by a name of its own, here and elsewhere.
         next_id = listening.next_id
-        txn = Transaction(next_id(), head, client, Timings(time(), monotonic()))
-        txn.upload_limit = listening.upload_limit
+        txn = Transaction(
+            next_id(), head, client, Timings(time(), monotonic()), listening.upload_limit
+        )
         failure: TransactionError | None = None
         upstream: Any = NOWHERE
         try:
-            mode.resolve(head)
             upstream = mode.upstream(txn, head, self)
         except InvalidTarget as error:
             txn.request = UnreadRequest()
@@ -384,11 +376,14 @@ class ClientConnection(Handover):
             upstream, failure = self._bind(txn, head)
         except TransactionError as error:
             failure = error
-        self._writer.begin(txn, head, self._may_persist(head, mode))
+        writer = self._writer
+        # Nearly always: who says nothing else keeps the connection.
+        lasts = head.section.persistent and not self._ending and head.raw_method != b"CONNECT"
+        writer.begin(txn, head, lasts or self._may_persist(head, mode))
         upload = None
         if head.framing:
             upload = self.upload = BodyPipe(self)
-        exchange = self._exchange = Exchange(txn, head, upload, self._writer, upstream)
+        exchange = self._exchange = Exchange(txn, head, upload, writer, upstream)
         if upload is not None:
             self._feed(events[1:])
         if failure is not None:
@@ -422,10 +417,8 @@ class ClientConnection(Handover):
     def _may_persist(self, head: RequestHead, mode: Mode) -> bool:
         """Tell whether the connection can carry another request behind this one."""
         section = head.section
-        if (
-            self._listening.draining
-            or self._ending
-            or not (section.persistent if head.minor else section.keep_alive and mode.keeps_http10)
+        if self._ending or not (
+            section.persistent if head.minor else section.keep_alive and mode.keeps_http10
         ):
             return False
         # What came with a CONNECT was meant for the tunnel: it must not be read as a request if there is none.
@@ -457,7 +450,7 @@ class ClientConnection(Handover):
     def _refuse_unread(self, error: ClientError) -> None:
         """Answer bytes that are no request, and close."""
         self._stop_reading()
-        head = RequestHead(b"NONE", b"", 1, Fields(), [])
+        head = RequestHead(b"NONE", b"", Section(1, [], []))
         listening = self._listening
         txn = Transaction(
             listening.next_id(), UnreadRequest(), self.client, Timings(time(), monotonic())
@@ -526,42 +519,6 @@ class ClientConnection(Handover):
             if self._held and len(parser.rest) <= PIPELINE_BYTES:
                 self._release(PIPELINE)
 
-    def reads_on(self) -> bool:
-        """Tell whether what is to come of the running request's content is read, so that the connection can be used on."""
-        exchange = self._exchange
-        return exchange is not None and self._listening.discarding.left(exchange) >= 0
-
-    def _answered_early(self, ended: Exchange | None) -> None:
-        """Content of the request is still to come, or nothing is a request any more: read it and drop it, or close."""
-        if self._lingered < 0 and self._writer.persistent and not self._half_closed:
-            discarding = self._listening.discarding
-            left = -1 if ended is None else discarding.left(ended)
-            if left >= 0:
-                self._lingered = 0
-                self._discards = left
-                self._deadline.reset(discarding.seconds)
-                self._release(UPLOAD)
-                return
-        self._linger()
-
-    def _discard(self, data: bytes) -> None:
-        """Drop content of a request that is answered; behind its end the next request begins."""
-        parser = self.parser
-        try:
-            parser.receive(data)
-        except RemoteProtocolError:
-            # It has its answer, and where another request would begin nobody knows.
-            self._linger()
-            return
-        if not parser.reading_content:
-            self._lingered = self._discards = -1
-            self._finished(parted=True)
-            return
-        # Chunks count as they come: what is around them is read as well.
-        self._discards -= len(data)
-        if self._discards < 0:
-            self._linger()
-
     def _advance(self) -> None:
         """Take the pipelined requests, in a loop and not by recursion."""
         if self._advancing:
@@ -608,32 +565,6 @@ class ClientConnection(Handover):
                 self._close()
             elif len(self.parser.rest) <= PIPELINE_BYTES:
                 self._release(PIPELINE)
-
-    def _close(self) -> None:
-        self._discards = -1
-        self._deadline.reset(LINGER_SECONDS)
-        self._lingered = max(self._lingered, 0)
-        self.transport.loseConnection()
-
-    def _linger(self) -> None:
-        """Say that nothing more comes, and read on for a while."""
-        self._lingered = max(self._lingered, 0)
-        self._discards = -1
-        self._deadline.reset(LINGER_SECONDS)
-        if self._half_closed:
-            self.transport.loseConnection()
-            return
-        self._release(self._held)
-        self.transport.loseWriteConnection()
-
-    def _break_off(self) -> None:
-        """Let the client see that its response is not whole."""
-        self._lingered = 0
-        if self._writer.framed:
-            self._deadline.reset(LINGER_SECONDS)
-            self.transport.loseConnection()
-        else:
-            self.transport.abortConnection()
 
     # Time.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Hashable, Sequence
-from time import monotonic
 from typing import Any, Protocol
 
 from gateway.api.answers import Route
@@ -22,18 +21,25 @@ from gateway.modes import onward
 from gateway.modes.bound import BoundMode
 from gateway.modes.mode import Mode
 from gateway.modes.own_pages import OWN_HOST, own_response
-from gateway.net.dial import Dialer, Dialling, Trace
+from gateway.modes.reaching import Reaching, noted
+from gateway.net.dial import Dialer, Trace
+from gateway.net.pool import Pool
 from gateway.net.tunnel_hop import TunnelHop
-from gateway.net.upstream import Pool, UpstreamConnection
+from gateway.net.upstream import UpstreamConnection
 from gateway.net.upstream_tls import Side, dial_secured
 from gateway.pipeline.ca_formats import PublishedCa
 from gateway.pipeline.driver import Signal
 from gateway.pipeline.ports import Intercepts
-from gateway.wire.events import RequestHead, ResponseHead
+from gateway.wire.events import RequestHead, ResponseHead, Section
 from gateway.wire.lines import is_binding_challenge
 from gateway.wire.write import request_head, section
 
 _WANTS_CREDENTIALS = frozenset((401, 407))
+#: Methods whose requests are looked at one by one.
+_NEVER_ALIKE = onward.COUNTED | {b"CONNECT"}
+_SLASH = 0x2F
+# As a number, for where bytes are looked for in others, an error is raised and dropped first: twenty times as dear.
+_HASH = 0x23
 
 
 class AllowedPorts(Protocol):
@@ -84,8 +90,12 @@ class ForwardMode:
         self.interception: Any = interception
         self.published = published
 
-    def resolve(self, head: RequestHead) -> None:
-        """Resolve the target; origin-form has none here."""
+    def _resolve(self, head: RequestHead) -> None:
+        """
+        Resolve the target; origin-form has none here.
+
+        @raise InvalidTarget: it means nothing here.
+        """
         method = head.raw_method
         target = head.target
         if method == b"CONNECT":
@@ -109,7 +119,25 @@ class ForwardMode:
     def upstream(
         self, txn: Transaction, head: RequestHead, connection: Any
     ) -> ForwardUpstream | Response:
-        """Let it through, or say why not."""
+        """Resolve the target and let it through, or say why not."""
+        section = head.section
+        way = section.way
+        if way is None and txn.client is connection.client:
+            way = self._way_of(section, connection)
+        target = head.target
+        if (
+            way is not None
+            and way.mode is self
+            and target.startswith(way.prefix)
+            and _HASH not in target
+            and head.raw_method not in _NEVER_ALIKE
+        ):
+            # The same host as that of a request before, whose sender could go there.
+            head.host = way.host
+            head.port = way.port
+            head.raw_target = target[len(way.prefix) - 1 :]
+            return ForwardUpstream(way, head)
+        self._resolve(head)
         if txn.client is not connection.client:
             # A trusted proxy speaks for another client in each request.
             allowed = txn.client.address in self.allow_from
@@ -145,7 +173,27 @@ class ForwardMode:
             connection.forwarding = Forwarding(
                 self.xff, address, "http", trusted=trusts(self.trusted, address)
             )
-        return ForwardUpstream(self, head, self.parent_of(request.host), connection.forwarding)
+        way = Way(self, head, connection.forwarding)
+        rest = head.raw_target
+        if (
+            section.harmless
+            and rest[0] == _SLASH
+            and target.endswith(rest)
+            and head.raw_method not in _NEVER_ALIKE
+        ):
+            way.prefix = target[: len(target) - len(rest) + 1]
+            section.way = way
+            if txn.client is connection.client:
+                connection.way = way
+        return ForwardUpstream(way, head)
+
+    def _way_of(self, section: Section, connection: Any) -> Way | None:
+        """Give where the request before went, for fields that were not seen before, if they may go there and call for no more."""
+        way: Way | None = connection.way
+        if way is None or section.host_field != way.field or not onward.is_harmless(section):
+            return None
+        section.way = way
+        return way
 
     def parent_of(self, host: str) -> Parent | None:
         """Give the parent that requests for a host go to; C{None}: they go to the host itself."""
@@ -159,6 +207,49 @@ class ForwardMode:
         return newer
 
 
+class Way:
+    """
+    Where a client's requests for a host go, and as what.
+
+    The header section that leads there remembers it, if nothing in it calls for more.
+
+    @ivar host: the target's, and so is C{port}.
+    @ivar parent: the parent of the configuration; C{None}: they go to the host itself.
+    @ivar to: what connections are kept under, and by which rules.
+    @ivar field: the value of Host beside it; C{None}: none.
+    @ivar prefix: what targets that lead there begin with, up to the slash of their path; empty if it is not remembered.
+    @ivar origin: what is written before that slash for the next hop.
+    @ivar lines: field lines that were sent on like this before; C{None}: none were.
+    @ivar fields: as what.
+    """
+
+    __slots__ = (
+        "field",
+        "fields",
+        "forwarding",
+        "host",
+        "lines",
+        "mode",
+        "origin",
+        "parent",
+        "port",
+        "prefix",
+        "to",
+    )
+
+    def __init__(self, mode: ForwardMode, head: RequestHead, forwarding: Forwarding | None) -> None:
+        self.mode = mode
+        self.host = host = head.host
+        self.port = port = head.port
+        self.forwarding = forwarding
+        self.parent = parent = mode.parent_of(host)
+        self.to = _place(parent, host, port)
+        self.field = head.section.host_field
+        self.prefix = self.origin = b""
+        self.lines: list[bytes] | None = None
+        self.fields = b""
+
+
 class ForwardUpstream:
     """Where one request of the forward proxy goes."""
 
@@ -166,31 +257,26 @@ class ForwardUpstream:
     shares = True
 
     __slots__ = (
-        "_forwarding",
         "_guarded",
         "_head",
         "_host",
         "_mode",
         "_parent",
-        "_route",
         "_said",
+        "_to",
+        "_way",
         "route",
         "tunnels",
     )
 
-    def __init__(
-        self,
-        mode: ForwardMode,
-        head: RequestHead,
-        parent: Parent | None,
-        forwarding: Forwarding | None,
-    ) -> None:
-        self._mode = mode
+    def __init__(self, way: Way, head: RequestHead) -> None:
+        self._way = way
         self._head = head
-        self._host = head.host
-        self._parent = parent
-        self._forwarding = forwarding
-        self._route: tuple[str, int] | None = None
+        self._mode = way.mode
+        self._host = way.host
+        self._parent = parent = way.parent
+        # Where to and by which rules.
+        self._to = way.to
         # What a plugin has said of it.
         self._said: Route | None = None
         # A parent of the configuration may be anywhere; whatever else is dialled is judged.
@@ -203,19 +289,24 @@ class ForwardUpstream:
         self.route = route.kind
         self._said = route
         self._parent = None
-        self._route = None
         self._guarded = True
         if route.kind == "parent":
             self._parent = Parent(route.host, route.port)
+            self._to = route.host, route.port, "guarded parent"
         elif route.kind == "origin":
-            self._route = (route.host, route.port)
+            self._to = route.host, route.port, "route"
+        else:
+            self._to = self._host, self._head.port, "direct"
 
     def lead_to(self, host: str) -> None:
         """Go to a host by its name, where the request has an address that is only said to be that host's."""
         self._host = host
         if self._said is None:
-            self._parent = self._mode.parent_of(host)
-            self._guarded = self._parent is None
+            self._parent = parent = self._mode.parent_of(host)
+            self._guarded = parent is None
+            self._to = _place(parent, host, self._head.port)
+        elif self._to[2] == "direct":
+            self._to = host, self._head.port, "direct"
 
     @property
     def interception(self) -> Intercepts | None:
@@ -235,116 +326,127 @@ class ForwardUpstream:
     @property
     def key(self) -> Hashable:
         """Where to and by which rules, as one value."""
-        return self._key()
+        return self._to
 
     def bound(self, mode: BoundMode, txn: Transaction) -> ForwardUpstream:
         """Give the same for a client connection that has upstream connections of its own."""
         if self.tunnels:
             # That is nobody else's in any case.
             return self
-        made = BoundForwardUpstream(self._mode, self._head, self._parent, self._forwarding)
+        made = BoundForwardUpstream(self._way, self._head)
         made.mode_around = mode
         made.txn = txn
         return made
 
     def again(self, mode: ForwardMode) -> ForwardUpstream:
         """Give the same, as a mode of a newer configuration sees it; what a plugin has said of it goes on to hold."""
-        made = ForwardUpstream(mode, self._head, mode.parent_of(self._head.host), None)
+        made = ForwardUpstream(Way(mode, self._head, None), self._head)
         if self._said is not None:
             made.reroute(None, self._said)
         return made
 
     def take(self, txn: Transaction) -> UpstreamConnection | None:
         """Give a kept connection."""
-        return self._mode.pool.take(self._key())
+        return self._mode.pool.take(self._to)
+
+    @property
+    def reaches(self) -> bool:
+        """A parent has to grant a tunnel first."""
+        return self._parent is None
+
+    def reach(
+        self, txn: Transaction, made: Callable[[Any], object], failed: Callable[[Any], object]
+    ) -> Reaching:
+        """Connect to the target itself, for who wants to be called back."""
+        return self._begin(txn, TunnelHop, made, failed)
 
     async def dial(self, txn: Transaction) -> UpstreamConnection | TunnelHop:
         """Connect, to the parent or to the target itself."""
         mode = self._mode
-        key = self._key()
-        trace = Trace()
-        begun = monotonic()
-        clock = mode.dialer.reactor.seconds()
         parent = self._parent
-        # A parent is asked for a tunnel in HTTP; the far end of a tunnel hears none.
-        bare = self.tunnels and parent is None
-        make: Any = TunnelHop if bare else mode.pool.factory(self.key)
-        seconds = mode.connect_seconds
-        dialling: Dialling | None = None
         hop: Any
-        try:
-            if parent is not None and parent.scheme == "https":
+        make: Any
+        if parent is not None and parent.scheme == "https":
+            trace = Trace()
+            make = mode.pool.factory(self.key)
+            try:
                 hop = await dial_secured(
                     mode.dialer,
                     parent.host,
                     parent.port,
                     mode.side(parent.host),
                     make,
-                    timeout=seconds,
+                    timeout=mode.connect_seconds,
                     guarded=self._guarded,
                     trace=trace,
                 )
-            else:
-                connected: Signal[Any] = Signal()
-                dialling = mode.dialer.begin(
-                    key[0],
-                    key[1],
-                    make,
-                    connected.fire,
-                    connected.fail,
-                    timeout=seconds,
-                    guarded=self._guarded,
-                    trace=trace,
-                )
+            finally:
+                noted(txn, trace, parent.port, mode.dialer.reactor)
+            hop.address = txn.upstream
+        else:
+            # A parent is asked for a tunnel in HTTP; the far end of a tunnel hears none.
+            bare = self.tunnels and parent is None
+            make = TunnelHop if bare else mode.pool.factory(self.key)
+            connected: Signal[Any] = Signal()
+            reaching = self._begin(txn, make, connected.fire, connected.fail)
+            try:
                 hop = await connected
-        except TransactionError:
-            if trace.address:
-                txn.upstream = _where(trace.address, key[1])
-            raise
-        finally:
-            if dialling is not None:
+            finally:
                 # Of use only to who was interrupted while it waited.
-                dialling.cancel()
-            if trace.resolved_at is not None:
-                txn.timings.resolved = begun + trace.resolved_at - clock
-            if trace.connected_at is not None:
-                txn.timings.connected = begun + trace.connected_at - clock
-        hop.address = _where(trace.address, key[1])
+                reaching.abort()
         if self.tunnels and parent is not None:
             await self._through_parent(txn, hop)
         made: UpstreamConnection | TunnelHop = hop
         return made
 
+    def _begin(
+        self,
+        txn: Transaction,
+        make: Callable[[], Any],
+        made: Callable[[Any], object],
+        failed: Callable[[Any], object],
+    ) -> Reaching:
+        host, port, _ = self._to
+        mode = self._mode
+        return Reaching(
+            mode.dialer, txn, host, port, make, made, failed, mode.connect_seconds, self._guarded
+        )
+
     def head(self, txn: Transaction, hop: UpstreamConnection, chunked: bool | None) -> bytes:
         """Write the request head: origin-form to an origin, absolute-form to a parent."""
         head = self._head
-        host = format_authority("http", head.host, head.port)
-        target = head.raw_target
-        if self._parent is not None:
-            target = b"http://" + host + (b"" if target == b"*" else target)
-        method = head.raw_method
-        shared = head.section
+        way = self._way
         lines = head.fields.lines
+        target = head.raw_target
+        if chunked is None and lines is way.lines and self._said is None:
+            return b"%b %b%b HTTP/1.1\r\n%b\r\n" % (
+                head.raw_method,
+                way.origin,
+                target,
+                way.fields,
+            )
+        host = format_authority("http", head.host, head.port)
+        origin = b"" if self._parent is None else b"http://" + host
+        if origin:
+            target = origin + (b"" if target == b"*" else target)
+        may_bind = onward.taint(head, hop)
+        fields = self._fields(host, chunked)
         if (
             chunked is None
-            and shared.harmless
-            and method not in onward.COUNTED
-            and (lines is shared.received or onward.binds_nothing(shared, lines))
+            and head.section.way is way
+            and self._said is None
+            and not may_bind
+            and len(fields) <= onward.MOST_KEPT
         ):
-            circumstances = (host, self._parent)
-            if shared.onward_for != circumstances or shared.onward_lines is not lines:
-                shared.onward = self._fields(host, chunked)
-                shared.onward_for = circumstances
-                shared.onward_lines = lines
-            return request_head(method, target, shared.onward)
-        if lines is not shared.received:
-            onward.taint(head, hop)
-        return request_head(method, target, self._fields(host, chunked))
+            way.origin = origin
+            way.fields = fields
+            way.lines = lines
+        return request_head(head.raw_method, target, fields)
 
     def _fields(self, host: bytes, chunked: bool | None) -> bytes:
         more = () if self._parent is None else _credentials(self._parent)
         return onward.client_fields(
-            self._head, host, self._mode.via, chunked, self._forwarding, more
+            self._head, host, self._mode.via, chunked, self._way.forwarding, more
         )
 
     def another(self, txn: Transaction, error: TransactionError) -> bool:
@@ -367,18 +469,6 @@ class ForwardUpstream:
 
     def over(self, txn: Transaction) -> None:
         """Nothing to give back."""
-
-    def _key(self) -> tuple[str, int, str]:
-        """
-        Where to, and by which rules: no guard looks at the address of a parent, so a connection to it is not for a
-        request that happens to name the same host and port.
-        """
-        parent = self._parent
-        if parent is not None:
-            return parent.host, parent.port, "guarded parent" if self._guarded else "parent"
-        if self._route is not None:
-            return *self._route, "route"
-        return self._host, self._head.port, "direct"
 
     def _challenged(self, head: ResponseHead) -> bytes:
         """Look at a 401 or 407."""
@@ -446,7 +536,7 @@ class BoundForwardUpstream(ForwardUpstream):
     @property
     def key(self) -> Hashable:
         """Where to, by which rules, and for whom."""
-        return self.mode_around.key(self._key(), self.txn)
+        return self.mode_around.key(self._to, self.txn)
 
     def take(self, txn: Transaction) -> UpstreamConnection | None:
         """Give the kept connection."""
@@ -486,12 +576,18 @@ class _Asking:
         """Nothing is gathered."""
 
 
+def _place(parent: Parent | None, host: str, port: int) -> tuple[str, int, str]:
+    """
+    Give where to, and by which rules.
+
+    No guard looks at the address of a parent, so a connection to it is not for a request that happens to name the same
+    host and port.
+    """
+    return (host, port, "direct") if parent is None else (parent.host, parent.port, "parent")
+
+
 def _credentials(parent: Parent) -> tuple[bytes, ...]:
     if not parent.user:
         return ()
     pair = f"{parent.user}:{parent.password.reveal()}".encode()
     return (b"Proxy-Authorization: Basic " + b64encode(pair),)
-
-
-def _where(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -8,11 +8,11 @@ to, and why, is not known here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 
-from gateway.api.errors import TransactionError
 from gateway.modes.first_bytes import FirstBytes
 from gateway.modes.holding import HeldReading
 from gateway.modes.overheard import Overheard
@@ -24,12 +24,12 @@ from gateway.pipeline.driver import Signal
 from gateway.wire.write import response_head
 
 if TYPE_CHECKING:
-    from gateway.api.transaction import Client
+    from gateway.api.transaction import Client, Transaction
     from gateway.modes.intercepted import InterceptedMode
     from gateway.modes.listening import Listening
     from gateway.modes.writer import ResponseWriter
     from gateway.net.deadlines import Deadline
-    from gateway.net.upstream import Owner
+    from gateway.net.owner import Owner
     from gateway.pipeline.exchange import Exchange
     from gateway.wire.http1_request import RequestParser
 
@@ -64,62 +64,62 @@ class Handover(HeldReading):
     _writer: ResponseWriter
 
     def tunnel(
-        self, hop: Any, rest: bytes, fields: bytes | None
-    ) -> Signal[TransactionError | None]:
+        self, hop: Any, rest: bytes, fields: bytes | None, over: Callable[[None], object]
+    ) -> None:
         """Become a tunnel; see L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
         if fields is not None:
             self._say(response_head(101, b"", fields))
-            return self.relay(hop, rest, self._early())
-        self._say(_ESTABLISHED)
-        exchange = self._exchange
-        assert exchange is not None
-        return self.relay(hop, rest, self._early(), Overheard(exchange.txn.client))
+            self.relay(hop, rest, self._early(), over)
+            return
+        txn = self._say(_ESTABLISHED)
+        self.relay(hop, rest, self._early(), over, Overheard(txn.client))
 
     def relay(
         self,
         hop: Any,
         rest: bytes,
         early: bytes,
+        over: Callable[[None], object],
         seen: Callable[[bytes], bool] | None = None,
-    ) -> Signal[TransactionError | None]:
+    ) -> None:
         """
         Become a tunnel of which the client was told.
 
         @param rest: what the hop has said already.
         @param early: what the client has.
+        @param over: called once at the tunnel's end.
         @param seen: is shown what the hop says first, until it says that this is enough.
         """
         listening = self._listening
         exchange = self._exchange
         assert exchange is not None
-        txn = exchange.txn
-        ended: Signal[TransactionError | None] = Signal()
-
-        def finished(end: TunnelEnd) -> None:
-            txn.bytes_in += end.up
-            txn.bytes_out += end.down
-            txn.notes["tunnel"] = end.reason
-            self._gone = True
-            self._writer.forget()
-            listening.tunnel_closed(self)
-            listening.closed(self)
-            ended.fire(None)
-
         self._tunnel = tunnel = Tunnel(
             self.transport,
             hop.transport,
             deadlines=listening.deadlines,
             inactivity=listening.tunnel_inactivity,
-            finished=finished,
+            finished=partial(self._tunnelled, exchange.txn, over),
             deadline=self._deadline,
         )
-        self._release(self._held)
+        if self._held:
+            self._release(self._held)
         if self.owner is not None:
             # What serves the tunnel is none of them any more.
             self.owner.leave()
         listening.tunnel_opened(self)
         tunnel.start(early, rest, seen)
-        return ended
+
+    def _tunnelled(self, txn: Transaction, over: Callable[[None], object], end: TunnelEnd) -> None:
+        """The tunnel has ended, and with it the connection."""
+        txn.bytes_in += end.up
+        txn.bytes_out += end.down
+        txn.notes["tunnel"] = end.reason
+        self._gone = True
+        self._writer.forget()
+        listening = self._listening
+        listening.tunnel_closed(self)
+        listening.closed(self)
+        over(None)
 
     # TLS inside.
 
@@ -217,8 +217,8 @@ class Handover(HeldReading):
         else:
             self._listening.succeeded(self, successor)
 
-    def _say(self, head: bytes) -> None:
-        """Send the last head of this connection."""
+    def _say(self, head: bytes) -> Transaction:
+        """Send the last head of this connection, and give the transaction that it is of."""
         exchange = self._exchange
         assert exchange is not None
         txn = exchange.txn
@@ -226,6 +226,7 @@ class Handover(HeldReading):
         self.transport.write(head)
         txn.bytes_out += len(head)
         txn.head_out += len(head)
+        return txn
 
     def _early(self) -> bytes:
         early, self.parser.rest = self.parser.rest, b""

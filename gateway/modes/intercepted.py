@@ -22,8 +22,9 @@ from gateway.message.target import InvalidTarget, format_authority, parse_absolu
 from gateway.modes import onward
 from gateway.modes.bound import BoundMode
 from gateway.modes.forward import ForwardMode, ForwardUpstream
+from gateway.net.owner import Owner, OwnKey
 from gateway.net.tunnel_hop import TunnelHop
-from gateway.net.upstream import Owner, OwnKey, UpstreamConnection
+from gateway.net.upstream import UpstreamConnection
 from gateway.net.upstream_tls import Side, secure
 from gateway.wire.events import RequestHead, ResponseHead
 from gateway.wire.write import request_head
@@ -192,8 +193,12 @@ class InterceptedMode:
             self.server.renewed(newer, interception.sides), self._identity, self._fault
         )
 
-    def resolve(self, head: RequestHead) -> None:
-        """Resolve the target; the authority of an absolute-form wins over Host (RFC 9112 section 3.2.2)."""
+    def _resolve(self, head: RequestHead) -> None:
+        """
+        Resolve the target; the authority of an absolute-form wins over Host (RFC 9112 section 3.2.2).
+
+        @raise InvalidTarget: it means nothing here.
+        """
         server = self.server
         target = head.target
         method = head.raw_method
@@ -220,6 +225,7 @@ class InterceptedMode:
         self, txn: Transaction, head: RequestHead, connection: Any
     ) -> InterceptedUpstream | Response:
         """Send it to the server, if it is meant for that."""
+        self._resolve(head)
         txn.identity = self._identity
         if self._fault is not None:
             raise self._fault
@@ -243,6 +249,23 @@ class InterceptedMode:
                 mode.xff, connection.client.address, "https", trusted=False
             )
         return InterceptedUpstream(server, head, connection.forwarding)
+
+
+class Way:
+    """
+    What a header section becomes on its way to the server, as it remembers.
+
+    @ivar host: the value of Host then.
+    @ivar lines: the field lines that were sent on.
+    @ivar fields: as what.
+    """
+
+    __slots__ = ("fields", "host", "lines")
+
+    def __init__(self, host: bytes, lines: list[bytes], fields: bytes) -> None:
+        self.host = host
+        self.lines = lines
+        self.fields = fields
 
 
 class InterceptedUpstream:
@@ -296,20 +319,15 @@ class InterceptedUpstream:
         if host is None or head.target[0] != 0x2F:
             host = format_authority("https", head.host, head.port)
         lines = head.fields.lines
-        if (
-            chunked is None
-            and section.harmless
-            and method not in onward.COUNTED
-            and (lines is section.received or onward.binds_nothing(section, lines))
-        ):
-            if section.onward_for != host or section.onward_lines is not lines:
-                section.onward = self._fields(host, chunked)
-                section.onward_for = host
-                section.onward_lines = lines
-            return request_head(method, head.raw_target, section.onward)
-        if lines is not section.received:
-            onward.taint(head, hop)
-        return request_head(method, head.raw_target, self._fields(host, chunked))
+        alike = chunked is None and section.harmless and method not in onward.COUNTED
+        way = section.way
+        if alike and way is not None and way.lines is lines and way.host == host:
+            return request_head(method, head.raw_target, way.fields)
+        may_bind = onward.taint(head, hop)
+        fields = self._fields(host, chunked)
+        if alike and not may_bind:
+            section.way = Way(host, lines, fields)
+        return request_head(method, head.raw_target, fields)
 
     def _fields(self, host: bytes, chunked: bool | None) -> bytes:
         via = self._server.mode.via

@@ -47,6 +47,7 @@ from gateway.net.tls_faults import TlsFault
 from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import UpstreamConnection
 from gateway.pipeline.dispatch import CallPlans
+from gateway.pipeline.driver import Signal
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.obtain import dial
 from gateway.pipeline.refusal import UNREAD, ClientGone, forget_frames
@@ -286,7 +287,9 @@ class Interception:
         if plans.content_need is not None:
             unseen(x.txn)
         x.hop = None
-        await connection.relay(hop, hop.surrender(), early, overheard)
+        over: Signal[None] = Signal()
+        connection.relay(hop, hop.surrender(), early, over.fire, overheard)
+        await over
         return Tunnelled()
 
     async def _refuse(self, x: Exchange, connection: Any, peeked: Peeked, block: Block) -> Outcome:

@@ -190,6 +190,14 @@ class Listening:
 
     def buildProtocol(self, addr: IAddress) -> Any:
         """Make the connection's protocol, or C{None} to turn it away."""
+        return self.connection_from(getattr(addr, "host", ""), getattr(addr, "port", 0))
+
+    def connection_from(self, address: str, port: int) -> Any:
+        """
+        Make the protocol of a connection from an address, or C{None} to turn it away.
+
+        @param address: empty if it has none.
+        """
         room = self._room
         if room.open >= room.most or (
             self._max_connections and len(self.connections) >= self._max_connections
@@ -202,10 +210,9 @@ class Listening:
                     count=self.refused,
                 )
             return None
-        address = getattr(addr, "host", "")
         if address.startswith("::ffff:"):
             address = address[7:]
-        client = Client(address, getattr(addr, "port", 0), mode=self.mode.name, listener=self.name)
+        client = Client(address, port, mode=self.mode.name, listener=self.name)
         return self._connection(self, client)
 
     def doStart(self) -> None:

@@ -25,18 +25,13 @@ class Mode(Protocol):
     name: str
     keeps_http10: bool
 
-    def resolve(self, head: RequestHead) -> None:
-        """
-        Resolve the target: fill in the head's scheme, host, port and C{raw_target}.
-
-        @raise gateway.message.target.InvalidTarget: it means nothing here; nothing is logged of it but that.
-        """
-
     def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> Upstream | Response:
         """
-        Choose where it goes, or answer it here.
+        Resolve the target, which is to fill in the head's scheme, host, port and C{raw_target}, and choose where the
+        request goes, or answer it here.
 
         @param connection: the client connection, for what is found out once for all its requests.
+        @raise gateway.message.target.InvalidTarget: it means nothing here; nothing is logged of it but that.
         @raise gateway.api.errors.TransactionError: nowhere, with the reason.
         """
 

@@ -17,6 +17,9 @@ from gateway.wire.events import UNMET_EXPECTATION, RequestHead, Section
 from gateway.wire.lines import FORWARDING, MAX_FORWARDS, VIA, FieldLine, binds, name_of
 from gateway.wire.write import section
 
+#: Longest field lines of a request that a connection remembers as they go on.
+MOST_KEPT = 4096
+
 #: Protocols that a connection may be upgraded to. An upgrade to h2c would open a way round everything here.
 UPGRADES = frozenset((b"websocket",))
 
@@ -44,7 +47,7 @@ def check(head: RequestHead, via: Via) -> Response | None:
     @raise Binding: it is to be asked about again when the connection was bound.
     """
     method = head.raw_method
-    if head.section.harmless and method not in COUNTED:
+    if is_harmless(head.section) and method not in COUNTED:
         return None
     if head.section.demands:
         _demanding(head)
@@ -62,14 +65,25 @@ def check(head: RequestHead, via: Via) -> Response | None:
                     "the request came back to this gateway", status=508, page="loop"
                 )
             break
-    else:
-        # What was asked for, not what is left of it: the next head alike asks for it again.
-        head.section.harmless = head.section.asked_upgrade is None
     if method in COUNTED:
         if head.framing and method == b"TRACE":
             raise ClientError("content in a TRACE request (RFC 9110 section 9.3.8)")
         return _last_hop(head)
     return None
+
+
+def is_harmless(section: Section) -> bool:
+    """Tell whether nothing in a header section calls for more than to be sent on, and remember it."""
+    if section.harmless:
+        return True
+    # An upgrade that is not passed on counts: the next head alike asks for it again.
+    if section.demands or section.asked_upgrade is not None:
+        return False
+    for known in section.special:
+        if known.code == VIA:
+            return False
+    section.harmless = True
+    return True
 
 
 def fields(
@@ -132,23 +146,18 @@ def fields(
     return section(out)
 
 
-def binds_nothing(section: Section, lines: list[bytes]) -> bool:
-    """
-    Tell whether lines that plugins have made of a harmless section's call for no more than those did.
-
-    A plugin that gives the very same list for the next request is asked about no more.
-    """
-    return lines is section.onward_lines or not binds(lines)
-
-
-def taint(head: RequestHead, hop: UpstreamConnection) -> None:
+def taint(head: RequestHead, hop: UpstreamConnection) -> bool:
     """
     See that a connection is used for nobody else if a plugin has put credentials that hold for it into the request.
 
     @param hop: by which it goes now.
+    @return: whether one has.
     """
-    if binds(head.fields.lines):
-        hop.taint()
+    lines = head.fields.lines
+    if lines is head.section.received or not binds(lines):
+        return False
+    hop.taint()
+    return True
 
 
 def _demanding(head: RequestHead) -> None:

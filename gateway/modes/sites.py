@@ -117,6 +117,15 @@ class HostTable(Generic[S]):
                 at = host.find(".", at + 1)
         return None if self._any is None else self._any.find(path)
 
+    def whole(self, host: str) -> S | None:
+        """Give the site that L{find} gives for this host whatever the path is; C{None} if it depends on that."""
+        paths = self._exact.get(host)
+        if paths is not None:
+            return paths.everything
+        if self._wildcards and "." in host:
+            return None
+        return None if self._any is None else self._any.everything
+
     def knows(self, host: str) -> bool:
         """Tell whether any site has the host, whatever the path: 404 may be said in place of 421."""
         if self._any is not None or host in self._exact:

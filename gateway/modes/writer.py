@@ -9,15 +9,14 @@ without either it is reset.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Callable
 from time import time
 from typing import Any, Protocol
 
-from gateway.api.errors import TransactionError
 from gateway.api.transaction import Response, Transaction
 from gateway.message.dates import http_date
 from gateway.wire.events import RequestHead
-from gateway.wire.write import LAST_CHUNK, chunk, last_chunk, response_head, section
+from gateway.wire.write import LAST_CHUNK, WHOLE_HEAD, chunk, last_chunk, response_head, section
 
 #: Below this head and content are joined, above they go by one sendmsg.
 JOIN_BYTES = 65536
@@ -39,8 +38,8 @@ class Tunnels(Protocol):
         """The running transaction goes on without this connection, which is free for the next request."""
 
     def tunnel(
-        self, hop: Any, rest: bytes, fields: bytes | None
-    ) -> Awaitable[TransactionError | None]:
+        self, hop: Any, rest: bytes, fields: bytes | None, over: Callable[[None], object]
+    ) -> None:
         """See L{Downstream.tunnel<gateway.pipeline.ports.Downstream.tunnel>}."""
 
 
@@ -107,26 +106,25 @@ class ResponseWriter:
 
     def whole(self, status: int, reason: bytes, fields: bytes, content: bytes | memoryview) -> None:
         """Send a complete response; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
-        self.answerable = False
+        length = len(content)
         if self.persistent and self._minor:
-            head = b"HTTP/1.1 %d %b\r\n%bContent-Length: %d\r\n\r\n" % (
-                status,
-                reason,
-                fields,
-                len(content),
-            )
+            self.send_whole(WHOLE_HEAD % (status, reason, fields, length), content)
         else:
-            head = response_head(
-                status, reason, fields + self._closing(b"Content-Length: %d\r\n" % len(content))
-            )
+            framing = self._closing(b"Content-Length: %d\r\n" % length)
+            self.send_whole(response_head(status, reason, fields + framing), content)
+
+    def send_whole(self, head: bytes, content: bytes | memoryview) -> None:
+        """Send a complete response whose head is written; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
+        self.answerable = False
         self.complete = True
         txn = self.txn
         size = len(head)
+        length = len(content)
         if txn is not None:
             txn.head_out += size
-            txn.bytes_out += size + len(content)
-        if len(content) < JOIN_BYTES:
-            whole = b"".join((head, content))
+            txn.bytes_out += size + length
+        if length < JOIN_BYTES:
+            whole = head + content
             if self.persistent:
                 self.transport.write(whole)
             else:
@@ -263,11 +261,11 @@ class ResponseWriter:
         self.txn = None
 
     def tunnel(
-        self, hop: Any, rest: bytes, fields: bytes | None
-    ) -> Awaitable[TransactionError | None]:
+        self, hop: Any, rest: bytes, fields: bytes | None, over: Callable[[None], object]
+    ) -> None:
         """Become a tunnel; that is the connection's doing."""
         assert self._connection is not None
-        return self._connection.tunnel(hop, rest, fields)
+        self._connection.tunnel(hop, rest, fields, over)
 
     def _head(self, head: bytes) -> None:
         self._out.append(head)

@@ -27,31 +27,48 @@ class Attempt:
     once; after L{cancel} none is.
     """
 
+    __slots__ = (
+        "_connected",
+        "_failed",
+        "_prepare",
+        "_reactor",
+        "_slim",
+        "_socket",
+        "_waiting",
+        "address",
+        "fileno",
+        "peer",
+        "port",
+    )
+
     def __init__(
         self,
         reactor: IReactorFDSet,
         address: str,
         port: int,
-        *,
-        prepare: Callable[[socket.socket, int], None] | None = None,
         connected: Callable[[Attempt], None],
         failed: Callable[[Attempt, OSError], None],
+        prepare: Callable[[socket.socket, int], None] | None = None,
     ) -> None:
         """
         Keep what is needed; nothing happens before L{start}.
 
         @param address: a literal IPv4 or IPv6 address.
+        @param connected: take the socket with L{transport} or L{cancel} it.
         @param prepare: called with the fresh socket and its family before the connect, to choose a source port; may
             raise L{OSError}.
-        @param connected: take the socket with L{transport} or L{cancel} it.
         """
         self.address = address
         self.port = port
+        self.peer = address, port
         self._reactor = reactor
+        self._slim = type(reactor) is SlimEPollReactor
         self._prepare = prepare
         self._connected = connected
         self._failed = failed
         self._socket: Socket | None = None
+        #: For the reactor (L{IFileDescriptor<twisted.internet.interfaces.IFileDescriptor>}).
+        self.fileno: Callable[[], int] = _closed
         # The reactor watches for the answer.
         self._waiting = False
 
@@ -60,10 +77,11 @@ class Attempt:
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         try:
             self._socket = made = Socket(family, _CONNECTING)
+            self.fileno = made.fileno
             made.setsockopt(_TCP, _NODELAY, 1)
             if self._prepare is not None:
                 self._prepare(cast(socket.socket, made), family)
-            code = made.connect_ex((self.address, self.port))
+            code = made.connect_ex(self.peer)
         except OSError as error:
             self.cancel()
             self._failed(self, error)
@@ -79,15 +97,16 @@ class Attempt:
         assert self._socket is not None
         taken, self._socket = self._socket, None
         reactor = self._reactor
-        made = Outgoing(taken, protocol, (self.address, self.port), reactor)
+        made = Outgoing(taken, protocol, self.peer, reactor)
         if not self._waiting:
             reactor.addReader(made)
-        elif type(reactor) is SlimEPollReactor:
-            reactor.replace(self, made)
+        elif self._slim:
+            cast(SlimEPollReactor, reactor).replace(self, made)
         else:
             reactor.removeWriter(self)  # type: ignore[arg-type]
             reactor.addReader(made)
         self._waiting = False
+        self.fileno = _closed
         protocol.makeConnection(made)
         return made
 
@@ -99,17 +118,18 @@ class Attempt:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-    def fileno(self) -> int:
-        """Give the descriptor to the reactor (L{IFileDescriptor<twisted.internet.interfaces.IFileDescriptor>})."""
-        return -1 if self._socket is None else self._socket.fileno()
+            self.fileno = _closed
 
     def doWrite(self) -> None:
         """Learn how the connect ended: the socket is writable or in error."""
         assert self._socket is not None
+        if self._slim:
+            # That reactor tells of an error by connectionLost, and of no event that was meant for somebody else.
+            self._ended(0)
+            return
         # Asked for again, a connect tells how it stands. SO_ERROR is 0 also for one that still goes on, and the event
         # may be meant for a descriptor that was closed in this turn and had our number.
-        code = self._socket.connect_ex((self.address, self.port))
+        code = self._socket.connect_ex(self.peer)
         if code == EALREADY:
             return
         self._ended(0 if code == EISCONN else code)
@@ -129,11 +149,14 @@ class Attempt:
         # A connect to a port of this machine on which nobody listens may be given that very port as its source, and
         # then TCP connects it to itself (RFC 9293 section 3.5, simultaneous open). No ephemeral port is below 1024.
         if code == 0 and self.port >= 1024 and self._socket is not None:
-            code = (
-                ECONNREFUSED if self._socket.getsockname()[:2] == (self.address, self.port) else 0
-            )
+            code = ECONNREFUSED if self._socket.getsockname()[:2] == self.peer else 0
         if code:
             self.cancel()
             self._failed(self, OSError(code, os.strerror(code)))
         else:
             self._connected(self)
+
+
+def _closed() -> int:
+    """Stand in for the descriptor of a socket that is not there."""
+    return -1

@@ -104,7 +104,10 @@ class Deadlines:
         slot = max(int(deadline.at / self.tick) + 1, self._done + 1)
         deadline._slot = slot
         deadline.due = (slot - 1) * self.tick
-        self._slots.setdefault(slot, {})[deadline] = None
+        entries = self._slots.get(slot)
+        if entries is None:
+            entries = self._slots[slot] = {}
+        entries[deadline] = None
 
     def drop(self, deadline: Deadline) -> None:
         """Take an entry out of its slot. For L{Deadline} only."""

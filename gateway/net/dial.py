@@ -57,7 +57,7 @@ class Resolves(Protocol):
 
 class Trace:
     """
-    What became of a dial, for timings and log; filled in while it goes on, also when it fails.
+    What became of a dial, for timings and log; filled in when it is over, also when it failed or was cancelled.
 
     @ivar resolved_at: when the addresses were known, on the reactor's clock; C{None} if they never were.
     @ivar connected_at: when a connection stood; C{None} if none did.
@@ -126,12 +126,12 @@ class Dialer:
         @param factory: makes the protocol, once, when a connection stands.
         @param timeout: seconds for all of it, the look-up included.
         @param guarded: whether the guard judges; not for next hops that the configuration itself names.
-        @param trace: filled in as things happen.
+        @param trace: filled in when it is over.
         @return: fires with the protocol after its C{connectionMade}; fails with a L{NetworkFault
             <gateway.net.faults.NetworkFault>} or L{DestinationForbidden}. Cancelling it ends every attempt.
         """
         result: Deferred[IProtocol] = Deferred(lambda _: dialling.cancel())
-        dialling = Dialling(
+        dialling = _Called(
             self,
             host,
             port,
@@ -151,7 +151,6 @@ class Dialer:
         factory: Callable[[], IProtocol],
         made: Callable[[Any], object],
         failed: Callable[[BaseException], object],
-        *,
         timeout: float,
         guarded: bool = True,
         trace: Trace | None = None,
@@ -163,7 +162,7 @@ class Dialer:
         @param failed: called with what else a L{dial} fails with. Exactly one of both is called, perhaps before this
             returns; neither after L{Dialling.cancel}.
         """
-        dialling = Dialling(self, host, port, factory, guarded, trace, made, failed)
+        dialling = _Called(self, host, port, factory, guarded, trace, made, failed)
         dialling.begin(timeout)
         return dialling
 
@@ -188,88 +187,99 @@ class Dialer:
             self.ipv6_second_until = self.reactor.seconds() + _NO_ROUTE_REMEMBERED
 
 
-class Dialling:
-    """One call of L{Dialer.begin}."""
+class Dialling(Trace):
+    """
+    A connection that is being made, and its own trace; whom for is a subclass's to say.
+
+    @ivar over: somebody was told of its end, or is about to be; or it was cancelled.
+    """
 
     __slots__ = (
         "_at_once",
+        "_cancelled",
         "_coarse",
         "_dialer",
         "_factory",
-        "_failed_with",
         "_faults",
         "_guard",
         "_host",
         "_limit",
-        "_made",
         "_next",
-        "_over",
         "_port",
         "_resolving",
         "_running",
-        "_starting",
-        "_trace",
         "_waiting",
+        "over",
     )
 
     def __init__(
-        self,
-        dialer: Dialer,
-        host: str,
-        port: int,
-        factory: Callable[[], IProtocol],
-        guarded: bool,
-        trace: Trace | None,
-        made: Callable[[Any], object],
-        failed: Callable[[BaseException], object],
+        self, dialer: Dialer, host: str, port: int, factory: Callable[[], IProtocol], guarded: bool
     ) -> None:
+        """Nothing happens before L{begin}; see L{Dialer.dial}."""
+        # As of Trace.
+        self.resolved_at = None
+        self.connected_at = None
+        self.address = ""
+        self.attempts = 0
         self._dialer = dialer
         self._host = host
         self._port = port
         self._factory = factory
         self._guard = dialer.guard if guarded else None
-        self._trace = trace
-        self._faults: list[TransactionError] = []
-        self._made = made
-        self._failed_with = failed
+        # Nearly always there are none.
+        self._faults: tuple[TransactionError, ...] = ()
         # One of these two is its time limit.
         self._limit: IDelayedCall | None = None
         self._coarse: Deadline | None = None
         self._next: IDelayedCall | None = None
         self._resolving: Deferred[None] | None = None
-        # Told, cancelled or about to be.
-        self._over = False
-        self._running: list[Attempt | StockAttempt] = []
+        self.over = False
+        self._cancelled = False
+        # Those that wait for an answer.
+        self._running: tuple[Attempt | StockAttempt, ...] = ()
         self._waiting: list[str] = []
-        self._starting = False
+        # How an attempt ended that failed before it was waited for.
         self._at_once: OSError | None = None
 
     def begin(self, timeout: float) -> None:
         """Look the name up and go on from there; once."""
         dialer = self._dialer
-        if dialer.deadlines is not None and timeout >= _LONG:
+        deadlines = dialer.deadlines
+        if deadlines is not None and timeout >= _LONG:
             spare = dialer.spare
-            limit = self._coarse = spare.pop() if spare else dialer.deadlines.watch(_nothing)
+            limit = self._coarse = spare.pop() if spare else deadlines.watch(_nothing)
             limit.expired = self._out_of_time
-            limit.reset(timeout)
+            # What reset does nearly always.
+            limit.at = at = deadlines.now + timeout
+            if at < limit.due or deadlines.asleep:
+                limit.reset(timeout)
         else:
             self._limit = dialer.reactor.callLater(timeout, self._out_of_time)
         try:
             found = dialer.resolver.resolve(self._host)
-            if isinstance(found, tuple):
+            if type(found) is tuple:
                 self._resolved(found)
                 return
         except Exception as error:
             self._end(error)
             return
+        assert isinstance(found, Deferred)
         resolving = self._resolving = found.addCallback(self._resolved)
         resolving.addErrback(self._unresolved)
 
     def cancel(self) -> None:
         """End every attempt and tell nothing; harmless when it is over."""
-        if not self._over:
+        self._cancelled = True
+        if not self.over:
             self._stop()
-        self._made = _nobody
+
+    def made(self, protocol: Any) -> None:
+        """Take the protocol, after its C{connectionMade}. Of this and L{failed} one is called, and not after L{cancel}."""
+        raise NotImplementedError
+
+    def failed(self, error: BaseException) -> None:
+        """Learn why there is no connection."""
+        raise NotImplementedError
 
     def _unresolved(self, failure: Failure) -> None:
         assert failure.value is not None
@@ -277,8 +287,7 @@ class Dialling:
 
     def _resolved(self, addresses: tuple[str, ...]) -> None:
         self._resolving = None
-        if self._trace is not None:
-            self._trace.resolved_at = self._dialer.reactor.seconds()
+        self.resolved_at = self._dialer.reactor.seconds()
         # Taken from the end.
         waiting = self._waiting = list(addresses)
         if len(waiting) > 1:
@@ -289,20 +298,22 @@ class Dialling:
     def _go_on(self) -> None:
         """Begin the next attempt that is not over before it began."""
         self._next = None
-        while self._waiting:
-            address = self._waiting.pop()
-            if self._guard is not None:
-                rule = self._guard.check(address, self._port)
+        waiting = self._waiting
+        guard = self._guard
+        while waiting:
+            address = waiting.pop()
+            if guard is not None:
+                rule = guard.check(address, self._port)
                 if rule is not None:
-                    self._faults.append(
-                        DestinationForbidden(rule, f"{self._host}: not allowed ({rule})")
+                    self._faults += (
+                        DestinationForbidden(rule, f"{self._host}: not allowed ({rule})"),
                     )
                     continue
             error = self._begin_attempt(address)
-            if self._over:
+            if self.over:
                 return
             if error is None:
-                if self._waiting:
+                if waiting:
                     self._next = self._dialer.reactor.callLater(ATTEMPT_DELAY, self._go_on)
                 return
             self._note(address, error)
@@ -311,38 +322,36 @@ class Dialling:
 
     def _begin_attempt(self, address: str) -> OSError | None:
         """Try an address, with several source ports where they are ours to choose; give what failed at once."""
-        dialer, trace, ports = self._dialer, self._trace, self._dialer.source_ports
-        if trace is not None:
-            trace.address = address
-            trace.attempts += 1
+        dialer = self._dialer
+        ports = dialer.source_ports
+        self.address = address
+        self.attempts += 1
         more = 0 if ports is None else ports.retries
         while True:
             attempt = dialer.attempt(
                 dialer.reactor,
                 address,
                 self._port,
-                prepare=None if ports is None else ports.prepare,
-                connected=self._connected,
-                failed=self._failed,
+                self._connected,
+                self._attempt_failed,
+                None if ports is None else ports.prepare,
             )
-            self._at_once = None
-            self._starting = True
             attempt.start()
-            self._starting = False
             error = self._at_once
             if error is None:
-                if not self._over:
-                    self._running.append(attempt)
+                if not self.over:
+                    self._running += (attempt,)
                 return None
+            self._at_once = None
             if error.errno != errno.EADDRNOTAVAIL or not more:
                 return error
             more -= 1
 
-    def _failed(self, attempt: Attempt | StockAttempt, error: OSError) -> None:
-        if self._starting:
+    def _attempt_failed(self, attempt: Attempt | StockAttempt, error: OSError) -> None:
+        if attempt not in self._running:
             self._at_once = error
             return
-        self._running.remove(attempt)
+        self._running = tuple(other for other in self._running if other is not attempt)
         self._note(attempt.address, error)
         if self._next is not None:
             self._next.cancel()
@@ -354,15 +363,12 @@ class Dialling:
             fault = Unreachable(f"{address}: this machine has no address to reach it from")
         if isinstance(fault, Unreachable) and error.errno != errno.EHOSTUNREACH:
             self._dialer.no_route(address)
-        self._faults.append(fault)
+        self._faults += (fault,)
 
     def _connected(self, attempt: Attempt | StockAttempt) -> None:
-        if attempt in self._running:
-            self._running.remove(attempt)
-        self._stop()
-        if self._trace is not None:
-            self._trace.address = attempt.address
-            self._trace.connected_at = self._dialer.reactor.seconds()
+        self._stop(attempt)
+        self.address = attempt.address
+        self.connected_at = self._dialer.reactor.seconds()
         protocol: IProtocol | None = None
         try:
             protocol = self._factory()
@@ -371,14 +377,14 @@ class Dialling:
             attempt.cancel()
             if getattr(protocol, "transport", None) is not None:
                 protocol.transport.abortConnection()  # type: ignore[union-attr]
-            if self._made is not _nobody:
-                self._failed_with(error)
+            if not self._cancelled:
+                self.failed(error)
             return
-        if self._made is _nobody:
-            # Cancelled from within connectionMade: the connection has no owner.
+        if self._cancelled:
+            # From within connectionMade: the connection has no owner.
             transport.abortConnection()
         else:
-            self._made(protocol)
+            self.made(protocol)
 
     def _out_of_time(self) -> None:
         self._limit = None
@@ -390,39 +396,78 @@ class Dialling:
 
     def _end(self, error: BaseException) -> None:
         # A look-up that we cancel fails when it is over already.
-        if not self._over:
+        if not self.over:
             self._stop()
-            self._failed_with(error)
+            self.failed(error)
 
-    def _stop(self) -> None:
-        """End the look-up, the timers and every attempt."""
-        self._over = True
+    def _stop(self, best: Attempt | StockAttempt | None = None) -> None:
+        """End the look-up, the timers and every attempt but the one that has connected."""
+        self.over = True
         coarse = self._coarse
         if coarse is not None:
             self._coarse = None
             coarse.at = inf
             coarse.expired = _nothing
-            if len(self._dialer.spare) < _MOST_SPARE:
-                self._dialer.spare.append(coarse)
+            spare = self._dialer.spare
+            if len(spare) < _MOST_SPARE:
+                spare.append(coarse)
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
         if self._next is not None:
             self._next.cancel()
             self._next = None
-        if self._running:
-            running, self._running = self._running, []
-            for attempt in running:
+        running, self._running = self._running, ()
+        for attempt in running:
+            if attempt is not best:
                 attempt.cancel()
-        self._waiting = []
+        self._waiting.clear()
         if self._resolving is not None:
             resolving, self._resolving = self._resolving, None
             resolving.cancel()
 
 
+class _Called(Dialling):
+    """One call of L{Dialer.begin}."""
+
+    __slots__ = ("_failed", "_made", "_traced")
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        host: str,
+        port: int,
+        factory: Callable[[], IProtocol],
+        guarded: bool,
+        traced: Trace | None,
+        made: Callable[[Any], object],
+        failed: Callable[[BaseException], object],
+    ) -> None:
+        super().__init__(dialer, host, port, factory, guarded)
+        self._made = made
+        self._failed = failed
+        self._traced = traced
+
+    def cancel(self) -> None:
+        self._tell()
+        super().cancel()
+
+    def made(self, protocol: Any) -> None:
+        self._tell()
+        self._made(protocol)
+
+    def failed(self, error: BaseException) -> None:
+        self._tell()
+        self._failed(error)
+
+    def _tell(self) -> None:
+        traced = self._traced
+        if traced is not None:
+            traced.resolved_at = self.resolved_at
+            traced.connected_at = self.connected_at
+            traced.address = self.address
+            traced.attempts = self.attempts
+
+
 def _nothing() -> None:
     """Stand in for the end of a time limit that nobody has."""
-
-
-def _nobody(protocol: Any) -> None:
-    """Stand in for who was to be told: nobody wants the connection any more."""

@@ -11,6 +11,7 @@ name stands in the access log. A detail names hosts and addresses, never what a 
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 
 from gateway.api.errors import TransactionError, UpstreamError
 
@@ -153,7 +154,7 @@ def connect_fault(error: OSError, address: str, port: int) -> NetworkFault:
     return kind(f"{where}: {_WORDS[kind]}")
 
 
-def most_telling(faults: list[TransactionError]) -> TransactionError:
+def most_telling(faults: Collection[TransactionError]) -> TransactionError:
     """
     Choose the fault to report when every attempt of a destination failed.
 

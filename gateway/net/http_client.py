@@ -40,8 +40,9 @@ from gateway.net.faults import (
     UpstreamProtocolError,
 )
 from gateway.net.guard import Guard
+from gateway.net.pool import Pool
 from gateway.net.tls_faults import TlsFault
-from gateway.net.upstream import Pool, UpstreamConnection
+from gateway.net.upstream import UpstreamConnection
 from gateway.wire.events import ResponseHead
 from gateway.wire.limits import DEFAULT_LIMITS
 

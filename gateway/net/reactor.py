@@ -23,8 +23,9 @@ from twisted.python import log
 _BOTH = EPOLLIN | EPOLLOUT
 #: How many connections' writes are held back at most before they are sent.
 _MOST_HELD = 32
-#: Events taken from the kernel at once: it fills an array that is made for each call, so "all there may be" is dear.
-_MOST_EVENTS = 256
+#: Events taken from the kernel at once, which are dealt with before any timer is looked at; those who have to wait are first in the
+#: next round. The kernel fills an array that is made for each call, so "all there may be" is dear, too.
+_MOST_EVENTS = 64
 #: The longest sleep in seconds that the kernel takes.
 _LONGEST = 2147483.0
 
@@ -77,9 +78,8 @@ class SlimEPollReactor(EPollReactor):
         self._fresh: set[int] = set()
         super().__init__()
 
-    def seconds(self) -> float:
-        """Give monotonic time: the stock reactor's follows the wall clock, and time limits with it."""
-        return monotonic()
+    # The stock reactor's time follows the wall clock, and time limits with it.
+    seconds = staticmethod(monotonic)
 
     def mainLoop(self) -> None:
         """Run until stopped; what fails in a round is logged and ends nothing but that round."""
@@ -243,11 +243,7 @@ class SlimEPollReactor(EPollReactor):
             del selectables[fd]
             self._reads.discard(fd)
             self._writes.discard(fd)
-        elif (
-            fd < 0
-            or self._continuousPolling.isReading(selectable)
-            or self._continuousPolling.isWriting(selectable)
-        ):
+        elif fd < 0 or self._continuousPolling._readers or self._continuousPolling._writers:
             super().removeReader(selectable)
             super().removeWriter(selectable)
 

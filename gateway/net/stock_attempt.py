@@ -35,10 +35,9 @@ class StockAttempt(ClientFactory):
         reactor: Any,
         address: str,
         port: int,
-        *,
-        prepare: Callable[[socket.socket, int], None] | None = None,
         connected: Callable[[StockAttempt], None],
         failed: Callable[[StockAttempt, OSError], None],
+        prepare: Callable[[socket.socket, int], None] | None = None,
     ) -> None:
         """
         Keep what is needed; nothing happens before L{start}.
@@ -63,6 +62,7 @@ class StockAttempt(ClientFactory):
         """Give the transport to the protocol; once, from C{connected} on."""
         assert self._door is not None
         self._over = True
+        self._forget()
         self._door.open(protocol)
         return self._door.transport
 
@@ -71,6 +71,7 @@ class StockAttempt(ClientFactory):
         if self._over:
             return
         self._over = True
+        self._forget()
         if self._door is not None and self._door.transport is not None:
             cast(ITCPTransport, self._door.transport).abortConnection()
         elif self._connector is not None:
@@ -88,7 +89,13 @@ class StockAttempt(ClientFactory):
         if not self._over:
             self._over = True
             code = _code(reason.value)
-            self._failed(self, OSError(code, os.strerror(code)))
+            failed = self._failed
+            self._forget()
+            failed(self, OSError(code, os.strerror(code)))
+
+    def _forget(self) -> None:
+        """Let go of who dialled: the reactor keeps this, and the connection does."""
+        del self._connected, self._failed
 
     def _open(self) -> None:
         if not self._over:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from errno import (
     ECONNABORTED,
     ECONNRESET,
@@ -43,6 +43,11 @@ _READ_BYTES = 65536
 JOIN_BYTES = 65536
 #: A message of more leaves at once: its peer is awake for as long as it takes to read it.
 _HELD_BYTES = 32768
+#: So many connections are taken from a listener's queue in a turn. Each asks for something in the next one, which is dearest the
+#: first time; whoever is there already, and every timer, would wait for all of them.
+MOST_ACCEPTED = 16
+#: The plain number: as a member of an enumeration it would be turned into one first.
+_SENDING = int(socket.SHUT_WR)
 #: For connections of reactors that nobody's writes wait for.
 _NEVER_HELD = HeldSends()
 #: What a send to a connection that is no more may say; any other error is one of this call.
@@ -89,8 +94,8 @@ class ImmediateConnection(tcp.Connection):
         self._writeDisconnecting = False
         self._broken = False
         self._sends = reactor.sends if type(reactor) is SlimEPollReactor else _NEVER_HELD
-        # What is queued waits for the end of the reactor's round, and nobody watches for room.
-        self._held = False
+        # What waits for the end of the reactor's round; nothing is queued before it, and nobody watches for room.
+        self._held = b""
 
     def doRead(self) -> Any:
         """Read once and hand the bytes, or their end, to the protocol."""
@@ -107,13 +112,14 @@ class ImmediateConnection(tcp.Connection):
             return main.CONNECTION_LOST
         if not IHalfCloseableProtocol.providedBy(self.protocol):
             return main.CONNECTION_DONE
-        # As the reactor would in several steps: the other half of the connection goes on.
-        self.reactor.removeReader(self)
+        # As the reactor would in several steps: the other half of the connection goes on, unless that was the last of it.
         try:
             self.protocol.readConnectionLost()
         except BaseException:
             log.err()
             self.connectionLost(Failure())
+        if self.connected:
+            self.reactor.removeReader(self)
         return None
 
     def connectionLost(self, reason: Failure) -> None:
@@ -145,6 +151,39 @@ class ImmediateConnection(tcp.Connection):
         del self.fileno
         protocol.connectionLost(reason)
 
+    def close_at_once(self) -> bool:
+        """
+        Close without a word to the protocol, if all is sent; tell whether that was done.
+
+        L{loseConnection} does it a turn and four system calls later, and tells the protocol.
+        """
+        if self._held:
+            self.send_held()
+        if (
+            self.dataBuffer
+            or self._tempDataLen
+            or not self.connected
+            or self.disconnecting
+            or self._writeDisconnecting is not self._writeDisconnected
+        ):
+            return False
+        self.disconnected = 1
+        self.connected = 0
+        self.producer = None
+        if type(self.reactor) is SlimEPollReactor:
+            self.reactor.forget(self)
+        else:
+            self.stopReading()
+            self.stopWriting()
+        try:  # noqa: SIM105 - as in connectionLost
+            self.socket.close()
+        except OSError:
+            pass
+        del self.protocol
+        del self.socket
+        del self.fileno
+        return True
+
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Tell this producer when to pause, or when to go on."""
         if streaming and self.producer is None and not self.disconnected:
@@ -167,9 +206,8 @@ class ImmediateConnection(tcp.Connection):
     def write(self, data: bytes) -> None:
         """Send now, or at the end of the reactor's round, what the kernel takes; queue the rest."""
         if self._held:
-            self._tempDataBuffer.append(data)
-            self._tempDataLen += len(data)
-            if self._tempDataLen > _HELD_BYTES:
+            held = self._held = self._held + data
+            if len(held) > _HELD_BYTES:
                 self.send_held()
             return
         if self.dataBuffer or self._tempDataLen or not self.connected or self._writeDisconnected:
@@ -181,26 +219,21 @@ class ImmediateConnection(tcp.Connection):
             return
         sends = self._sends
         if sends.open and 0 < len(data) <= _HELD_BYTES:
-            self._held = True
-            self._tempDataBuffer.append(data)
-            self._tempDataLen = len(data)
+            # Of a view nobody knows how long it holds.
+            self._held = bytes(data)
             sends.waiting.append(self)
             return
-        self._send(data)
+        self._held = data
+        self.send_held()
 
     def send_held(self) -> None:
         """Send what was held back until the end of the reactor's round; harmless if it was sent before."""
-        if not self._held:
+        data = self._held
+        if not data:
             return
-        self._held = False
+        self._held = b""
         if not self.connected:
             return
-        data = b"".join(self._tempDataBuffer)
-        self._tempDataBuffer.clear()
-        self._tempDataLen = 0
-        self._send(data)
-
-    def _send(self, data: bytes) -> None:
         try:
             sent = self.socket.send(data)
         except BlockingIOError:
@@ -271,12 +304,22 @@ class ImmediateConnection(tcp.Connection):
             super().loseWriteConnection()
             return
         self._writeDisconnecting = self._writeDisconnected = True
-        self._closeWriteConnection()
+        try:  # noqa: SIM105 - as in connectionLost
+            self.socket.shutdown(_SENDING)
+        except OSError:
+            pass
+        protocol = self.protocol
+        if IHalfCloseableProtocol.providedBy(protocol):
+            try:
+                protocol.writeConnectionLost()
+            except BaseException:
+                log.err()
+                self.connectionLost(Failure())
 
     @property
     def queued(self) -> int:
         """How many bytes wait for the peer."""
-        return len(self.dataBuffer) - self.offset + self._tempDataLen
+        return len(self.dataBuffer) - self.offset + self._tempDataLen + len(self._held)
 
 
 _T = TypeVar("_T", bound=type)
@@ -293,7 +336,6 @@ def _with_code_of_its_own(kind: _T) -> _T:
         "doRead",
         "write",
         "send_held",
-        "_send",
         "writeSequence",
         "connectionLost",
         "resumeProducing",
@@ -366,9 +408,11 @@ class Port(tcp.Port):
         return made
 
     def doRead(self) -> None:
-        """Accept up to a hundred connections; out of descriptors, the stock way sheds one and complains."""
+        """Accept up to L{MOST_ACCEPTED} connections; out of descriptors, the stock way sheds one and complains."""
         listening = self.socket
-        for _ in range(100):
+        # Where it is enough the peer's address is not made an object of.
+        connection_from = getattr(self.factory, "connection_from", None)
+        for _ in range(MOST_ACCEPTED):
             try:
                 # What C{accept} wraps: the class that it makes of the descriptor, and of each of its three numbers,
                 # costs more than the connection.
@@ -380,7 +424,7 @@ class Port(tcp.Port):
                 super().doRead()
                 return
             try:
-                self._adopt(accepted, address)
+                self._adopt(accepted, address, connection_from)
             except Exception:
                 # One connection's fault. Out of here it would close the port, and with it the door for all others.
                 log.err(None, "a connection was accepted, but could not be served")
@@ -388,9 +432,14 @@ class Port(tcp.Port):
             if not self.connected or self.disconnecting:
                 return
 
-    def _adopt(self, accepted: Socket, address: Any) -> None:
-        assert self.factory is not None
-        protocol = self.factory.buildProtocol(self._buildAddr(address))
+    def _adopt(
+        self, accepted: Socket, address: Any, connection_from: Callable[[str, int], Any] | None
+    ) -> None:
+        if connection_from is not None:
+            protocol = connection_from(address[0], address[1])
+        else:
+            assert self.factory is not None
+            protocol = self.factory.buildProtocol(self._buildAddr(address))
         if protocol is None:
             accepted.close()
             return

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -27,7 +26,7 @@ from zope.interface import implementer
 
 from gateway.net.deadlines import Deadline, Deadlines
 from gateway.net.splice import PIPES, Halt, PipePool, Splice, bare_socket, unsent_bytes
-from gateway.net.tunnel_peek import FirstAnswer
+from gateway.net.transport import ImmediateConnection
 
 #: Bytes in one direction after which splicing is worth its setting up.
 SPLICE_AFTER_BYTES = 256 * 1024
@@ -82,8 +81,7 @@ _CLIENT_CLOSED, _CLIENT_RESET = EndReason.CLIENT_CLOSED, EndReason.CLIENT_RESET
 _UPSTREAM_CLOSED, _UPSTREAM_RESET = EndReason.UPSTREAM_CLOSED, EndReason.UPSTREAM_RESET
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelEnd:
+class TunnelEnd(NamedTuple):
     """
     How a tunnel ended.
 
@@ -140,9 +138,10 @@ class Tunnel:
         @param deadline: one of C{deadlines}' that the connection has already; it is the tunnel's from here on.
         @param splice: whether bulk may go over to C{splice(2)}, where the sockets allow it.
         """
-        self._client = _Side(self, client_transport, _CLIENT_CLOSED, _CLIENT_RESET)
-        self._upstream = _Side(self, upstream_transport, _UPSTREAM_CLOSED, _UPSTREAM_RESET)
-        self._client.other, self._upstream.other = self._upstream, self._client
+        client = self._client = _Side(self, client_transport, _CLIENT_CLOSED, _CLIENT_RESET)
+        upstream = _Side(self, upstream_transport, _UPSTREAM_CLOSED, _UPSTREAM_RESET)
+        self._upstream = client.other = upstream
+        upstream.other = client
         self._deadlines = deadlines
         if deadline is None:
             deadline = deadlines.watch(self._expired)
@@ -182,9 +181,14 @@ class Tunnel:
 
         @param early_from_client: bytes read from the client behind its request; they go first.
         @param early_from_upstream: bytes read from the upstream behind its answer.
-        @param seen: is shown what the upstream says first in the tunnel, as L{FirstAnswer} does.
+        @param seen: called with what the upstream says first, a piece at a time and after it was passed on; tells whether
+            that is enough. It must not raise.
         """
-        self._deadline.reset(self._inactivity)
+        deadline = self._deadline
+        # What reset does nearly always.
+        deadline.at = at = self._deadlines.now + self._inactivity
+        if at < deadline.due:
+            deadline.reset(self._inactivity)
         client, upstream = self._client, self._upstream
         client.take_over()
         upstream.take_over()
@@ -195,11 +199,12 @@ class Tunnel:
             client.pass_on(early_from_client)
         if early_from_upstream:
             upstream.pass_on(early_from_upstream)
-        elif seen is not None:
-            FirstAnswer(upstream, seen)
-        for side in (client, upstream):
-            if not side.paused:
-                side.transport.resumeProducing()
+        else:
+            upstream.seen = seen
+        if not client.paused:
+            client.transport.resumeProducing()
+        if not upstream.paused:
+            upstream.transport.resumeProducing()
 
     def close(self, reason: EndReason = EndReason.GATEWAY) -> None:
         """Reset both connections: a tunnel cut short must not look complete. Harmless once it has ended."""
@@ -244,12 +249,15 @@ class Tunnel:
         """Learn that a side will send no more."""
         other = side.other
         side.ended = True
-        self._reason = self._reason or side.closed
+        if self._reason is None:
+            self._reason = side.closed
         other.release_producer()
         if other.ended:
             side.close()
             if not other.lost:
                 other.close()
+            if side.lost and other.lost:
+                self._finish()
         else:
             other.end_writing()
 
@@ -277,11 +285,11 @@ class Tunnel:
         finished, self._finished = self._finished, None
         if finished is not None and self._reason is not None:
             self._deadline.cancel()
-            for side in (self._client, self._upstream):
-                # Nothing more is reported. Cut loose from each other they need no collector of garbage, which took
-                # more time than all that the tunnel did.
-                del side.tunnel, side.other
-            finished(TunnelEnd(self.up, self.down, self._reason))
+            client, upstream = self._client, self._upstream
+            # Nothing more is reported. Cut loose from each other they need no collector of garbage, which took more
+            # time than all that the tunnel did.
+            del client.tunnel, client.other, upstream.tunnel, upstream.other
+            finished(TunnelEnd(client.taken, upstream.taken, self._reason))
 
     # Splicing.
 
@@ -364,6 +372,7 @@ class _Side:
     @ivar taken: bytes read here.
     @ivar ended: the peer sends no more.
     @ivar lost: the connection is gone.
+    @ivar seen: is shown what comes until it says that this is enough; C{None}: nobody is.
     @ivar paused: the other transport has enough for now.
     """
 
@@ -375,6 +384,7 @@ class _Side:
         "other",
         "paused",
         "reset",
+        "seen",
         "taken",
         "transport",
         "tunnel",
@@ -393,6 +403,7 @@ class _Side:
         self.ended = False
         self.lost = False
         self.paused = False
+        self.seen: Callable[[bytes], bool] | None = None
         # The other side is registered as the producer of this transport.
         self._feeding = False
 
@@ -401,10 +412,11 @@ class _Side:
         transport = self.transport
         transport.protocol = self  # type: ignore[attr-defined]
         # A connection that broke before we came will not be reported to us.
-        self.lost = not getattr(transport, "connected", True)
-        if not self.lost:
+        if getattr(transport, "connected", True):
             self._feeding = True
             transport.registerProducer(self.other, True)
+        else:
+            self.lost = True
 
     def release_producer(self) -> None:
         """Stop listening to this transport's appetite: nothing more will be fed to it."""
@@ -421,12 +433,12 @@ class _Side:
             half_close()
 
     def close(self) -> None:
-        """Close once all is sent; at once if it is, as the reactor would a turn and four system calls later."""
+        """Close once all is sent; where that is at once it is lost by then, and nobody will report it."""
         transport = self.transport
-        if bare_socket(transport) is None:
-            transport.loseConnection()
+        if isinstance(transport, ImmediateConnection) and transport.close_at_once():
+            self.lost = True
         else:
-            transport.connectionLost(_DONE)  # type: ignore[attr-defined]
+            transport.loseConnection()
 
     def pass_on(self, data: bytes) -> None:
         """Count bytes of this side and give them to the other."""
@@ -452,6 +464,8 @@ class _Side:
         taken = self.taken = self.taken + len(data)
         if taken < tunnel.splice_at or not tunnel.try_splice(self, data):
             other.transport.write(data)
+        if self.seen is not None and self.seen(data):
+            self.seen = None
 
     def connectionLost(self, reason: Failure = _DONE) -> None:
         """Close the other side, or reset it if this one broke."""
@@ -462,9 +476,11 @@ class _Side:
 
     def readConnectionLost(self) -> None:
         """Pass on the end of this direction."""
-        if not self.tunnel._cut:
-            self.tunnel.touched()
-            self.tunnel.side_ended(self)
+        tunnel = self.tunnel
+        if not tunnel._cut:
+            # As touched does.
+            tunnel._deadline.at = tunnel._deadlines.now + tunnel._inactivity
+            tunnel.side_ended(self)
 
     def writeConnectionLost(self) -> None:
         """Nothing: we asked for it."""

@@ -1,5 +1,5 @@
 """
-Connections to the next hop, and the pools that keep them (RFC 9112 section 9.3).
+Connections to the next hop.
 
 An L{UpstreamConnection} carries one exchange at a time. It owns framing towards the upstream and reading from it; who
 asked gets heads, content and the end by plain calls on an L{Answering}. When an exchange ends cleanly the connection
@@ -8,17 +8,16 @@ goes back to its pool before that end is told, so whoever is told may take it ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.net.deadlines import Deadline, Deadlines
+from gateway.net.deadlines import Deadline
 from gateway.net.faults import UpstreamClosed, UpstreamProtocolError
+from gateway.net.owner import NOBODY, OwnKey
 from gateway.net.tls_faults import TlsFault, late_fault
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import End, ResponseHead
@@ -26,11 +25,11 @@ from gateway.wire.http1_response import ResponseParser
 from gateway.wire.limits import HeadLimits
 from gateway.wire.write import LAST_CHUNK, chunk, last_chunk
 
+if TYPE_CHECKING:
+    from gateway.net.pool import Pool
+
 #: One read from an upstream: at 64 KiB a response of 100 KB costs half as much again.
 READ_BYTES = 262144
-
-#: Keys that are compared to find one that is not needed.
-_SAMPLED = 16
 
 
 class Answering(Protocol):
@@ -60,53 +59,6 @@ class Answering(Protocol):
         """Learn that all of one read was given, so that what was gathered can be sent."""
 
 
-class Owner:
-    """
-    Somebody whose upstream connections may serve nobody else; they are closed when he is gone.
-
-    @ivar gone: he is.
-    """
-
-    __slots__ = ("_connections", "gone")
-
-    def __init__(self) -> None:
-        self.gone = False
-        self._connections: set[UpstreamConnection] = set()
-
-    def add(self, connection: UpstreamConnection) -> None:
-        """Take one that is made for him."""
-        self._connections.add(connection)
-
-    def forget(self, connection: UpstreamConnection) -> None:
-        """Let one go that is closing."""
-        self._connections.discard(connection)
-
-    def leave(self) -> None:
-        """Close his connections: idle ones now, those in use when their exchange ends. More than once is harmless."""
-        self.gone = True
-        for connection in list(self._connections):
-            connection.disowned()
-
-
-class OwnKey(NamedTuple):
-    """
-    What an owner's connections are kept under.
-
-    @ivar key: what they would be kept under for everybody.
-    @ivar who: for whom, if he speaks for several.
-    @ivar owner: compared by identity.
-    """
-
-    key: Hashable
-    who: Hashable
-    owner: Owner
-
-
-#: Owns what nobody may use again.
-_NOBODY = Owner()
-_NOBODY.gone = True
-
-
 @implementer(IHalfCloseableProtocol)
 class UpstreamConnection:
     """
@@ -116,12 +68,11 @@ class UpstreamConnection:
     @ivar address: C{"address:port"} really connected to, for the log.
     @ivar used: exchanges begun on it; over 1 it was kept alive and may have died unseen.
     @ivar gone: it is closed or closing, or was given away.
-    @ivar minor: HTTP minor version of the last answer.
-    @ivar deadline: when it is closed if it is not used; the pool's.
+    @ivar deadline: when it is to be looked at whether it was kept for long enough; the pool's.
+    @ivar since: when it was kept last, on the pool's clock.
     """
 
     __slots__ = (
-        "_answered",
         "_answering",
         "_chunked",
         "_lost",
@@ -136,7 +87,7 @@ class UpstreamConnection:
         "deadline",
         "gone",
         "key",
-        "minor",
+        "since",
         "transport",
         "used",
     )
@@ -146,12 +97,10 @@ class UpstreamConnection:
         self.address = ""
         self.used = 0
         self.gone = False
-        self.minor = 1
         self.transport: Any = None
         self._pool = pool
         self._parser = ResponseParser(limits)
         self._answering: Answering | None = None
-        self._answered = False
         self._chunked = False
         self._out: list[bytes] = []
         self._request_ended = True
@@ -160,6 +109,7 @@ class UpstreamConnection:
         self._writing: Any = None
         self._paused = False
         self.deadline: Deadline | None = None
+        self.since = 0.0
 
     # What the asking side calls.
 
@@ -171,7 +121,6 @@ class UpstreamConnection:
         """
         self.used += 1
         self._answering = answering
-        self._answered = False
         self._persistent = True
         self._chunked = chunked
         self._request_ended = False
@@ -182,9 +131,7 @@ class UpstreamConnection:
         """Send a request without content: L{send} and L{flush} in one."""
         self.used += 1
         self._answering = answering
-        self._answered = False
-        self._persistent = True
-        self._request_ended = True
+        # A connection that is used again is a persistent one whose last request ended.
         self._parser.expect(method)
         self.transport.write(head)
 
@@ -274,7 +221,7 @@ class UpstreamConnection:
         """What is sent on it now says who somebody is: unless it is one client's own it is not used again."""
         if type(self.key) is not OwnKey:
             self._pool.unlist(self.key)
-            self.key = OwnKey(self.key, "", _NOBODY)
+            self.key = OwnKey(self.key, "", NOBODY)
 
     def disowned(self) -> None:
         """Its owner is gone: close it, or don't keep it any more."""
@@ -286,9 +233,12 @@ class UpstreamConnection:
     # What the pool's clock calls.
 
     def expired(self) -> None:
-        """It was kept for long enough; if it is in use just now, keeping it sets the clock anew."""
-        if self._answering is None:
+        """It may have been kept for long enough: close it, or look again when that will be so."""
+        left = self._pool.left(self)
+        if self._answering is None and left <= 0.0:
             self.close()
+        elif self.deadline is not None:
+            self.deadline.reset(left if left > 0.0 else self._pool.idle_seconds)
 
     # What the transport calls.
 
@@ -308,23 +258,12 @@ class UpstreamConnection:
         except RemoteProtocolError as error:
             self._break(UpstreamProtocolError(error.detail))
             return
-        if (
-            len(events) > 1
-            and type(events[-1]) is End
-            and type(events[0]) is ResponseHead
-            and events[0].status >= 200
-        ):
+        if type(events) is tuple:
             # All of it in one read, the usual case.
-            head = events[0]
-            self.minor = head.minor
-            self._persistent = head.persistent
+            head, content, end = events
+            self._persistent = head.section.persistent
             self._free()
-            content = events[1]
-            answering.whole(
-                head,
-                content if isinstance(content, (bytes, memoryview)) else b"",
-                events[-1].trailers,
-            )
+            answering.whole(head, content, end.trailers)
             return
         for event in events:
             if isinstance(event, (bytes, memoryview)):
@@ -383,12 +322,10 @@ class UpstreamConnection:
         )
 
     def _head(self, head: ResponseHead, answering: Answering) -> None:
-        self.minor = head.minor
         if head.status < 200 and head.status != 101:
             answering.interim(head)
             return
-        self._answered = True
-        self._persistent = head.persistent
+        self._persistent = head.section.persistent
         answering.answered(head)
 
     def _free(self) -> None:
@@ -447,147 +384,3 @@ class UpstreamConnection:
             self._writing = None
             if not self._lost:
                 self.transport.unregisterProducer()
-
-
-class Pool:
-    """
-    Kept connections by key, and how many there are of each.
-
-    @ivar idle: how many wait for use now.
-    @ivar open: how many are open, used ones included.
-    @ivar made: how many were ever made.
-    @ivar reused: how many exchanges found a kept one.
-    """
-
-    def __init__(
-        self,
-        deadlines: Deadlines,
-        *,
-        idle_seconds: float = 30.0,
-        per_key: int = 64,
-        keys: int = 1000,
-        limits: HeadLimits,
-    ) -> None:
-        """
-        Begin empty.
-
-        @param idle_seconds: how long a connection is kept without use (S05).
-        @param per_key: how many are kept for one next hop; more are closed when they fall idle.
-        @param keys: for how many next hops some are kept; for one more those of another are closed, which were not used
-            for long.
-        """
-        self._deadlines = deadlines
-        self._idle_seconds = idle_seconds
-        self._per_key = per_key
-        self._keys = keys
-        self._limits = limits
-        self._kept: dict[Any, list[UpstreamConnection]] = {}
-        self._all: set[UpstreamConnection] = set()
-        self.made = 0
-        self.reused = 0
-
-    def __len__(self) -> int:
-        """Give the number of open connections, used ones included."""
-        return len(self._all)
-
-    @property
-    def idle(self) -> int:
-        """How many wait for use now."""
-        return sum(map(len, self._kept.values()))
-
-    def take(self, key: Any) -> UpstreamConnection | None:
-        """Give the one used last, which is the least likely to be closing; C{None} if there is none."""
-        kept = self._kept.get(key)
-        if not kept:
-            return None
-        self.reused += 1
-        return kept.pop()
-
-    def keeps(self, key: Any) -> bool:
-        """Tell whether one is there to be taken."""
-        return bool(self._kept.get(key))
-
-    def new(self, key: Any) -> UpstreamConnection:
-        """Make a connection object for a transport that is being dialled."""
-        made = UpstreamConnection(key, self, self._limits)
-        if type(key) is OwnKey:
-            key.owner.add(made)
-        self._all.add(made)
-        self.made += 1
-        return made
-
-    def keep(self, connection: UpstreamConnection) -> None:
-        """Take one back whose exchange ended cleanly."""
-        kept = self._kept.get(connection.key)
-        if kept is None:
-            if type(connection.key) is OwnKey and connection.key.owner.gone:
-                connection.close()
-                return
-            if len(self._kept) >= self._keys:
-                self._make_room()
-            kept = self._kept[connection.key] = []
-        if len(kept) >= self._per_key:
-            connection.close()
-            return
-        kept.append(connection)
-        deadline = connection.deadline
-        if deadline is None:
-            connection.deadline = self._deadlines.watch(connection.expired, self._idle_seconds)
-        else:
-            # What reset does nearly always.
-            deadline.at = at = self._deadlines.now + self._idle_seconds
-            if at < deadline.due:
-                deadline.reset(self._idle_seconds)
-
-    def forget(self, connection: UpstreamConnection) -> None:
-        """Let one go that is closing or was given away; more than once is harmless."""
-        self._all.discard(connection)
-        if type(connection.key) is OwnKey:
-            connection.key.owner.forget(connection)
-        kept = self._kept.get(connection.key)
-        if kept is not None:
-            if connection in kept:
-                kept.remove(connection)
-            if not kept:
-                del self._kept[connection.key]
-
-    def _make_room(self) -> None:
-        """
-        Close what is kept for one key: of a few, for that which was not used for longest.
-
-        A true order of use would have to be kept up at each request, for what nearly never happens.
-        """
-        sampled = list(islice(self._kept, _SAMPLED))
-        idlest = min(sampled, key=self._until)
-        for key in sampled:
-            # The next time others have their turn.
-            self._kept[key] = self._kept.pop(key)
-        for connection in list(self._kept[idlest]):
-            connection.close()
-        self._kept.pop(idlest, None)
-
-    def _until(self, key: Any) -> float:
-        """Tell when the last connection of a key is to be closed; those in use count for nothing here."""
-        kept = self._kept[key]
-        deadline = kept[-1].deadline if kept else None
-        return 0.0 if deadline is None else deadline.at
-
-    def unlist(self, key: Any) -> None:
-        """Forget a key that no connection is kept under just now."""
-        if self._kept.get(key) == []:
-            del self._kept[key]
-
-    def factory(self, key: Any) -> Callable[[], UpstreamConnection]:
-        """Give a maker of connections for a dialler."""
-        return lambda: self.new(key)
-
-    def retire(self) -> None:
-        """Keep no connection any more: those in use are closed when their exchange ends."""
-        self._per_key = 0
-        self.close()
-
-    def close(self) -> None:
-        """Close all that are idle."""
-        for kept in list(self._kept.values()):
-            for connection in list(kept):
-                connection.close()

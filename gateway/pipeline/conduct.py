@@ -60,7 +60,8 @@ class Conduct:
     @ivar worst_wait: the longest of these, seconds.
     @ivar answered: how many answers of each type it gave, C{None} left out.
     @ivar unasked: tells how many calls went without L{Step.begin<gateway.pipeline.step.Step.begin>}; for
-        L{gateway.pipeline.rounds} to set.
+        L{gateway.pipeline.rounds} to set, and so is C{look_closer} (L{counted_by}).
+    @ivar enter: enters answers in C{answered} that were counted elsewhere; likewise.
     @ivar look_closer: called when the next calls should all go through that; likewise.
     """
 
@@ -71,6 +72,7 @@ class Conduct:
         "_instruments",
         "_spec",
         "answered",
+        "enter",
         "errors",
         "fail",
         "hook",
@@ -113,7 +115,8 @@ class Conduct:
         self.wait_seconds = 0.0
         self.worst_wait = 0.0
         self.unasked: Callable[[], int] = _none_unasked
-        self.look_closer: Callable[[], None] = _nothing_to_change
+        self.enter: Callable[[], None] = _nothing_to_do
+        self.look_closer: Callable[[], None] = _nothing_to_do
         self._spec = spec
         self._instruments = instruments
         self.answered: dict[type, int] = {}
@@ -129,6 +132,7 @@ class Conduct:
     @property
     def verdicts(self) -> dict[str, int]:
         """Tell how often it gave each kind of answer but C{None}, by L{verdict_name}."""
+        self.enter()
         found: dict[str, int] = {}
         for kind, count in self.answered.items():
             name = verdict_name(kind)
@@ -145,6 +149,22 @@ class Conduct:
     def watched(self) -> bool:
         """Tell whether each call has to be looked at, as it failed or was slow lately."""
         return self.row > 0 or self._calm < _CALM_CALLS
+
+    def counted_by(self, unasked: Callable[[], int], look_closer: Callable[[], None]) -> None:
+        """Take a round that has this step in it, beside those that have it already."""
+        others, watch_others = self.unasked, self.look_closer
+        if others is _none_unasked:
+            self.unasked, self.look_closer = unasked, look_closer
+            return
+
+        def all_unasked() -> int:
+            return others() + unasked()
+
+        def look_at_all() -> None:
+            watch_others()
+            look_closer()
+
+        self.unasked, self.look_closer = all_unasked, look_at_all
 
     def _timed(self, seconds: float) -> None:
         """Note how long a call took, for itself and for those before it that were not timed."""
@@ -261,5 +281,5 @@ def _none_unasked() -> int:
     return 0
 
 
-def _nothing_to_change() -> None:
-    """It is looked at as closely as can be."""
+def _nothing_to_do() -> None:
+    """Each call is looked at, and each answer counted."""

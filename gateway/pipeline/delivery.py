@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from time import time
 
+from gateway.api.answers import Stored
 from gateway.api.transaction import Phase, Response
 from gateway.message.dates import http_date
 from gateway.message.via import Via
@@ -14,8 +15,9 @@ from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import WHOLE, Exchange
 from gateway.pipeline.scanning import filter_with
 from gateway.pipeline.tee import Copy, Tee
+from gateway.pipeline.written import dated, written_head
 from gateway.wire.events import ResponseHead
-from gateway.wire.write import section
+from gateway.wire.write import WHOLE_HEAD, section
 
 # An attribute of an enumeration is looked up by its metaclass each time: twenty times as dear as a name.
 _DELIVERING = Phase.DELIVERING
@@ -43,31 +45,27 @@ class Delivery:
 
         If it came whole it is sent when this returns; else C{x.signal} fires at its end.
         """
+        content = x.content
+        download = x.download
+        length = head.length
+        if (
+            content
+            and length == len(content)
+            and self._bare
+            and download is None
+            and x.upload is None
+            and not x.trailers
+        ):
+            self._deliver_whole(x, head, content)
+            return
         txn = x.txn
         down = x.down
-        download = x.download
         if download is not None and download.held and x.trickle is not None:
             self._go_on(x, head, download)
             return
         fields = self.forwarded(x, head)
         status = txn.status = head.status
         txn.phase = _DELIVERING
-        length = head.length
-        content = x.content
-        if (
-            content
-            and length == len(content)
-            and self._bare
-            and not x.trailers
-            and x.upload is None
-        ):
-            down.whole(status, head.reason, fields, content)
-            if self._cache_store is not None:
-                copy = self._copy(x, status)
-                if copy is not None:
-                    copy.write(bytes(content))
-                    copy.finish()
-            return
         filters = None
         copy = None
         held = download is not None and download.held
@@ -110,6 +108,43 @@ class Delivery:
         if download.flowing:
             down.stream(download)
 
+    def _deliver_whole(self, x: Exchange, head: ResponseHead, content: bytes | memoryview) -> None:
+        """
+        Deliver what came whole and leaves whole.
+
+        On a kept connection the next answer often has the same head; what it becomes for most clients is remembered.
+        """
+        txn = x.txn
+        down = x.down
+        shared = head.section
+        # Nothing else of ours is in it.
+        via = self._via
+        more = x.upstream.answered(txn, head)
+        status = txn.status = head.status
+        txn.phase = _DELIVERING
+        if not down.persistent or not x.asked.minor:
+            down.whole(status, head.reason, self._fields(head, more), content)
+        elif (
+            shared.onward_for is via
+            and head.fields.lines is shared.received
+            and status == shared.status
+            and head.reason is shared.reason
+            and not more
+        ):
+            down.send_whole(shared.onward, content)
+        else:
+            fields = self._fields(head, more)
+            written = WHOLE_HEAD % (status, head.reason, fields, len(content))
+            if not more and _goes_on_alike(head):
+                shared.onward = written
+                shared.onward_for = via
+            down.send_whole(written, content)
+        if self._cache_store is not None:
+            copy = self._copy(x, status)
+            if copy is not None:
+                copy.write(bytes(content))
+                copy.finish()
+
     def start(self, x: Exchange, head: Response) -> None:
         """Send the head of an answer whose content is being held and scanned; the rest is for L{deliver}."""
         txn = x.txn
@@ -140,6 +175,21 @@ class Delivery:
                 download.watch(copy.over)
                 sink = Tee(sink, copy)
         download.open(sink)
+
+    def send_stored(self, x: Exchange, stored: Stored) -> None:
+        """Send a stored response that is in memory."""
+        response = stored.response
+        down = x.down
+        asked = x.asked
+        if down.persistent and asked.minor and asked.raw_method != b"HEAD":
+            head = written_head(stored, self._via[1], x.upstream.amended(response))
+            if head is not None:
+                txn = x.txn
+                txn.status = response.status
+                txn.phase = _DELIVERING
+                down.send_whole(head, response.content)
+                return
+        self.deliver_stored(x, response)
 
     def deliver_stored(self, x: Exchange, response: Response) -> bool:
         """
@@ -185,7 +235,7 @@ class Delivery:
     def _section(self, lines: list[bytes]) -> tuple[list[bytes], bytes]:
         """Write the lines of a stored response, with what is added to all of them; remembered by the list."""
         written = section(lines) + self._via[1]
-        if not _dated(lines):
+        if not dated(lines):
             return lines, written + b"Date: %b\r\n" % http_date(time())
         if len(self._sections) >= MOST_SECTIONS:
             self._sections.clear()
@@ -206,25 +256,47 @@ class Delivery:
         return None if sink is None else Copy(sink)
 
     def forwarded(self, x: Exchange, head: ResponseHead) -> bytes:
-        """Give the answer's end-to-end lines with what an intermediary adds (RFC 9110 sections 6.6.1 and 7.6.3)."""
-        more = x.upstream.answered(x.txn, head)
+        """Tell the upstream of an answer, and give its lines as they go on; see L{_fields}."""
+        return self._fields(head, x.upstream.answered(x.txn, head))
+
+    def _fields(self, head: ResponseHead, more: bytes) -> bytes:
+        """
+        Give the answer's end-to-end lines with what an intermediary adds (RFC 9110 sections 6.6.1 and 7.6.3).
+
+        @param more: lines of the upstream's own, each with its CRLF.
+        """
         lines = head.fields.lines
-        if lines is head.received:
-            fields = head.passed
-        elif lines[: len(head.received)] == head.received:
+        shared = head.section
+        received = shared.received
+        if lines is received:
+            fields = shared.passed
+        elif lines[: len(received)] == received:
             # Something was added, and that is no field of the connection.
-            fields = head.passed + section(lines[len(head.received) :])
+            fields = shared.passed + section(lines[len(received) :])
         else:
-            hop = head.hop
+            hop = shared.hop
             fields = section(lines if hop is None else [line for line in lines if line not in hop])
-        if head.status == 426 and head.upgrade is not None:
+        if head.status == 426 and shared.upgrade is not None:
             # Which protocol is asked for is all that this answer says (RFC 9110 section 15.5.22).
-            more += b"Upgrade: %b\r\nConnection: Upgrade\r\n" % head.upgrade
-        if not head.dated:
-            return b"%b%bDate: %b\r\n%b" % (fields, self._via[head.minor], http_date(time()), more)
-        return fields + self._via[head.minor] + more
+            more += b"Upgrade: %b\r\nConnection: Upgrade\r\n" % shared.upgrade
+        if not shared.dated:
+            return b"%b%bDate: %b\r\n%b" % (
+                fields,
+                self._via[shared.minor],
+                http_date(time()),
+                more,
+            )
+        return fields + self._via[shared.minor] + more
 
 
-def _dated(lines: list[bytes]) -> bool:
-    """Tell whether there is a Date; an index of all fields would cost ten times as much."""
-    return any(line[:1] in b"Dd" and line[:5].lower() == b"date:" for line in lines)
+def _goes_on_alike(head: ResponseHead) -> bool:
+    """Tell whether the next whole answer with the same section goes on with the same head."""
+    shared = head.section
+    return (
+        head.fields.lines is shared.received
+        and head.status == shared.status
+        and head.reason is shared.reason
+        # Else the section says nothing of the length, and the date is that of each answer.
+        and shared.framing > 0
+        and shared.dated
+    )

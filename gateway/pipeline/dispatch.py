@@ -11,8 +11,6 @@ would stop at a coroutine object, calls the last registered first and costs ten 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from operator import call, length_hint
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar
 
@@ -30,10 +28,8 @@ from gateway.api.answers import (
     Validator,
 )
 from gateway.api.content import (
-    NONE,
     BodyFilter,
     ContentSink,
-    FirstBytes,
     Need,
     NotPacked,
     ScanJob,
@@ -41,7 +37,6 @@ from gateway.api.content import (
     Side,
     Unpacked,
     Unscannable,
-    Whole,
 )
 from gateway.api.errors import PluginError
 from gateway.api.events import Event
@@ -49,6 +44,7 @@ from gateway.api.services import Overloaded
 from gateway.api.transaction import Client, Identity, Response, Transaction
 from gateway.api.verdicts import Block, ReadContent, Respond, Verdict
 from gateway.pipeline.ledger import checked_numbers
+from gateway.pipeline.needs import largest_need
 from gateway.pipeline.rounds import SAMPLED, Steps, round_of
 from gateway.pipeline.step import Step
 from gateway.pipeline.waiting import forsake
@@ -58,11 +54,40 @@ T = TypeVar("T")
 Soon: TypeAlias = "T | CoroutineType[Any, Any, T]"
 
 
+class StoredPlans:
+    """
+    The plans for what a stored response answers at once: of those plugins alone that want to know of it.
+
+    @ivar response_headers: as of L{CallPlans}.
+    @ivar transaction_complete: likewise.
+    @ivar shows: some plugin may see such a response, and so change it.
+    """
+
+    __slots__ = ("response_headers", "shows", "transaction_complete")
+
+    def __init__(
+        self,
+        response_headers: Callable[[Transaction], Soon[Verdict | None]] | None,
+        transaction_complete: Callable[[Transaction], None] | None,
+        scans: bool,
+    ) -> None:
+        """
+        Take the plans.
+
+        @param scans: contents are looked at.
+        """
+        self.response_headers = response_headers
+        self.transaction_complete = transaction_complete
+        self.shows = scans or response_headers is not None or transaction_complete is not None
+
+
 class CallPlans:
     """
     The plans of one snapshot of the configuration; each C{None} if no plugin implements the hook.
 
     All of them raise L{PluginError<gateway.api.PluginError>} for a plugin that failed and fails closed, at once or from the coroutine.
+
+    @ivar stored: those for what a stored response answers at once.
     """
 
     __slots__ = (
@@ -85,6 +110,7 @@ class CallPlans:
         "scan_content",
         "scan_patterns",
         "select_upstream",
+        "stored",
         "transaction_complete",
         "unpack_content",
         "upstream_connected",
@@ -98,8 +124,15 @@ class CallPlans:
         """
 
         def plan(hook: str, compile: Callable[[Steps], Any]) -> Any:
-            found = tuple((steps or {}).get(hook, ()))
-            return compile(found) if found else None
+            return compiled((steps or {}).get(hook, ()), compile)
+
+        def compiled(found: Sequence[Step], compile: Callable[[Steps], Any]) -> Any:
+            return compile(tuple(found)) if found else None
+
+        def of_stored(hook: str, compile: Callable[[Steps], Any]) -> Any:
+            asked = (steps or {}).get(hook, ())
+            found = [step for step in asked if step.stored]
+            return getattr(self, hook) if len(found) == len(asked) else compiled(found, compile)
 
         self.client_connected: Callable[[Client], Soon[Block | None]] | None
         self.client_connected = plan("client_connected", _first)
@@ -126,7 +159,7 @@ class CallPlans:
         self.response_filters: Callable[[Transaction], Sequence[BodyFilter]] | None
         self.response_filters = plan("response_filters", _every)
         self.content_need: Callable[[Transaction, Side], Need] | None
-        self.content_need = plan("content_need", _union)
+        self.content_need = plan("content_need", largest_need)
         self.scan_content: Callable[[ScanJob], Soon[list[ScanResult]]] | None
         self.scan_content = plan("scan_content", _together)
         self.unpack_content: (
@@ -152,6 +185,11 @@ class CallPlans:
         self.counters = plan("counters", _numbers)
         self.not_ready: Callable[[], list[tuple[str, str]]] | None
         self.not_ready = plan("not_ready", _by_plugin)
+        self.stored = StoredPlans(
+            of_stored("response_headers", _first),
+            of_stored("transaction_complete", _told),
+            self.content_need is not None,
+        )
 
 
 def _first(steps: Steps) -> Callable[..., Any]:
@@ -166,7 +204,7 @@ def _first(steps: Steps) -> Callable[..., Any]:
             answer = steps[position].begin(args)
         return _later(steps[position:], answer, args) if isinstance(answer, Deferred) else answer
 
-    return round_of(steps, go_on)
+    return round_of(steps, go_on, final=True)
 
 
 def _first_of_more(steps: Steps) -> Callable[..., Any]:
@@ -201,6 +239,9 @@ def _identity(steps: Steps) -> Callable[..., Any]:
     last = len(steps) - 1
 
     def go_on(position: int, answer: Any, args: tuple[Any, ...]) -> Any:
+        if type(answer) is Identity:
+            # What most answers are, and nothing else has to be made for.
+            return answer
         challenges: list[Challenge] = []
         while True:
             if isinstance(answer, Challenge):
@@ -271,77 +312,6 @@ def _numbers(steps: Steps) -> Callable[..., Any]:
         # Within the step, so that what is wrong with a number is an error as any.
         step.function = checked(step.function)
     return _by_plugin(steps)
-
-
-def _union(steps: Steps) -> Callable[..., Any]:
-    """
-    The largest need.
-
-    Asked about all content, so it is done as L{gateway.pipeline.rounds} does it for hooks of one argument: one call of
-    sixteen is looked at, and every one while a plugin fails or is slow.
-    """
-    pairs = [(step.function, step) for step in steps]
-    missed = [0] * len(steps)
-    granted = left = done = 0
-
-    def plan(txn: Transaction, side: Side) -> Need:
-        nonlocal granted, left, done
-        if not left:
-            done += granted
-            granted = left = 0 if any(step.watched for step in steps) else SAMPLED - 1
-            args = (txn, side)
-            return largest([step.begin(args) for step in steps])
-        left -= 1
-        found: Any = None
-        more: list[Any] | None = None
-        line = iter(pairs)
-        try:
-            for function, step in line:
-                try:
-                    need = function(txn, side)
-                except BaseException as error:
-                    step.raised(error)
-                    continue
-                if need is NONE:
-                    continue
-                if need.__class__ is Whole and Whole in step.answered:
-                    step.answered[Whole] += 1
-                else:
-                    need = step.judged(need)
-                if found is None:
-                    found = need
-                elif more is None:
-                    more = [found, need]
-                else:
-                    more.append(need)
-        except BaseException:
-            for later in range(len(pairs) - length_hint(line), len(pairs)):
-                missed[later] += 1
-            raise
-        if more is not None:
-            return largest(more)
-        if found is None:
-            return NONE
-        return found if found.__class__ is Whole else largest([found])
-
-    def largest(needs: Sequence[Any]) -> Need:
-        whole = [need for need in needs if isinstance(need, Whole)]
-        if whole:
-            return max(whole, key=lambda need: need.max_bytes)
-        return next((need for need in needs if isinstance(need, FirstBytes)), NONE)
-
-    def look_closer() -> None:
-        nonlocal granted, left, done
-        done += granted - left
-        granted = left = 0
-
-    def called(position: int) -> int:
-        return done + granted - left - missed[position]
-
-    for position, step in enumerate(steps):
-        step.unasked = partial(called, position)
-        step.look_closer = look_closer
-    return plan
 
 
 def _together(steps: Steps) -> Callable[..., Any]:
@@ -416,34 +386,44 @@ def _patterns(steps: Mapping[str, Sequence[Step]]) -> Callable[[], tuple[str, ..
         return None
     named = {step.plugin for step in asked} or set(found)
     tellers = [step for step in found.values() if step.plugin in named]
-    functions = [step.function for step in tellers]
-    left = quick = 0
-    known: tuple[Any, ...] = ()
+    # What each is asked by, and what it said last; and all of that, if they all have said something.
+    usual: list[tuple[Callable[[], Any], Any]] = [(step.function, None) for step in tellers]
+    known: tuple[str, ...] | None = None
+    granted = left = 0
 
     def plan() -> tuple[str, ...] | None:
-        nonlocal left, quick, known
-        said: tuple[Any, ...]
-        if left:
-            left -= 1
-            quick += 1
-            try:
-                said = tuple(map(call, functions))
-            except BaseException:
-                # As it does again when it is asked by its step, which knows what to do about it.
-                said = tuple([step.begin(()) for step in tellers])
-        else:
-            left = SAMPLED - 1
-            said = tuple([step.begin(()) for step in tellers])
-        if said == known:
-            return known
-        for one in said:
-            if one.__class__ is not str or not one:
-                return None
-        known = said
-        return said
+        nonlocal left
+        if not left:
+            return look()
+        left -= 1
+        try:
+            for function, said in usual:
+                if function() != said:
+                    break
+            else:
+                return known
+        except BaseException:  # noqa: S110 - it does so again when it is asked by its step, which knows what to do about it
+            pass
+        return ask()
+
+    def look() -> tuple[str, ...] | None:
+        nonlocal granted, left
+        granted += SAMPLED - 1
+        left = SAMPLED - 1
+        return ask()
+
+    def ask() -> tuple[str, ...] | None:
+        """Ask all of them by their steps."""
+        nonlocal usual, known
+        answers = tuple([step.begin(()) for step in tellers])
+        if answers != known:
+            is_all = all(answer.__class__ is str and answer for answer in answers)
+            known = answers if is_all else None
+            usual = [(step.function, one) for step, one in zip(tellers, answers, strict=True)]
+        return known
 
     for step in tellers:
-        step.unasked = lambda: quick
+        step.unasked = lambda: granted - left
     return plan
 
 

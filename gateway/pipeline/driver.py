@@ -214,6 +214,7 @@ class Task:
         self.running = False
         # What the coroutine holds must not outlive it.
         self.coroutine = None
-        finished, self.finished = self.finished, None
+        finished = self.finished
         if finished is not None:
+            self.finished = None
             finished()

@@ -179,7 +179,7 @@ class Exchange(Task):
         """Pass a 1xx response on, in order (RFC 9110 section 15.2); HTTP/1.0 knows none."""
         self.answering = True
         if self.asked.minor and self.down.answerable:
-            self.down.interim(head.status, head.reason, head.passed)
+            self.down.interim(head.status, head.reason, head.section.passed)
 
     def whole(
         self, head: ResponseHead, content: bytes | memoryview, trailers: tuple[bytes, ...]

@@ -11,17 +11,14 @@ gives the key away, for there is one nonce. What has to mean something outside i
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = bytes(12)
-_seal = AESGCM(os.urandom(16)).encrypt
 
-
-def fingerprint(content: bytes | memoryview) -> bytes:
-    """
-    Give the tag of content: 16 bytes, others in each process.
-
-    It is for keys of what is kept in memory. It is neither shown, nor logged, nor written down.
-    """
-    return _seal(_NONCE, b"", content)
+#: Gives the tag of content: 16 bytes, others in each process. It is for keys of what is kept in memory, and is neither
+#: shown, nor logged, nor written down. Called for all content, so it is not wrapped in a function of ours.
+fingerprint: Callable[[bytes | memoryview], bytes]
+fingerprint = partial(AESGCM(os.urandom(16)).encrypt, _NONCE, b"")

@@ -19,7 +19,7 @@ from gateway.api.catalogue.security import (
     MALWARE_PASSED,
 )
 from gateway.api.content import ScanJob, Side, Unscannable
-from gateway.api.transaction import Response, Transaction
+from gateway.api.transaction import Transaction
 from gateway.api.verdicts import Verdict
 from gateway.message.fields import Fields
 from gateway.pipeline.dispatch import CallPlans
@@ -28,6 +28,7 @@ from gateway.pipeline.findings import Finding, Findings, plain
 from gateway.pipeline.infected import address_of
 from gateway.pipeline.judged import Judged
 from gateway.pipeline.look import Look
+from gateway.pipeline.recall import Recall, recall_by
 from gateway.pipeline.scan_means import Scanning
 from gateway.pipeline.verdict_memory import (
     Key,
@@ -43,6 +44,7 @@ class Judgement:
 
     @ivar memory: what was said of content before; C{None}: nothing is remembered, as somebody's answers can't be, or
         as C{scan.remember} says.
+    @ivar recall: asked first of an answer that came whole; C{None}: nothing is remembered.
     """
 
     def __init__(self, plans: CallPlans, scanning: Scanning) -> None:
@@ -53,10 +55,11 @@ class Judgement:
         self._patterns = plans.scan_patterns
         self._scanning = scanning
         self._counts = scanning.counts
-        self._clean = scanning.counts.tally("response", "clean")
         self.memory: VerdictMemory | None = None
+        self.recall: Recall | None = None
         if settings.remember and self._patterns is not None:
             self.memory = VerdictMemory(settings.remember)
+            self.recall = recall_by(self.memory, self._patterns, scanning.counts)
         on = settings.on
         self._on: dict[str, str] = {
             "infected": on.infected,
@@ -95,34 +98,6 @@ class Judgement:
         if found is not None and found.side is not side:
             found = replace(found, side=side)
         return found
-
-    def passes(self, x: Exchange, head: Response, mark: bytes, size: int) -> bool:
-        """
-        Let content pass, and note it, if it is remembered that it is clean: the usual case, in as few steps as can be.
-
-        @return: it passes; if not nothing is known yet, and L{remembered} is to be asked.
-        """
-        memory = self.memory
-        if memory is None or head.status == 206:
-            return False
-        patterns = self._patterns()  # type: ignore[misc]
-        txn = x.txn
-        key = key_of(mark, head.fields.lines, txn.request.raw_target)
-        if patterns is None or key is None:
-            return False
-        found = memory.known(key, patterns)
-        if found is None or found.token != "clean" or found.side is not _RESPONSE:  # noqa: S105
-            return False
-        counts = self._counts
-        counts.hits += 1
-        tally = self._clean
-        tally.messages += 1
-        tally.bytes += size
-        x.judged = found
-        notes = txn.notes
-        notes["scan_response"] = "clean"
-        notes["scan_engine"] = found.said_by
-        return True
 
     async def judge(self, x: Exchange, job: ScanJob, mark: bytes) -> Verdict | None:
         """

@@ -12,16 +12,16 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from gateway.api.answers import Stored
+from gateway.api.answers import Stored, Validator
 from gateway.api.errors import ClientError, UpstreamError
 from gateway.api.services import Clock
-from gateway.api.transaction import Aborted, Delivered, Outcome, Response
+from gateway.api.transaction import Aborted, Delivered, Outcome
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange, LateBlock
 from gateway.pipeline.nowhere import NOWHERE
 from gateway.pipeline.obtain import obtain
-from gateway.pipeline.opinions import Opinion
+from gateway.pipeline.opinions import Opinion, Opinions
 from gateway.pipeline.refreshing import Refreshing
 from gateway.pipeline.refusal import Refusals
 from gateway.pipeline.stored import Elsewhere, StoredContent
@@ -38,7 +38,7 @@ class Kept:
     def __init__(
         self,
         plans: CallPlans,
-        judge: Callable[[Exchange, Response], Opinion],
+        opinions: Opinions,
         delivery: Delivery,
         refusals: Refusals,
         refreshing: Refreshing | None,
@@ -48,25 +48,41 @@ class Kept:
         """
         Look at what there is.
 
-        @param judge: asks whether an answer may pass.
         @param clock: so that a large file is not sent in one turn of the reactor.
         @param elsewhere: reads files that are not in memory; C{None}: the reactor's thread does.
         """
         self._plans = plans
-        self._judge = judge
+        self._judge = opinions.judge
+        self._judge_stored = opinions.judge_stored
+        self._shows = plans.stored.shows
+        self._send = delivery.send_stored
         self._deliver = delivery.deliver_stored
         self._refusals = refusals
         self._refreshing = refreshing
         self._clock = clock
         self._elsewhere = elsewhere
 
-    def send(self, x: Exchange, response: Response) -> None:
-        """Send a stored response that is not in a file and may pass, at once: the usual way."""
-        x.txn.response = response
-        self._deliver(x, response)
+    def at_once(self, x: Exchange, stored: Stored) -> Opinion:
+        """
+        Send a stored response that is not in a file, if it may pass: the usual way.
+
+        @return: C{None}: it is sent; else why not, or not yet.
+        """
+        if self._shows:
+            # The same one may be given for others, too, and a plugin may change what it sees.
+            stored = x.stored = stored.again()
+            refusal = self._judge_stored(x, stored.response)
+            if refusal is not None:
+                return refusal
+        else:
+            x.txn.response = stored.response
+        self._send(x, stored)
+        return None
 
     async def serve(self, x: Exchange, stored: Stored) -> Outcome:
         """Answer with a stored response, if it may pass."""
+        if x.txn.response is not stored.response:
+            stored = x.stored = stored.again()
         response = stored.response
         try:
             if stored.file is not None and x.asked.raw_method != b"HEAD":
@@ -133,22 +149,19 @@ class Kept:
         return came
 
     def to_refresh(
-        self, x: Exchange, stored: Stored, run: Callable[[Exchange], Coroutine[Any, Any, None]]
+        self,
+        x: Exchange,
+        validator: Validator,
+        run: Callable[[Exchange], Coroutine[Any, Any, None]],
     ) -> Callable[[], None] | None:
         """
-        Keep the upstream of a transaction that is about to end for a request of our own, if there is to be one.
+        Keep the upstream of a transaction that is about to end for a request of our own, if there can be one.
 
         @param run: makes the coroutine of an exchange.
         @return: begins that request, for when the transaction has ended.
         """
-        validator = stored.refresh
         refreshing = self._refreshing
-        if (
-            validator is None
-            or refreshing is None
-            or refreshing.full
-            or type(x.txn.outcome) is not Delivered
-        ):
+        if refreshing is None or refreshing.full or type(x.txn.outcome) is not Delivered:
             return None
         upstream = x.upstream
         x.upstream = NOWHERE  # type: ignore[assignment]

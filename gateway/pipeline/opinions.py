@@ -6,7 +6,7 @@ As long as every answer is in hand these are plain calls; only where a plugin ha
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any, TypeAlias
 
@@ -52,7 +52,20 @@ class Opinions:
         # The usual configuration asks about request heads only, and who it is is usually in hand.
         self.asks_more = plans.cache_lookup is not None or plans.select_upstream is not None
         self._authenticate = plans.authenticate
+        self._stored_headers = plans.stored.response_headers
         self.judges = plans.response_headers is not None or scans is not None
+
+    @property
+    def judge(self) -> Callable[[Exchange, Response], Opinion]:
+        """
+        Give what asks whether an answer may pass, its content too where somebody wants that whole.
+
+        To be kept by who asks: by this object it would be a cycle, and an old snapshot has to go without the collector.
+        """
+        scans = self._scans
+        if scans is not None and self.plans.response_headers is None:
+            return scans.download
+        return self._answered
 
     def admit(self, x: Exchange) -> Opinion:
         """Ask who it is and whether it may."""
@@ -80,18 +93,31 @@ class Opinions:
                     return self._asked_on(x, opinion)  # type: ignore[return-value]
         return self._looked_up(x) if self.asks_more else None
 
-    def judge(self, x: Exchange, head: Response) -> Opinion:
+    def _answered(self, x: Exchange, head: Response) -> Opinion:
         """Ask whether the answer may pass, its content too where somebody wants that whole."""
         txn = x.txn
         txn.response = head
-        txn.phase = _ANSWERED
         plan = self.plans.response_headers
         if plan is not None:
+            txn.phase = _ANSWERED
             verdict = plan(txn)
             if verdict is not None:
                 return self._judged(x, head, verdict)  # type: ignore[return-value]
         txn.phase = _JUDGED
         return None if self._scans is None else self._scans.download(x, head)
+
+    def judge_stored(self, x: Exchange, response: Response) -> Opinion:
+        """Ask the same of what is stored and answers at once: those who want to be asked about that."""
+        txn = x.txn
+        txn.response = response
+        txn.phase = _ANSWERED
+        plan = self._stored_headers
+        if plan is not None:
+            verdict = plan(txn)
+            if verdict is not None:
+                return self._judged(x, response, verdict)  # type: ignore[return-value]
+        txn.phase = _JUDGED
+        return None if self._scans is None else self._scans.download(x, response)
 
     async def _identified(self, x: Exchange, identity: Any) -> Verdict | None:
         """Take an answer to who it is that is no plain identity, then ask the rest."""
@@ -128,6 +154,9 @@ class Opinions:
         look_up = self.plans.cache_lookup
         if look_up is not None and not x.upstream.tunnels:
             found = look_up(x.txn)
+            if type(found) is Stored:
+                x.stored = found
+                return None
             if found is not None:
                 if type(found) is CoroutineType:
                     return self._found(x, found)  # type: ignore[return-value]

@@ -78,6 +78,10 @@ class _Registry(pluggy.PluginManager):
         ]
 
 
+# An empty registry, between loads: reading all specifications is a good part of one, and a reload holds up the traffic.
+_spare: list[_Registry] = []
+
+
 class _Loading:
     """One run of L{load_plugins}: gathers faults, so that all can be shown at once."""
 
@@ -146,7 +150,7 @@ class _Loading:
             return None
 
     def _register(self, plugins: dict[str, Plugin]) -> dict[str, list[Step]]:
-        registry = _Registry()
+        registry = _spare.pop() if _spare else _Registry()
         # pluggy calls the last registered first, so this is the configured order there, too.
         for name, plugin in reversed(plugins.items()):
             try:
@@ -169,6 +173,8 @@ class _Loading:
         for name in list(plugins):
             if registry.has_plugin(name):
                 registry.unregister(name=name)
+        if not self._blame.faults and not _spare:
+            _spare.append(registry)
         return steps
 
     def _steps(self, hook: str, spec: HookSpec, registry: _Registry) -> list[Step]:
@@ -213,6 +219,7 @@ class _Loading:
             self._instruments(name),
             fail=rule.fail or mark.fail,
             budget_seconds=rule.budget or mark.budget_seconds,
+            stored=mark.stored,
         )
 
 

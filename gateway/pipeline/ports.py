@@ -7,7 +7,7 @@ connection there, C{Record} what remembers the end.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.api.answers import Route
@@ -81,6 +81,13 @@ class Intercepts(Protocol):
         """
 
 
+class Reaching(Protocol):
+    """A connection that is being made."""
+
+    def abort(self) -> None:
+        """Give up; nobody is told of anything."""
+
+
 class Upstream(Protocol):
     """
     Where a request goes: made by a mode for one transaction.
@@ -131,6 +138,30 @@ class Upstream(Protocol):
         """The transaction ended; called once, whatever happened."""
 
 
+class TunnelUpstream(Upstream, Protocol):
+    """
+    One that makes tunnels.
+
+    @ivar reaches: a tunnel takes a connection and nothing else, so L{reach} can be asked.
+    """
+
+    @property
+    def reaches(self) -> bool: ...  # noqa: D102
+
+    def reach(
+        self,
+        txn: Transaction,
+        made: Callable[[Any], object],
+        failed: Callable[[Any], object],
+    ) -> Reaching:
+        """
+        Make a connection as L{dial} does, for who wants to be called back; only if C{reaches}.
+
+        @param made: called with it, perhaps before this returns.
+        @param failed: called with why there is none, likewise.
+        """
+
+
 class Downstream(Sink, Protocol):
     """
     The client's side of one transaction.
@@ -151,6 +182,9 @@ class Downstream(Sink, Protocol):
 
     def whole(self, status: int, reason: bytes, fields: bytes, content: bytes | memoryview) -> None:
         """Send a complete response whose content has its declared length."""
+
+    def send_whole(self, head: bytes, content: bytes | memoryview) -> None:
+        """Send the like, its head written as L{WHOLE_HEAD<gateway.wire.write>} is; only to a client for whom that is meant."""
 
     def start(
         self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool
@@ -194,13 +228,14 @@ class Downstream(Sink, Protocol):
         """See to it that a response which is broken off ends in a reset of the connection, however it is framed."""
 
     def tunnel(
-        self, hop: Any, rest: bytes, fields: bytes | None
-    ) -> Awaitable[TransactionError | None]:
+        self, hop: Any, rest: bytes, fields: bytes | None, over: Callable[[None], object]
+    ) -> None:
         """
-        Become a tunnel to the hop; waits for its end.
+        Become a tunnel to the hop.
 
         @param rest: bytes the hop sent already.
         @param fields: field lines of the 101 to send, each with its CRLF; C{None}: send the 200 to a CONNECT.
+        @param over: called once at its end, never before this has returned.
         """
 
 

@@ -8,14 +8,14 @@ C{refresh}, is given to the plugins, and has an end.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from time import monotonic, time
 from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError
 
 from gateway.api.answers import Validator
-from gateway.api.errors import TransactionError, UpstreamError
+from gateway.api.errors import UpstreamError
 from gateway.api.services import Clock
 from gateway.api.transaction import Response, Timings, Transaction
 from gateway.pipeline.exchange import Exchange
@@ -43,6 +43,10 @@ class Unheard:
 
     def whole(self, status: int, reason: bytes, fields: bytes, content: bytes | memoryview) -> None:
         """Take a complete response."""
+        self.answerable = False
+
+    def send_whole(self, head: bytes, content: bytes | memoryview) -> None:
+        """Take the like; but nothing here is kept for more."""
         self.answerable = False
 
     def start(
@@ -84,8 +88,8 @@ class Unheard:
         """There is no connection."""
 
     def tunnel(
-        self, hop: Any, rest: bytes, fields: bytes | None
-    ) -> Awaitable[TransactionError | None]:
+        self, hop: Any, rest: bytes, fields: bytes | None, over: Callable[[None], object]
+    ) -> None:
         """
         Refuse to become one.
 

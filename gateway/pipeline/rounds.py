@@ -24,16 +24,20 @@ GoOn: TypeAlias = Callable[[int, Any, tuple[Any, ...]], Any]
 SAMPLED = 16
 
 
-def round_of(steps: Steps, go_on: GoOn, silence: object = None) -> Callable[..., Any]:
+def round_of(
+    steps: Steps, go_on: GoOn, silence: object = None, *, final: bool = False
+) -> Callable[..., Any]:
     """
     Compile a round for a hook of one argument for which C{None} is no opinion.
 
     @param go_on: called when somebody has one, or a Deferred, and at the first step in the rounds that are looked at.
     @param silence: what the round gives if nobody has.
+    @param final: an answer that need not be waited for is what the round gives.
     @return: raises what L{Step.begin} and C{go_on} raise.
     """
     functions = tuple(step.function for step in steps)
     only = functions[0]
+    answered = steps[0].answered
     # How many quick rounds ended at each step, so that those after it were not called.
     ends = [0] * len(steps)
     granted = left = done = 0
@@ -74,6 +78,12 @@ def round_of(steps: Steps, go_on: GoOn, silence: object = None) -> Callable[...,
             return go_on(0, None, (subject,))
         if answer is None:
             return silence
+        if final:
+            kind = type(answer)
+            if kind in answered:
+                # It gave the like before, so this is no mistake, and nothing to be waited for.
+                answered[kind] += 1
+                return answer
         return go_on(0, steps[0].judged(answer), (subject,))
 
     def look(subject: Any) -> Any:
@@ -94,6 +104,5 @@ def round_of(steps: Steps, go_on: GoOn, silence: object = None) -> Callable[...,
         return done + granted - left - sum(ends[:position])
 
     for position, step in enumerate(steps):
-        step.unasked = partial(called, position)
-        step.look_closer = look_closer
+        step.counted_by(partial(called, position), look_closer)
     return ask if len(steps) > 1 else ask_one

@@ -9,8 +9,10 @@ needs no coroutine at all (L{Pipeline.begin} and L{Pipeline.arrived}).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from types import CoroutineType
+from typing import Any
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
@@ -39,11 +41,12 @@ from gateway.api.verdicts import Block, Respond, Verdict
 from gateway.message.via import Via
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import CallPlans
+from gateway.pipeline.driver import Signal
 from gateway.pipeline.exchange import Exchange, LateBlock
 from gateway.pipeline.kept import Kept, broken_off
 from gateway.pipeline.obtain import dial, obtain, send
 from gateway.pipeline.opinions import Opinion, Opinions
-from gateway.pipeline.ports import Record
+from gateway.pipeline.ports import Hop, Record, TunnelUpstream
 from gateway.pipeline.progress import Progress
 from gateway.pipeline.refreshing import Refreshing
 from gateway.pipeline.refusal import UNREAD, ClientGone, Refusals, TimedOut, answer, forget_frames
@@ -54,6 +57,7 @@ from gateway.pipeline.violations import violation
 from gateway.wire.events import ResponseHead
 
 _DELIVERED = Delivered()
+_TUNNELLED = Tunnelled()
 # An attribute of an enumeration is looked up by its metaclass each time: twenty times as dear as a name.
 _DELIVERING = Phase.DELIVERING
 _ENDED = Phase.ENDED
@@ -113,15 +117,14 @@ class Pipeline:
         self._forwarded = delivery.forwarded
         self._judges = opinions.judges
         self._plain = plans.response_filters is None
-        self._looks_up = plans.cache_lookup is not None
+        self._complete = plans.transaction_complete
+        self._complete_stored = plans.stored.transaction_complete
         self.refreshing = refreshing
         self._progress = Progress(
             None if scanning is None else scanning.fetches,
             None if scanning is None else scanning.clock,
         )
-        self._kept = Kept(
-            plans, opinions.judge, delivery, self._refusals, refreshing, clock, elsewhere
-        )
+        self._kept = Kept(plans, opinions, delivery, self._refusals, refreshing, clock, elsewhere)
 
     def begin(self, x: Exchange, finished: Callable[[], None]) -> None:
         """
@@ -139,19 +142,20 @@ class Pipeline:
         try:
             admit = self.admit
             refusal = admit(x)
-            if refusal is None and self._plain and x.upload is None and not x.upstream.tunnels:
-                if self._looks_up and (x.stored is not None or x.validator is not None):
-                    stored = x.stored
-                    if stored is not None and stored.file is None:
-                        if self._judges:
-                            refusal = self.judge(x, stored.response)
+            if refusal is None and x.upstream.tunnels:
+                if self._connects(x):
+                    return
+            elif refusal is None and x.upload is None:
+                stored = x.stored
+                if stored is not None:
+                    if stored.file is None:
+                        refusal = self._kept.at_once(x, stored)
                         if refusal is None:
-                            self._kept.send(x, stored.response)
                             x.txn.outcome = _DELIVERED
-                            self._end(x)
+                            self._end(x, self._complete_stored)
                             x.end()
                             return
-                else:
+                elif self._plain and x.validator is None:
                     hop = x.upstream.take(x.txn)
                     if hop is not None:
                         x.quick = self
@@ -164,26 +168,82 @@ class Pipeline:
 
     def arrived(self, x: Exchange, head: ResponseHead) -> None:
         """Take the answer that came whole to a transaction without a coroutine."""
-        refusal: Opinion = None
-        given: BaseException | None = None
         txn = x.txn
         try:
             txn.timings.first_byte = monotonic()
             if self._judges:
                 refusal = self.judge(x, head)
+                if refusal is not None:
+                    x.start(self.run(x, refusal, head), x.finished)
+                    return
             else:
                 txn.response = head
-            if refusal is None:
-                deliver = self.deliver
-                deliver(x, head)
+            deliver = self.deliver
+            deliver(x, head)
         except Exception as error:
-            given = error
-        if refusal is not None or given is not None:
-            x.start(self.run(x, refusal, given or head), x.finished)
+            x.start(self.run(x, None, error), x.finished)
             return
         txn.outcome = _DELIVERED
-        self._end(x)
+        self._end(x, self._complete)
         x.end()
+
+    def _connects(self, x: Exchange) -> bool:
+        """Have the connection made for a tunnel about which nobody is to be asked; tell whether it is such a one."""
+        txn = x.txn
+        upstream: TunnelUpstream = x.upstream  # type: ignore[assignment]  # its C{tunnels} says so
+        if (
+            self.plans.upstream_connected is not None
+            or not upstream.reaches
+            or x.stored is not None
+            or txn.decrypted_only
+        ):
+            return False
+        interception = upstream.interception
+        if interception is not None and interception.looks(txn):
+            return False
+        if self._scans is not None:
+            unseen(txn)
+        txn.route = upstream.route
+        x.quick = self
+        reaching: Any = upstream.reach(txn, partial(self._reached, x), partial(self._unreached, x))
+        if x.quick is not None:
+            # It stands where the hop will be: who drops that ends this.
+            x.hop = reaching
+        return True
+
+    def _reached(self, x: Exchange, hop: Hop) -> None:
+        """Let such a tunnel begin."""
+        x.quick = None
+        x.hop = hop
+        try:
+            self._tunnel(x, hop, partial(self._tunnelled, x))
+        except Exception as error:
+            x.start(self.run(x, None, error), x.finished)
+
+    def _unreached(self, x: Exchange, error: BaseException) -> None:
+        """There is no connection for it."""
+        x.quick = None
+        x.hop = None
+        x.start(self.run(x, None, error), x.finished)
+
+    def _tunnelled(self, x: Exchange, _: None) -> None:
+        """Such a tunnel has ended."""
+        x.txn.outcome = _TUNNELLED
+        self._end(x, self._complete)
+        x.end()
+
+    def _tunnel(self, x: Exchange, hop: Hop, over: Callable[[None], object]) -> None:
+        """
+        Connect a CONNECT's client with its destination.
+
+        @param over: called at the end of the tunnel.
+        """
+        txn = x.txn
+        txn.phase = _DELIVERING
+        txn.status = 200
+        txn.timings.first_byte = monotonic()
+        x.hop = None
+        x.down.tunnel(hop, hop.surrender(), None, over)
 
     @property
     def remembered(self) -> int:
@@ -214,8 +274,13 @@ class Pipeline:
                     made_here(txn)
                 txn.outcome = await self._refused(x, refusal)
             elif x.stored is not None:
+                if isinstance(given, BaseException):
+                    # Whoever had to judge it has failed.
+                    raise given
                 txn.outcome = await self._kept.serve(x, x.stored)
-            elif x.upstream.tunnels and given is None:
+            elif x.upstream.tunnels:
+                if isinstance(given, BaseException):
+                    raise given
                 txn.outcome = await self.tunnel(x)
             else:
                 head: ResponseHead | None
@@ -280,7 +345,7 @@ class Pipeline:
             ):
                 # Holds and copies end with the transaction, whatever became of it.
                 x.drop(ClientError("over"))
-            self._end(x)
+            self._end(x, self._complete)
             if type(txn.outcome) is Refused:
                 self._refused_by(txn, txn.outcome.verdict)
 
@@ -289,7 +354,7 @@ class Pipeline:
         try:
             x.txn.outcome = await self._refusals.late(x, Failed(error))
         finally:
-            self._end(x)
+            self._end(x, self._complete)
 
     async def respond(self, x: Exchange, response: Response) -> None:
         """Answer as the final recipient; no plugin is asked about it."""
@@ -297,7 +362,7 @@ class Pipeline:
             answer(x, response)
             x.txn.outcome = _DELIVERED
         finally:
-            self._end(x)
+            self._end(x, self._complete)
 
     async def own(self, x: Exchange) -> None:
         """Answer a request for what the gateway has put into the space of URLs of every host; no plugin is asked about it."""
@@ -318,7 +383,7 @@ class Pipeline:
                 x, Failed(GatewayError("an unexpected fault of the gateway"))
             )
         finally:
-            self._end(x)
+            self._end(x, self._complete)
 
     async def _refused(self, x: Exchange, refusal: Verdict) -> Outcome:
         """Refuse a request; the page of a CONNECT may be shown within TLS (S09)."""
@@ -347,12 +412,10 @@ class Pipeline:
         if self._scans is not None:
             unseen(txn)
         hop = await dial(x, self.plans)
-        txn.phase = _DELIVERING
-        txn.status = 200
-        txn.timings.first_byte = monotonic()
-        x.hop = None
-        await x.down.tunnel(hop, hop.surrender(), None)
-        return Tunnelled()
+        over: Signal[None] = Signal()
+        self._tunnel(x, hop, over.fire)
+        await over
+        return _TUNNELLED
 
     async def upgrade(self, x: Exchange, head: ResponseHead) -> Outcome:
         """
@@ -367,7 +430,7 @@ class Pipeline:
             hop is None
             or asked is None
             or not hop.request_ended
-            or (head.upgrade or b"").lower() != asked.lower()
+            or (head.section.upgrade or b"").lower() != asked.lower()
         ):
             raise UpstreamError(
                 "the server changed the protocol without being asked", page="upstream_protocol"
@@ -379,11 +442,17 @@ class Pipeline:
         txn.status = 101
         fields = self._forwarded(x, head) + b"Upgrade: " + asked + b"\r\nConnection: Upgrade\r\n"
         x.hop = None
-        await x.down.tunnel(hop, hop.surrender(), fields)
-        return Tunnelled()
+        over: Signal[None] = Signal()
+        x.down.tunnel(hop, hop.surrender(), fields, over.fire)
+        await over
+        return _TUNNELLED
 
-    def _end(self, x: Exchange) -> None:
-        """End it once: towards the upstream, for the plugins, in the log."""
+    def _end(self, x: Exchange, tell: Callable[[Transaction], None] | None) -> None:
+        """
+        End it once: towards the upstream, for the plugins, in the log.
+
+        @param tell: tells the plugins.
+        """
         txn = x.txn
         upload = x.upload
         if x.hop is not None or (upload is not None and not upload.ended):
@@ -394,10 +463,13 @@ class Pipeline:
             txn.bytes_in += upload.count
         if self._scans is not None:
             self._scans.ended(x)
-        refresh = None if x.stored is None else self._kept.to_refresh(x, x.stored, self.run)
+        stored = x.stored
+        refresh = None
+        if stored is not None and stored.refresh is not None:
+            refresh = self._kept.to_refresh(x, stored.refresh, self.run)
         x.upstream.over(txn)
-        if self.plans.transaction_complete is not None:
-            self.plans.transaction_complete(txn)
+        if tell is not None:
+            tell(txn)
         self._record.transaction(txn)
         if refresh is not None:
             refresh()

@@ -27,10 +27,9 @@ class ScanTally(Protocol):
 class ScanCounts(Protocol):
     """Who counts what becomes of content: L{gateway.record.scan_counters.ScanCounters}."""
 
-    hits: int
-
-    def tally(self, side: str, result: str) -> ScanTally:
-        """Give what a side and a result are counted by."""
+    @property
+    def again(self) -> ScanTally:
+        """What clean content of answers is counted by whose answer was remembered, for who counts often, and by itself."""
 
     def judged(self, side: str, result: str, size: int) -> None:
         """Count one piece of content and its bytes."""
@@ -45,11 +44,11 @@ class ScanCounts(Protocol):
 class _NotCounted:
     """For where nobody wants to know."""
 
-    hits = 0
     messages = 0
     bytes = 0
 
-    def tally(self, side: str, result: str) -> ScanTally:
+    @property
+    def again(self) -> ScanTally:
         """Give what nobody reads."""
         return self
 

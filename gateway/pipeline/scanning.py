@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.api.content import ContentRefused, FirstBytes, ScanJob, Side, Unscannable, Whole
-from gateway.api.transaction import Response, Transaction
+from gateway.api.transaction import Phase, Response, Transaction
 from gateway.api.verdicts import Verdict
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans, Soon
@@ -52,10 +52,11 @@ class Scans:
         self._need = plans.content_need
         self._response_filters = plans.response_filters
         self._scanning = scanning
-        self._plain = plans.response_filters is None
         self._infected = scanning.infected.entries
         self._per_object = scanning.budget.per_object
-        self._judgement = Judgement(plans, scanning)
+        self._judgement = judgement = Judgement(plans, scanning)
+        # What comes out of filters is known only when it has.
+        self._recall = judgement.recall if plans.response_filters is None else None
         self._counted = scanning.counts.judged
         choices = Choices(scanning, start)
         self._choices = None if choices.holds else choices
@@ -129,34 +130,42 @@ class Scans:
         return min(need.max_bytes, self._per_object)
 
     def download(self, x: Exchange, head: Response) -> Soon[Verdict | None]:
-        """Ask about an answer's content."""
+        """Take an answer whose head may pass, and ask about its content."""
         txn = x.txn
+        txn.response = head
+        txn.phase = _JUDGED
         content = x.content
         mark = b""
-        judgement = self._judgement
         # The usual case is one that came whole; what has to be asked for is asked for once.
-        if content and type(head) is ResponseHead:
+        if content and head.__class__ is ResponseHead:
             need = self._need(txn, _RESPONSE)
-            if need.__class__ is Whole and self._plain and not self._infected:
+            recall = self._recall
+            if recall is not None and need.__class__ is Whole:
+                if self._infected:
+                    refusal = self._judgement.known_infected(x)
+                    if refusal is not None:
+                        return refusal
                 size = len(content)
-                if size <= need.max_bytes and size <= self._per_object:
+                if size <= need.max_bytes:
                     mark = fingerprint(content)
-                    if judgement.passes(x, head, mark, size):
+                    if recall(x, head, mark, size):
                         return None
         elif _has_content(x, head):
             need = self._need(txn, _RESPONSE)
         else:
-            note(txn, Side.RESPONSE, "no_content")
+            note(txn, _RESPONSE, "no_content")
             return None
         if not isinstance(need, Whole):
-            note(txn, Side.RESPONSE, "not_needed")
+            note(txn, _RESPONSE, "not_needed")
             # What came whole is looked at before its head is sent anyway.
             if type(need) is FirstBytes and x.content is None and isinstance(head, ResponseHead):
                 return self._begun(x)  # type: ignore[return-value]
             return None
-        refusal = judgement.known_infected(x)
-        if refusal is not None:
-            return refusal
+        judgement = self._judgement
+        if not mark:
+            refusal = judgement.known_infected(x)
+            if refusal is not None:
+                return refusal
         if isinstance(head, ResponseHead):
             if self._response_filters is None:
                 most = self._most(need)
@@ -353,7 +362,9 @@ def filter_with(pipe: BodyPipe, filters: Sequence[Any]) -> None:
         raise LateBlock(refused.block) from None
 
 
+# An attribute of an enumeration is looked up by its metaclass each time: twenty times as dear as a name.
 _RESPONSE = Side.RESPONSE
+_JUDGED = Phase.JUDGED
 #: What is said of content that is not held, or not to its end; how long it was shows at the end.
 _NEVER_WHOLE = frozenset(("not_needed", "tunnel", TOO_LARGE, CAPACITY))
 #: Where what is stored keeps by what it is known again.

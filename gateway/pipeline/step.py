@@ -43,9 +43,10 @@ class Step(Conduct):
 
     @ivar function: the plugin's own, for who asks it without L{begin}; what it gives then goes to L{judged}, what it
         raises to L{raised}.
+    @ivar stored: it is to be asked about what a stored response answers at once, too.
     """
 
-    __slots__ = ("_kinds", "_none", "_only_told", "budget_seconds", "function")
+    __slots__ = ("_kinds", "_none", "_only_told", "budget_seconds", "function", "stored")
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Step(Conduct):
         *,
         fail: Fail | None = None,
         budget_seconds: float | None = None,
+        stored: bool = True,
     ) -> None:
         """
         Make a step.
@@ -66,6 +68,7 @@ class Step(Conduct):
         """
         super().__init__(plugin, hook, spec, instruments, fail)
         self.function = function
+        self.stored = stored
         self.budget_seconds = spec.budget_seconds if budget_seconds is None else budget_seconds
         self._kinds = spec.answers
         self._none = NoneType in spec.answers

@@ -6,8 +6,6 @@ Storing is never more important than serving: what goes wrong with the copy is l
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from twisted.logger import Logger
 
 from gateway.api.content import ContentSink
@@ -27,33 +25,40 @@ class Copy:
     def write(self, data: bytes) -> None:
         """Give it a piece."""
         sink = self._sink
-        if sink is not None and not self._did(sink.write, data):
-            self.abort()
+        if sink is not None:
+            try:
+                sink.write(data)
+            except Exception:
+                self._failed()
+                self.abort()
 
     def finish(self) -> None:
         """The content is complete."""
         sink, self._sink = self._sink, None
-        if sink is not None and not self._did(sink.finish):
-            self._did(sink.abort)
+        if sink is not None:
+            try:
+                sink.finish()
+            except Exception:
+                self._failed()
+                self._sink = sink
+                self.abort()
 
     def abort(self) -> None:
         """It never will be."""
         sink, self._sink = self._sink, None
         if sink is not None:
-            self._did(sink.abort)
+            try:
+                sink.abort()
+            except Exception:
+                self._failed()
 
     def over(self, error: BaseException | None) -> None:
         """Learn that the pipe is done, which is told last."""
         if error is not None:
             self.abort()
 
-    def _did(self, call: Callable[..., object], *args: bytes) -> bool:
-        try:
-            call(*args)
-        except Exception:
-            self._log.failure("a response is not stored: its sink failed")
-            return False
-        return True
+    def _failed(self) -> None:
+        self._log.failure("a response is not stored: its sink failed")
 
 
 class Tee:

@@ -128,11 +128,16 @@ class Columns:
             return "-"
         if response.__class__ is ResponseHead:
             # Remembered by the head, which a connection reuses for heads that are alike.
-            known = response.media_type
+            section = response.section
+            known = section.media_type
             if known is None:
-                known = response.media_type = self._media_type_of(response.received)
+                known = section.media_type = self._media_type_of(section.received)
             return known
-        return self._media_type_of(response.fields.lines)
+        lines = response.fields.lines
+        logged = response.logged_type
+        if logged is None or logged[0] is not lines:
+            logged = response.logged_type = lines, self._media_type_of(lines)
+        return logged[1]
 
     def _media_type_of(self, lines: list[bytes]) -> str:
         # The loop costs half of what field_value does, for it stops early.

@@ -8,6 +8,7 @@ for each transaction, L{Counters.ended}, does all that is counted of it.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -80,8 +81,7 @@ class ModeCounters:
     """
     The numbers of one mode.
 
-    @ivar statuses: transactions by the first digit of the status sent.
-    @ivar outcomes: transactions by L{outcome<gateway.record.outcomes.OUTCOMES>}.
+    @ivar endings: transactions by the class of their outcome and the status sent.
     @ivar buckets: transactions but tunnels and intercepted CONNECTs by duration, one more than there are L{DURATION_BOUNDS}; not cumulated.
     @ivar seconds: sum of those durations.
     @ivar bytes_in: content and tunnel bytes received from clients.
@@ -97,15 +97,13 @@ class ModeCounters:
         "bytes_in",
         "bytes_out",
         "connections",
-        "outcomes",
+        "endings",
         "seconds",
-        "statuses",
         "tunnels",
     )
 
     def __init__(self) -> None:
-        self.statuses = [0] * len(STATUS_CLASSES)
-        self.outcomes = dict.fromkeys(OUTCOMES, 0)
+        self.endings: defaultdict[tuple[type, int], int] = defaultdict(int)
         self.buckets = [0] * (len(DURATION_BOUNDS) + 1)
         self.seconds = 0.0
         self.bytes_in = 0
@@ -113,6 +111,22 @@ class ModeCounters:
         self.connections = 0
         self.accepted = 0
         self.tunnels = 0
+
+    @property
+    def statuses(self) -> list[int]:
+        """Give the transactions by the first digit of the status sent."""
+        counts = [0] * len(STATUS_CLASSES)
+        for (_, status), count in self.endings.items():
+            counts[status // 100] += count
+        return counts
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Give the transactions by L{outcome<gateway.record.outcomes.OUTCOMES>}."""
+        counts = dict.fromkeys(OUTCOMES, 0)
+        for (outcome, _), count in self.endings.items():
+            counts[OUTCOME_NAMES.get(outcome, "unknown")] += count
+        return counts
 
 
 class _Modes(dict[str, ModeCounters]):
@@ -151,12 +165,11 @@ class Counters:
     def ended(self, txn: Transaction) -> None:
         """Count a transaction that has ended."""
         mode = self.modes[txn.client.mode]
-        mode.statuses[txn.status // 100] += 1
+        outcome = txn.outcome.__class__
+        mode.endings[outcome, txn.status] += 1
         if txn.bytes_in:
             mode.bytes_in += txn.bytes_in
         mode.bytes_out += txn.bytes_out
-        outcome = txn.outcome.__class__
-        mode.outcomes[OUTCOME_NAMES.get(outcome, "unknown")] += 1
         # How long these took says what the client did, not how fast we are.
         if outcome is not Tunnelled and outcome is not Intercepted:
             timings = txn.timings

@@ -142,10 +142,8 @@ class Exposition(Collector):
         size = _C("gateway_scan_bytes", "Bytes by what was said of them.", labels=where)
         took = HistogramMetricFamily("gateway_scan_seconds", "Time of scans.", labels=("side",))
         for key, tally in sorted(scans.tallies.items()):
-            # One that is there for when it is needed says nothing yet.
-            if tally.messages:
-                messages.add_metric(key, tally.messages)
-                size.add_metric(key, tally.bytes)
+            messages.add_metric(key, tally.messages)
+            size.add_metric(key, tally.bytes)
         for side, times in sorted(scans.times.items()):
             took.add_metric((side,), list(_cumulated(times.buckets, SCAN_BOUNDS)), times.seconds)
         yield from (messages, size, took)

@@ -16,6 +16,7 @@ from gateway.record.connection_tls import json_texts
 from gateway.record.directives import compile_custom
 from gateway.record.escape import Memo, json_bytes, json_string, quoted
 from gateway.record.outcomes import hierarchy, outcome_name, reason, squid_result
+from gateway.wire.events import ResponseHead
 
 #: Makes the line of one transaction, with its line feed: printable ASCII otherwise.
 Format: TypeAlias = Callable[[Transaction], str]
@@ -67,13 +68,16 @@ def _squid(columns: Columns) -> Format:
         ms = int(spent * 1000.0)
         request = txn.request
         client = txn.client
+        response = txn.response
+        # Most responses know it already.
+        media = response.section.media_type if response.__class__ is ResponseHead else None
         result = "TCP_MISS" if txn.outcome.__class__ is Delivered else squid_result(txn)
         return (
             f"{timings.wall + spent:.3f} {_PADDED[ms] if ms < 1000 else str(ms).rjust(6)} "
             f"{names[client.address]} {result}/{_THREE[txn.status]} {txn.bytes_out} "
             f"{methods[request.raw_method]} {url(request)} "
             f"{'-' if txn.identity is None else columns.user(txn)} "
-            f"{destinations[client.mode, txn.route, txn.upstream]} {media_type(txn)}\n"
+            f"{destinations[client.mode, txn.route, txn.upstream]} {media or media_type(txn)}\n"
         )
 
     return line
@@ -147,7 +151,7 @@ def _json(columns: Columns) -> Format:
             f'"media_type":{_null_or(media)},'
             f'"referer":{values[referer]},"user_agent":{values[agent]},'
             f'"tls":{"null" if tls is None else tls_text(tls)},'
-            f'"notes":{_notes(txn) if txn.has_notes else "{}"}}}\n'
+            f'"notes":{_NOTES[tuple(txn.notes.items())] if txn.has_notes else "{}"}}}\n'
         )
 
     return line
@@ -171,10 +175,11 @@ def _mark(moment: float, begun: float) -> str:
     return f"{(moment - begun) * 1000.0:.3f}" if moment > begun else "0.000"
 
 
-#: Nearly all notes are a few words of ours, again and again.
-_NOTED: Memo[str] = Memo(json_string)
-
-
-def _notes(txn: Transaction) -> str:
-    inner = ",".join([f"{_NOTED[name]}:{_NOTED[text]}" for name, text in txn.notes.items()])
+def _notes(notes: tuple[tuple[str, str], ...]) -> str:
+    inner = ",".join([f"{_NOTED[name]}:{_NOTED[text]}" for name, text in notes])
     return f"{{{inner}}}"
+
+
+#: Nearly all notes are a few words of ours, again and again, and mostly the same ones together.
+_NOTED: Memo[str] = Memo(json_string)
+_NOTES: Memo[tuple[tuple[str, str], ...]] = Memo(_notes)

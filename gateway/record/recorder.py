@@ -39,8 +39,9 @@ class Recorder:
         self._log = log
         self.access = _access_log(log, clock)
         self._started = time.time()
-        self._ended = counters.ended
         # What is called most is not looked up each time.
+        self._count = counters.ended
+        self._write = None if self.access is None else self.access.write
         self.connection_opened = counters.connection_opened
         self.connection_closed = counters.connection_closed
         self.tunnel_opened = counters.tunnel_opened
@@ -54,10 +55,11 @@ class Recorder:
 
         @param txn: its outcome and C{timings.ended} are set. It is not kept.
         """
-        ended = self._ended
-        ended(txn)
-        if self.access is not None:
-            self.access.write(txn)
+        count = self._count
+        count(txn)
+        write = self._write
+        if write is not None:
+            write(txn)
 
     def exposition(self) -> Exposition:
         """Make what answers C{/metrics}."""
@@ -85,6 +87,7 @@ class Recorder:
             return
         made = _access_log(log, self._clock)
         before, self.access = self.access, made
+        self._write = None if made is None else made.write
         self._log = log
         if before is not None:
             before.stop()

@@ -69,6 +69,10 @@ class Tally:
         self.bytes = 0
 
 
+_CLEAN = ("response", "clean")
+_NOTHING = Tally()
+
+
 class Took:
     """
     How long scans took.
@@ -88,31 +92,47 @@ class ScanCounters:
     """
     The numbers of one process.
 
-    @ivar tallies: pieces of content and their bytes, by side and result.
+    @ivar again: clean content of answers whose answer was remembered, which is the most usual; for who counts by itself.
     @ivar times: how long scans took, by side.
     @ivar members: pieces that were unpacked and scanned.
-    @ivar hits: pieces whose answer was remembered.
     @ivar misses: pieces whose answer was not.
     @ivar room: tells what held content takes now; C{None}: nothing is ever held.
     """
 
     def __init__(self) -> None:
-        self.tallies: dict[tuple[str, str], Tally] = {}
+        self.again = Tally()
         self.times: dict[str, Took] = {}
         self.members = 0
-        self.hits = 0
         self.misses = 0
         self.room: Callable[[], ScanRoom | None] = _none
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._hits = 0
+
+    @property
+    def tallies(self) -> dict[tuple[str, str], Tally]:
+        """Give pieces of content and their bytes, by side and result."""
+        found = dict(self._tallies)
+        again = self.again
+        if again.messages:
+            clean = found.get(_CLEAN, _NOTHING)
+            found[_CLEAN] = both = Tally()
+            both.messages = clean.messages + again.messages
+            both.bytes = clean.bytes + again.bytes
+        return found
+
+    @property
+    def hits(self) -> int:
+        """Count the pieces whose answer was remembered."""
+        return self._hits + self.again.messages
 
     def judged(self, side: str, result: str, size: int) -> None:
         """Count one piece of content and its bytes."""
-        tally = self.tallies.get((side, result)) or self.tally(side, result)
+        key = (side, result if result in RESULTS else OTHER)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally()
         tally.messages += 1
         tally.bytes += size
-
-    def tally(self, side: str, result: str) -> Tally:
-        """Give what a side and a result are counted by; for who counts often, and by itself."""
-        return self.tallies.setdefault((side, result if result in RESULTS else OTHER), Tally())
 
     def took(self, side: str, seconds: float, members: int) -> None:
         """Count how long a scan took, and how many members were scanned with it."""
@@ -126,7 +146,7 @@ class ScanCounters:
     def looked_up(self, found: bool) -> None:
         """Count a look for what is remembered."""
         if found:
-            self.hits += 1
+            self._hits += 1
         else:
             self.misses += 1
 

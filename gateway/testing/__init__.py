@@ -16,19 +16,50 @@ There is neither a thread nor a socket nor a wait: time goes by when the test sa
 order, or in one that the test chooses.
 """
 
-from twisted.internet.task import Clock
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from gateway.api.content import ScanJob
-from gateway.testing.checks import check_plugin
-from gateway.testing.exchange import Exchange, Seen
-from gateway.testing.fake import FakeGateway
-from gateway.testing.harness import Harness
-from gateway.testing.http import HttpRequest, ScriptedHttp
-from gateway.testing.messages import Message
-from gateway.testing.peers import ScriptedClient, ScriptedOrigin
-from gateway.testing.playbook import Like, Playbook
-from gateway.testing.services import FakeServices
-from gateway.testing.web import FakeOrigin
+if TYPE_CHECKING:
+    from twisted.internet.task import Clock
+
+    from gateway.api.content import ScanJob
+    from gateway.testing.checks import check_plugin
+    from gateway.testing.exchange import Exchange, Seen
+    from gateway.testing.fake import FakeGateway
+    from gateway.testing.harness import Harness
+    from gateway.testing.http import HttpRequest, ScriptedHttp
+    from gateway.testing.messages import Message
+    from gateway.testing.peers import ScriptedClient, ScriptedOrigin
+    from gateway.testing.playbook import Like, Playbook
+    from gateway.testing.services import FakeServices
+    from gateway.testing.web import FakeOrigin
+else:
+    # Loaded when it is asked for: the command line makes plugins with a part of this, and should answer at once.
+    _PLACES = {
+        "Clock": "twisted.internet.task",
+        "Exchange": "gateway.testing.exchange",
+        "FakeGateway": "gateway.testing.fake",
+        "FakeOrigin": "gateway.testing.web",
+        "FakeServices": "gateway.testing.services",
+        "Harness": "gateway.testing.harness",
+        "HttpRequest": "gateway.testing.http",
+        "Like": "gateway.testing.playbook",
+        "Message": "gateway.testing.messages",
+        "Playbook": "gateway.testing.playbook",
+        "ScanJob": "gateway.api.content",
+        "ScriptedClient": "gateway.testing.peers",
+        "ScriptedHttp": "gateway.testing.http",
+        "ScriptedOrigin": "gateway.testing.peers",
+        "Seen": "gateway.testing.exchange",
+        "check_plugin": "gateway.testing.checks",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_PLACES[name]), name)
+        return found
+
 
 __all__ = [
     "Clock",

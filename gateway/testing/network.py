@@ -88,8 +88,14 @@ class MemoryNetwork(Clock):
         self._settling = True
         try:
             for _ in range(_ENDLESS):
-                if not self._round():
+                ready = self._ready()
+                if not ready:
                     return
+                if self.choose is None:
+                    for event in ready:
+                        event()
+                else:
+                    ready[self.choose(len(ready)) % len(ready)]()
             raise AssertionError("the network does not come to rest")
         finally:
             self._settling = False
@@ -98,8 +104,9 @@ class MemoryNetwork(Clock):
         """Let time go by; whatever is due in between happens at its own moment."""
         until = self.rightNow + seconds
         self.settle()
-        while self.calls:
-            next_at = self.calls[0].getTime()
+        calls = self.calls
+        while calls:
+            next_at = calls[0].getTime()
             if next_at > until:
                 break
             self.rightNow = max(self.rightNow, next_at)
@@ -210,18 +217,8 @@ class MemoryNetwork(Clock):
 
     # What can happen.
 
-    def _round(self) -> bool:
-        """Do each thing that can be done now, or the one that is chosen; tell whether there was any."""
-        ready = self._ready()
-        if self.choose is not None:
-            if ready:
-                ready[self.choose(len(ready)) % len(ready)]()
-        else:
-            for event in ready:
-                event()
-        return bool(ready)
-
     def _ready(self) -> list[Callable[[], None]]:
+        """List each thing that can be done now."""
         # Asked after each thing that happens, mostly to find nothing: loops over nothing are all but free.
         ready: list[Callable[[], None]] = []
         if self.calls and self.calls[0].getTime() <= self.rightNow:
@@ -230,7 +227,9 @@ class MemoryNetwork(Clock):
             if connecting.answered:
                 ready.append(connecting.answer)
         for one in self._readers:
-            if one.socket.readable:
+            socket = one.socket
+            # As its "readable", which would be a call for each.
+            if socket.unread or socket.ended or socket.broken:
                 ready.append(_Turn(self, one, read=True))
         for one in self._writers:
             if one.socket.writable:

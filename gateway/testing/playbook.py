@@ -18,7 +18,7 @@ class Receiver(Protocol):
     """What a playbook can be about."""
 
     def receive(self, data: bytes, /) -> Any:
-        """Give the events these bytes complete: a list, a single event or C{None}; or raise."""
+        """Give the events these bytes complete: a list or tuple, a single event or C{None}; or raise."""
         ...
 
 
@@ -155,7 +155,8 @@ class _Run:
             self._error = error
             return
         if given is not None:
-            self._events = merged(self._events + (given if isinstance(given, list) else [given]))
+            events = given if isinstance(given, (list, tuple)) else (given,)
+            self._events = merged([*self._events, *events])
 
     def expect(self, events: Sequence[object]) -> None:
         wanted = merged(events)

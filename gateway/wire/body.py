@@ -20,10 +20,11 @@ class MessageReader:
     """
     The state of reading one message after the other.
 
+    @ivar reading_content: a head was given and its End was not.
     @ivar rest: bytes behind the last complete message, while no other one was begun.
     """
 
-    __slots__ = ("_chunks", "_left", "_limits", "_lines", "_reading", "_scanned", "rest")
+    __slots__ = ("_chunks", "_left", "_limits", "_lines", "_scanned", "reading_content", "rest")
 
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
@@ -33,12 +34,7 @@ class MessageReader:
         self._chunks: ChunkedDecoder | None = None
         # The field lines of a chunked message.
         self._lines: list[bytes] = []
-        self._reading = False
-
-    @property
-    def reading_content(self) -> bool:
-        """A head was given and its End was not."""
-        return self._reading and self._left != _BROKEN
+        self.reading_content = False
 
     def _find_head(self, data: bytes) -> int:
         """
@@ -72,15 +68,24 @@ class MessageReader:
         )
 
     def _begin_content(self, framing: int, lines: list[bytes]) -> None:
-        self._reading = True
+        self.reading_content = True
         self._left = framing
         if framing == CHUNKED:
             self._chunks = ChunkedDecoder(self._limits.trailers, self._limits.fields)
             self._lines = lines
 
+    def _not_broken(self) -> None:
+        """
+        Go on.
+
+        @raise RemoteProtocolError: nothing can be read any more.
+        """
+        if self._left == _BROKEN:
+            raise RemoteProtocolError("bytes behind what could not be read", "RFC 9112 section 2.2")
+
     def _break(self) -> None:
         """Read nothing more: where the next message would begin is not known."""
-        self._reading = True
+        self.reading_content = False
         self._left = _BROKEN
         self._chunks = None
         self._lines = []
@@ -96,7 +101,7 @@ class MessageReader:
                     out.append(data)
                     self._left = left - size
                 return
-            self._reading = False
+            self.reading_content = False
             if size > left:
                 self.rest = data[left:]
                 data = data[:left]
@@ -104,8 +109,6 @@ class MessageReader:
         elif left == UNTIL_CLOSE:
             if data:
                 out.append(data)
-        elif left == _BROKEN:
-            raise RemoteProtocolError("bytes behind what could not be read", "RFC 9112 section 2.2")
         else:
             chunks = self._chunks
             assert chunks is not None
@@ -113,7 +116,7 @@ class MessageReader:
             if content:
                 out.append(content)
             if chunks.done:
-                self._reading = False
+                self.reading_content = False
                 self._chunks = None
                 self.rest = chunks.rest
                 lines, self._lines = self._lines, []

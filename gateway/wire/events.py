@@ -8,7 +8,7 @@ change C{fields} through L{Fields<gateway.message.fields.Fields>}.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from gateway.api.transaction import Request, Response
 from gateway.message.fields import Fields
@@ -31,10 +31,12 @@ class Section:
 
     On a kept connection the next request often has the same one, byte by byte; then it is shared.
 
+    @ivar minor: the version's, 0 or 1.
     @ivar received: its lines as received; while a head's C{fields.lines} is this very list nobody changed a field.
     @ivar special: the known lines, for those who need Via, Forwarded and the like.
     @ivar hop: raw lines that end at this hop (RFC 9110 section 7.6.1) or that nobody may see.
     @ivar host_field: the one Host value, C{None} only for HTTP/1.0.
+    @ivar framing: bytes of content that follow, or L{CHUNKED}.
     @ivar declared: value of Content-Length, C{None} without.
     @ivar persistent: the client lets the connection be used again.
     @ivar keep_alive: an HTTP/1.0 client asked for that by C{Connection: keep-alive}.
@@ -44,9 +46,7 @@ class Section:
     @ivar asked_upgrade: value of Upgrade if the Connection field names it.
     @ivar accepts_trailers: C{TE: trailers}.
     @ivar harmless: nothing in it calls for more than to be sent on; a mode's finding.
-    @ivar onward: what it became for the next hop, as a mode remembers it.
-    @ivar onward_for: under which circumstances; C{None}: nothing is remembered.
-    @ivar onward_lines: of which lines it was made: those received, or what plugins have made of them.
+    @ivar way: what a mode remembers of where such requests go; C{None}: nothing.
     """
 
     __slots__ = (
@@ -55,34 +55,34 @@ class Section:
         "declared",
         "demands",
         "expects_continue",
+        "framing",
         "harmless",
         "hop",
         "host_field",
         "keep_alive",
-        "onward",
-        "onward_for",
-        "onward_lines",
+        "minor",
         "persistent",
         "received",
         "special",
+        "way",
     )
 
-    def __init__(self, received: list[bytes], special: list[FieldLine], persistent: bool) -> None:
+    def __init__(self, minor: int, received: list[bytes], special: list[FieldLine]) -> None:
+        self.minor = minor
         self.received = received
         self.special = special
+        self.framing = 0
         self.hop: set[bytes] | None = None
         self.host_field: bytes | None = None
         self.declared: int | None = None
-        self.persistent = persistent
+        self.persistent = minor > 0
         self.keep_alive = False
         self.expects_continue = False
         self.demands = 0
         self.asked_upgrade: bytes | None = None
         self.accepts_trailers = False
         self.harmless = False
-        self.onward = b""
-        self.onward_for: object = None
-        self.onward_lines: list[bytes] | None = None
+        self.way: Any = None
 
 
 class RequestHead(Request):
@@ -92,99 +92,88 @@ class RequestHead(Request):
     It is the transaction's request at the same time; scheme, host, port and C{raw_target} are the mode's to fill in.
 
     @ivar target: as received: origin-form, absolute-form, authority or asterisk; printable ASCII.
-    @ivar framing: bytes of content that follow, or L{CHUNKED}.
+    @ivar framing: as the section's.
     @ivar upgrade: as the section's C{asked_upgrade}, as long as nobody decided to ignore it.
     @ivar section: the header section.
     """
 
     __slots__ = ("framing", "section", "target", "upgrade")
 
-    def __init__(
-        self, method: bytes, target: bytes, minor: int, fields: Fields, special: list[FieldLine]
-    ) -> None:
+    def __init__(self, method: bytes, target: bytes, section: Section) -> None:
+        """Make the head of one of the requests that have the section; C{fields} is its own."""
+        self.section = section
         self.raw_method = method
         self.raw_target = self.target = target
-        self.minor = minor
-        self.fields = fields
+        self.minor = section.minor
+        self.fields = Fields(section.received)
         self.scheme = "http"
         self.host = ""
         self.port = 0
-        self.length = 0
-        self.framing = 0
-        self.upgrade: bytes | None = None
-        self.section = Section(fields.lines, special, minor > 0)
-
-    def again(self, method: bytes, target: bytes) -> RequestHead:
-        """Make the head of another request with the same section and version; C{fields} is its own."""
-        made = RequestHead.__new__(RequestHead)
-        made.section = section = self.section
-        made.raw_method = method
-        made.raw_target = made.target = target
-        made.minor = self.minor
-        made.fields = Fields(section.received)
-        made.scheme = "http"
-        made.host = ""
-        made.port = 0
-        made.framing = framing = self.framing
-        made.length = framing if framing >= 0 else None
-        made.upgrade = section.asked_upgrade
-        return made
+        self.framing = framing = section.framing
+        self.length = framing if framing >= 0 else None
+        self.upgrade = section.asked_upgrade
 
 
-class ResponseHead(Response):
+class ResponseSection:
     """
-    A status line and its header section.
+    A response's status line and header section, and all that follows from them alone.
 
-    It is the transaction's response at the same time. Below 200 it is interim and another head follows, but for 101;
-    C{length} is the value of Content-Length, also where no content follows (HEAD, 304).
+    On a kept connection the next response often has the same ones, byte by byte; then this is shared.
 
+    @ivar status: as received, and so are C{reason} and C{length}; a plugin may change those of a head.
     @ivar minor: 0 or 1.
+    @ivar received: the lines as received; while a head's C{fields.lines} is this very list nobody changed a field.
+    @ivar length: value of Content-Length, if the message can have content.
     @ivar framing: bytes of content that follow, L{CHUNKED} or L{UNTIL_CLOSE}.
     @ivar persistent: the upstream lets the connection be used again.
     @ivar upgrade: value of Upgrade if the Connection field names it.
     @ivar dated: there is a Date field.
-    @ivar hop: raw lines of C{fields} that end at this hop.
+    @ivar hop: raw lines that end at this hop.
+    @ivar hints: what it says that its content is, as the memory of what was said of content has it; remembered there,
+        C{None} before.
     @ivar media_type: as the log writes it; remembered there, C{None} before.
-    @ivar received_length: value of Content-Length as received; a plugin may change C{length}.
-    @ivar received: the lines as received; while C{fields.lines} is this very list nobody changed a field.
+    @ivar onward: what a whole response of a usual kind begins with on its way to the client, as the pipeline remembers it.
+    @ivar onward_for: what of the pipeline's is in it, to be compared by identity; C{None}: nothing is remembered.
     """
 
     __slots__ = (
         "_passed",
-        "_start",
         "dated",
         "framing",
+        "hints",
         "hop",
+        "length",
         "media_type",
         "minor",
+        "onward",
+        "onward_for",
         "persistent",
+        "reason",
         "received",
-        "received_length",
+        "status",
         "upgrade",
     )
 
-    def __init__(self, status: int, reason: bytes, minor: int, fields: Fields) -> None:
+    def __init__(self, status: int, reason: bytes, minor: int, received: list[bytes]) -> None:
         self.status = status
         self.reason = reason
         self.minor = minor
-        self.fields = fields
-        self.content = b""
-        self.length = None
-        self.received_length: int | None = None
+        self.received = received
+        self.length: int | None = None
         self.framing = 0
         self.persistent = minor > 0
         self.upgrade: bytes | None = None
         self.dated = False
         self.hop: set[bytes] | None = None
-        self.received = fields.lines
-        # As received, for the heads alike: this one is a plugin's to change.
-        self._start = (status, reason)
+        self.hints: bytes | None = None
         self.media_type: str | None = None
+        self.onward = b""
+        self.onward_for: object = None
         self._passed: bytes | None = None
 
     @property
     def passed(self) -> bytes:
-        """Give the lines as received that do not end at this hop, each with its CRLF; made once for all heads alike."""
+        """Give the lines as received that do not end at this hop, each with its CRLF; made once."""
         passed = self._passed
         if passed is None:
             hop = self.hop
@@ -196,25 +185,29 @@ class ResponseHead(Response):
             passed = self._passed = joined_lines(kept)
         return passed
 
-    def again(self) -> ResponseHead:
-        """Make the same head once more, for another response with the same bytes; C{fields} is its own."""
-        made = ResponseHead.__new__(ResponseHead)
-        made._start = start = self._start
-        made.status, made.reason = start
-        made.minor = self.minor
-        made.received = lines = self.received
-        made.fields = Fields(lines)
-        made.content = b""
-        made.length = self.received_length
-        made.received_length = self.received_length
-        made.framing = self.framing
-        made.persistent = self.persistent
-        made.upgrade = self.upgrade
-        made.dated = self.dated
-        made.hop = self.hop
-        made.media_type = self.media_type
-        made._passed = self._passed
-        return made
+
+class ResponseHead(Response):
+    """
+    A status line and its header section.
+
+    It is the transaction's response at the same time. Below 200 it is interim and another head follows, but for 101;
+    C{length} is the value of Content-Length, also where no content follows (HEAD, 304).
+
+    @ivar framing: as the section's.
+    @ivar section: what was received.
+    """
+
+    __slots__ = ("framing", "section")
+
+    def __init__(self, section: ResponseSection) -> None:
+        """Make a head of its own for one of the responses that have the section."""
+        self.section = section
+        self.status = section.status
+        self.reason = section.reason
+        self.fields = Fields(section.received)
+        self.content = b""
+        self.length = section.length
+        self.framing = section.framing
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,3 +226,5 @@ END = End()
 
 RequestEvent: TypeAlias = RequestHead | bytes | End
 ResponseEvent: TypeAlias = ResponseHead | bytes | memoryview | End
+#: All of a final response: its head, its content, which may be empty, and its end.
+WholeResponse: TypeAlias = tuple[ResponseHead, bytes | memoryview, End]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
-from gateway.message.fields import Fields
 from gateway.wire.body import MessageReader
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import (
@@ -20,6 +19,7 @@ from gateway.wire.events import (
     UNMET_EXPECTATION,
     RequestEvent,
     RequestHead,
+    Section,
 )
 from gateway.wire.limits import DEFAULT_LIMITS, HeadLimits
 from gateway.wire.lines import (
@@ -44,6 +44,10 @@ from gateway.wire.lines import (
 KEPT_SECTION = 2048
 
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) ([\x21-\x7e]+) HTTP/1\.([0-9])")
+#: The same of one version alone, by what it counts as.
+_LINES = tuple(
+    re.compile(_LINE.pattern.replace(b"([0-9])", versions)) for versions in (b"0", b"[1-9]")
+)
 _OTHER_VERSION = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e]+ HTTP/[0-9]\.[0-9]")
 _METHOD_BEGINS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _LONG_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{65,}")
@@ -63,29 +67,30 @@ _NOT_NOMINATED = frozenset(
 
 
 class RequestParser(MessageReader):
-    """Reads the requests of one client connection."""
+    """
+    Reads the requests of one client connection.
 
-    __slots__ = ("_buffer", "_like", "_section", "_skipped")
+    @ivar partial: bytes of a head of which not all is there.
+    """
+
+    __slots__ = ("_like", "_longest", "_section", "_skipped", "partial")
 
     def __init__(self, limits: HeadLimits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
-        self._buffer = b""
+        self.partial = b""
         # Bytes of empty lines before the head that is being read.
         self._skipped = 0
         # The last header section, from the CRLF before it to the empty line behind, and what was made of it: on a kept connection the next one is often the same.
         self._section = b""
-        self._like: RequestHead | None = None
+        self._like: Section | None = None
+        # Request lines before it are looked at closer if they are longer: they may break a limit.
+        self._longest = 0
 
     def renew(self, limits: HeadLimits) -> None:
         """Keep to other limits from the next head on, and forget what was made of the heads before."""
         self._limits = limits
         self._section = b""
         self._like = None
-
-    @property
-    def partial(self) -> bool:
-        """Some bytes of a head are there, but not all."""
-        return bool(self._buffer)
 
     def receive(self, data: bytes) -> list[RequestEvent]:
         """
@@ -98,42 +103,38 @@ class RequestParser(MessageReader):
         """
         like = self._like
         if like is not None and not (
-            like.framing or self._reading or self.rest or self._buffer or self._skipped
+            like.framing or self.reading_content or self.rest or self.partial or self._skipped
         ):
             # One whole request whose header section is the last one again: nothing of that is looked at twice.
-            end = data.find(b"\r\n")
-            if end > 0 and data[end:] == self._section:
-                match = _LINE.fullmatch(data, 0, end)
+            section = self._section
+            end = len(data) - len(section)
+            if 0 < end <= self._longest and data.endswith(section):
+                match = _LINES[like.minor].fullmatch(data, 0, end)
                 if match is not None:
-                    method, target, minor = match.groups()
-                    limits = self._limits
-                    if (
-                        (minor != b"0") == like.minor
-                        and len(target) <= limits.target
-                        and len(data) <= limits.head + 4
-                    ):
-                        return [like.again(method, target), END]
+                    method, target = match.groups()
+                    return [RequestHead(method, target, like), END]
         out: list[RequestEvent] = []
         try:
-            if self._reading:
+            self._not_broken()
+            if self.reading_content:
                 self._read_content(data, out)  # type: ignore[arg-type]
                 return out
             if self.rest:
                 self.rest += data
                 return out
             known = 0
-            if self._buffer:
-                known = len(self._buffer)
-                data = self._buffer + data
+            if self.partial:
+                known = len(self.partial)
+                data = self.partial + data
             if data[:2] == b"\r\n":
                 known = 0
                 data = self._skip_empty_lines(data)
             stop = self._find_head(data)
             if stop < 0:
                 self._judge_open_head(data, known)
-                self._buffer = data
+                self.partial = data
                 return out
-            self._buffer = b""
+            self.partial = b""
             head = self._head(data[:stop])
             if not head.framing:
                 if len(data) > stop + 4:
@@ -143,7 +144,7 @@ class RequestParser(MessageReader):
             self._begin_content(head.framing, head.fields.lines)
             self._read_content(data[stop + 4 :], out)  # type: ignore[arg-type]
         except RemoteProtocolError:
-            self._buffer = b""
+            self.partial = b""
             self._like = None
             self._break()
             raise
@@ -221,7 +222,7 @@ class RequestParser(MessageReader):
             and (minor != b"0") == like.minor
             and method != b"CONNECT"
         ):
-            return like.again(method, target)
+            return RequestHead(method, target, like)
         # It begins with the CRLF of the request line.
         lines = section.split(b"\r\n")[1:]
         if len(lines) > limits.fields:
@@ -232,19 +233,19 @@ class RequestParser(MessageReader):
                 "too_large_head",
             )
         special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
-        head = RequestHead(method, target, 0 if minor == b"0" else 1, Fields(lines), special)
-        _read_special(head)
-        if method == b"CONNECT" and head.framing:
+        made = Section(0 if minor == b"0" else 1, lines, special)
+        _read_special(made)
+        if method == b"CONNECT" and made.framing:
             raise RemoteProtocolError("content in a CONNECT request", "RFC 9110 section 9.3.6")
         if len(section) <= KEPT_SECTION:
             self._section = section + b"\r\n\r\n"
-            self._like = head
-        return head
+            self._like = made
+            self._longest = min(limits.target, limits.head - len(section))
+        return RequestHead(method, target, made)
 
 
-def _read_special(head: RequestHead) -> None:
+def _read_special(section: Section) -> None:
     """Decide framing and persistence from the known lines, and mark those that end here."""
-    section = head.section
     length: int | None = None
     chunked = False
     hosts = 0
@@ -286,7 +287,7 @@ def _read_special(head: RequestHead) -> None:
         elif code in _DEMANDING:
             if code == BINDING:
                 section.demands |= BINDING_CREDENTIALS
-            elif not head.minor:
+            elif not section.minor:
                 # Meaningless from a client that knows no interim response (RFC 9110 section 10.1.1).
                 hop.append(known.line)
             elif known.value.lower() == b"100-continue":
@@ -295,17 +296,17 @@ def _read_special(head: RequestHead) -> None:
                 section.demands |= UNMET_EXPECTATION
     if hosts > 1:
         raise RemoteProtocolError("more than one Host field", "RFC 9112 section 3.2")
-    if not hosts and head.minor:
+    if not hosts and section.minor:
         raise RemoteProtocolError("no Host field", "RFC 9112 section 3.2")
     if options is not None:
         if b"close" in options:
             section.persistent = False
-        elif b"keep-alive" in options and not head.minor:
+        elif b"keep-alive" in options and not section.minor:
             section.keep_alive = True
         if nominating:
-            _drop_nominated(head, options - USUAL_OPTIONS, hop)
-        if upgrade is not None and b"upgrade" in options and head.minor:
-            head.upgrade = section.asked_upgrade = upgrade
+            _drop_nominated(section, options - USUAL_OPTIONS, hop)
+        if upgrade is not None and b"upgrade" in options and section.minor:
+            section.asked_upgrade = upgrade
     if hop:
         section.hop = set(hop)
     if chunked:
@@ -313,21 +314,20 @@ def _read_special(head: RequestHead) -> None:
             raise RemoteProtocolError(
                 "both Content-Length and Transfer-Encoding", "RFC 9112 section 6.1"
             )
-        if not head.minor:
+        if not section.minor:
             raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0", "RFC 9112 section 6.1")
-        head.framing = CHUNKED
-        head.length = None
+        section.framing = CHUNKED
     elif length is not None:
-        head.framing = section.declared = head.length = length
+        section.framing = section.declared = length
 
 
-def _drop_nominated(head: RequestHead, nominated: Set[bytes], hop: list[bytes]) -> None:
+def _drop_nominated(section: Section, nominated: Set[bytes], hop: list[bytes]) -> None:
     """Mark the fields that a Connection field names as ending here (RFC 9110 section 7.6.1)."""
     if nominated & _NOT_NOMINATED:
         raise RemoteProtocolError(
             "Connection names a field of the message", "RFC 9110 section 7.6.1"
         )
-    hop.extend(line for line in head.fields.lines if name_of(line) in nominated)
+    hop.extend(line for line in section.received if name_of(line) in nominated)
 
 
 def _bad_request_line(line: bytes) -> RemoteProtocolError:

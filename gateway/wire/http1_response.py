@@ -10,10 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
-from gateway.message.fields import Fields
 from gateway.wire.body import MessageReader
 from gateway.wire.errors import RemoteProtocolError
-from gateway.wire.events import CHUNKED, END, UNTIL_CLOSE, ResponseEvent, ResponseHead
+from gateway.wire.events import (
+    CHUNKED,
+    END,
+    UNTIL_CLOSE,
+    End,
+    ResponseEvent,
+    ResponseHead,
+    ResponseSection,
+    WholeResponse,
+)
 from gateway.wire.limits import DEFAULT_LIMITS, HeadLimits
 from gateway.wire.lines import (
     CONNECTION,
@@ -40,9 +48,13 @@ _START = b"HTTP/1."
 _VIEWED = 32768
 
 
-def _tail(data: bytes, start: int) -> bytes | memoryview:
-    """Give the content behind a head without copying much."""
-    return data[start:] if len(data) < _VIEWED else memoryview(data)[start:]
+def _whole(events: list[ResponseEvent]) -> list[ResponseEvent] | WholeResponse:
+    """Give what one read brought, as a tuple if that is a final response with its end and nothing before it."""
+    head, end = events[0], events[-1]
+    if type(end) is not End or type(head) is not ResponseHead or head.status < 200:
+        return events
+    content = events[1]
+    return head, b"" if type(content) is End else content, end  # type: ignore[return-value]
 
 
 class ResponseParser(MessageReader):
@@ -56,6 +68,7 @@ class ResponseParser(MessageReader):
         "_like",
         "_method",
         "_switched",
+        "_total",
         "started",
     )
 
@@ -68,9 +81,11 @@ class ResponseParser(MessageReader):
         self.started = False
         # What follows is no HTTP any more.
         self._switched = False
-        # The last final head up to its empty line, and what was made of it, for a request of the same kind.
+        # The last final head up to its empty line, how long it is with its content, and what was made of it, for a request
+        # of the same kind.
         self._block = b""
-        self._like: ResponseHead | None = None
+        self._total = 0
+        self._like: ResponseSection | None = None
 
     def expect(self, method: bytes) -> None:
         """
@@ -83,9 +98,11 @@ class ResponseParser(MessageReader):
         self._interim = 0
         self.started = False
 
-    def receive(self, data: bytes) -> list[ResponseEvent]:
+    def receive(self, data: bytes) -> list[ResponseEvent] | WholeResponse:
         """
         Take bytes from the upstream and give the events they complete.
+
+        @return: a tuple if this is all of a final response, from its first byte to its last; else a list.
 
         Content is C{bytes}, but a C{memoryview} where all of a large response came in one read. Interim responses are
         L{ResponseHead}s below 200. After a 101, and after a final head that answers CONNECT, no
@@ -94,20 +111,19 @@ class ResponseParser(MessageReader):
         @raise RemoteProtocolError: nothing more can be read, now and for all further bytes.
         """
         like = self._like
-        if like is not None and self._awaiting and not self._buffer:
+        total = len(data)
+        if total == self._total and like is not None and self._awaiting and not self._buffer:
             block = self._block
-            if like.framing == len(data) - len(block) and data.startswith(block):
+            if data.startswith(block):
                 # The last head again, with all of its content: nothing of the head is looked at twice.
-                self.started = True
                 self._awaiting = False
-                return (
-                    [like.again(), _tail(data, len(block)), END]
-                    if like.framing
-                    else [like.again(), END]
-                )
+                start = len(block)
+                content = data[start:] if total < _VIEWED else memoryview(data)[start:]
+                return ResponseHead(like), content, END
         out: list[ResponseEvent] = []
         try:
-            if self._reading:
+            self._not_broken()
+            if self.reading_content:
                 self._read_content(data, out)  # type: ignore[arg-type]
                 return out
             if not self._awaiting:
@@ -133,11 +149,12 @@ class ResponseParser(MessageReader):
                 head = self._head(data[:stop])
                 out.append(head)
                 if head.framing > 0 and head.framing == len(data) - stop - 4 and head.status >= 200:
-                    # All of it came in one read.
+                    # With all of its content.
                     self._awaiting = False
-                    out.append(_tail(data, stop + 4))
-                    out.append(END)
-                    return out
+                    content = (
+                        data[stop + 4 :] if len(data) < _VIEWED else memoryview(data)[stop + 4 :]
+                    )
+                    return _whole([*out, content, END])
                 data = data[stop + 4 :]
                 if head.status < 200 and head.status != 101:
                     self._interim += 1
@@ -156,14 +173,13 @@ class ResponseParser(MessageReader):
                 else:
                     out.append(END)
                     self.rest = data
-                break
+                return _whole(out)
         except RemoteProtocolError:
             self._buffer = b""
             self._like = None
             self._awaiting = False
             self._break()
             raise
-        return out
 
     def closed(self) -> list[ResponseEvent]:
         """
@@ -172,10 +188,11 @@ class ResponseParser(MessageReader):
         @return: C{[END]} if that completes a response that runs until the close, else nothing.
         @raise RemoteProtocolError: it cuts a message off, so what was passed on is incomplete (RFC 9112 section 8).
         """
-        if self._reading and self._left == UNTIL_CLOSE:
-            self._reading = False
+        if self.reading_content and self._left == UNTIL_CLOSE:
+            self.reading_content = False
             return [END]
-        if self._reading:
+        self._not_broken()
+        if self.reading_content:
             raise RemoteProtocolError(
                 "the connection ended in the middle of a response", "RFC 9112 section 8"
             )
@@ -188,7 +205,7 @@ class ResponseParser(MessageReader):
     def _head(self, block: bytes) -> ResponseHead:
         like = self._like
         if like is not None and block + b"\r\n\r\n" == self._block:
-            return like.again()
+            return ResponseHead(like)
         lines = block.split(b"\r\n")
         match = _LINE.fullmatch(lines.pop(0))
         if match is None:
@@ -198,15 +215,17 @@ class ResponseParser(MessageReader):
                 f"more than {self._limits.fields} field lines", "RFC 9110 section 5.4"
             )
         minor, status, reason = match.groups()
-        head = ResponseHead(int(status), reason or b"", 0 if minor == b"0" else 1, Fields(lines))
+        made = ResponseSection(int(status), reason or b"", 0 if minor == b"0" else 1, lines)
         special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
-        self._read_special(head, special)
-        if len(block) <= KEPT_BLOCK and head.status >= 200 and self._method != b"CONNECT":
+        self._read_special(made, special)
+        if len(block) <= KEPT_BLOCK and made.status >= 200 and self._method != b"CONNECT":
             self._block = block + b"\r\n\r\n"
-            self._like = head
-        return head
+            # Where it does not say, no message is that short.
+            self._total = len(block) + 4 + made.framing if made.framing >= 0 else 0
+            self._like = made
+        return ResponseHead(made)
 
-    def _read_special(self, head: ResponseHead, special: list[FieldLine]) -> None:
+    def _read_special(self, section: ResponseSection, special: list[FieldLine]) -> None:
         length: int | None = None
         chunked = False
         options: Set[bytes] | None = None
@@ -216,7 +235,7 @@ class ResponseParser(MessageReader):
         for known in special:
             code = known.code
             if code == DATE:
-                head.dated = True
+                section.dated = True
             elif code == CONTENT_LENGTH:
                 hop.append(known.line)
                 if length is not None:
@@ -241,27 +260,27 @@ class ResponseParser(MessageReader):
                 upgrade = known.value if upgrade is None else upgrade + b", " + known.value
         if options is not None:
             if b"close" in options:
-                head.persistent = False
-            elif not head.minor and b"keep-alive" in options:
-                head.persistent = True
+                section.persistent = False
+            elif not section.minor and b"keep-alive" in options:
+                section.persistent = True
             if nominating:
                 nominated = options - USUAL_OPTIONS - _MESSAGE
-                hop.extend(line for line in head.fields.lines if name_of(line) in nominated)
+                hop.extend(line for line in section.received if name_of(line) in nominated)
             if upgrade is not None and b"upgrade" in options:
-                head.upgrade = upgrade
+                section.upgrade = upgrade
         if hop:
-            head.hop = set(hop)
+            section.hop = set(hop)
         if chunked:
             if length is not None:
                 raise RemoteProtocolError(
                     "both Content-Length and Transfer-Encoding", "RFC 9112 section 6.3"
                 )
-            if not head.minor:
+            if not section.minor:
                 raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0", "RFC 9112 section 6.1")
-        status = head.status
+        status = section.status
         if status < 200 or status == 204:
             return
-        head.length = head.received_length = length
+        section.length = length
         if (
             status == 304
             or self._method == b"HEAD"
@@ -269,12 +288,12 @@ class ResponseParser(MessageReader):
         ):
             return
         if chunked:
-            head.framing = CHUNKED
+            section.framing = CHUNKED
         elif length is not None:
-            head.framing = length
+            section.framing = length
         else:
-            head.framing = UNTIL_CLOSE
-            head.persistent = False
+            section.framing = UNTIL_CLOSE
+            section.persistent = False
 
 
 _DROPPED = frozenset((HOP, LOOKALIKE, TE))

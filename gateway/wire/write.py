@@ -15,6 +15,10 @@ LAST_CHUNK = b"0\r\n\r\n"
 #: What tells the client to send its content (RFC 9110 section 15.2.1).
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+#: The head of a response whose whole content goes with it, to an HTTP/1.1 client whose connection is kept: status, reason,
+#: a L{section} and the content's length.
+WHOLE_HEAD = b"HTTP/1.1 %d %b\r\n%bContent-Length: %d\r\n\r\n"
+
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
 

@@ -12,6 +12,10 @@ from typing import Literal
 #: Why a request went on to the origin (RFC 9211 section 2.2).
 Why = Literal["bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"]
 
+_REMEMBERED = 1024
+# Lines of requests that went on: there are not many different ones.
+_forward: dict[tuple[str, Why, int | None, int | None, bool, bool, str], bytes] = {}
+
 _TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")
 
 
@@ -43,11 +47,30 @@ def forward_line(
     @param status: what it answered, where that is not the status sent on: a 304 that confirmed what is stored.
     @param collapsed: the request waited for the answer to another one.
     """
+    seconds = None if ttl is None else int(ttl // 1)
+    said = (name, why, status, seconds, stored, collapsed, detail)
+    line = _forward.get(said)
+    if line is None:
+        if len(_forward) >= _REMEMBERED:
+            _forward.clear()
+        line = _forward[said] = _forward_line(*said)
+    return line
+
+
+def _forward_line(
+    name: str,
+    why: Why,
+    status: int | None,
+    seconds: int | None,
+    stored: bool,
+    collapsed: bool,
+    detail: str,
+) -> bytes:
     parts = [f"Cache-Status: {_word(name)}; fwd={why}"]
     if status is not None:
         parts.append(f"fwd-status={status}")
-    if ttl is not None:
-        parts.append(f"ttl={int(ttl // 1)}")
+    if seconds is not None:
+        parts.append(f"ttl={seconds}")
     if stored:
         parts.append("stored")
     if collapsed:

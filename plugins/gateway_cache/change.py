@@ -8,6 +8,7 @@ of it, and what a broken-down machine leaves is not used (L{gateway_cache.openin
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import lmdb
 
@@ -35,12 +36,40 @@ from gateway_cache.tables import (
     charge_of,
     number_key,
     pieces_of,
+    queue_key,
 )
 
 #: Variants of one key; a site whose answers vary with everything must not fill the store.
 MOST_VARIANTS = 16
 #: Pages that are free when no other is: to remove something takes pages first.
 _RESERVE_BYTES = 16 * PAGE_BYTES
+
+
+class Sealed(NamedTuple):
+    """
+    A head as it is going to be stored.
+
+    @ivar name: of it.
+    @ivar encoded: itself.
+    @ivar charge: bytes that it is counted with, together with its content.
+    """
+
+    head: Head
+    name: bytes
+    encoded: bytes
+    charge: int
+
+
+def seal(head: Head, *, inline: bool) -> Sealed:
+    """
+    Bring a head into the form in which it is stored.
+
+    @param inline: its content will be in the index, not in a file.
+    """
+    name = name_of(head.key, head.variant)
+    encoded = encoded_head(head)
+    charge = charge_of(len(name) + len(encoded), head.length, inline=inline)
+    return Sealed(head, name, encoded, charge)
 
 
 class Change:
@@ -58,6 +87,7 @@ class Change:
         self._txn = index.env.begin(write=True)
         try:
             self.totals = Totals(self._txn.get(TOTALS, db=index.meta))
+            self._heads = self._txn.cursor(index.heads)
         except BaseException:
             self._txn.abort()
             raise
@@ -86,30 +116,45 @@ class Change:
         checksum: int,
         queue: int,
     ) -> Place:
+        """Do as L{put_sealed} does, with a head."""
+        sealed = seal(head, inline=not isinstance(content, int))
+        return self.put_sealed(sealed, since, slot, content, checksum, queue)
+
+    def put_sealed(
+        self,
+        sealed: Sealed,
+        since: int,
+        slot: int,
+        content: bytes | int,
+        checksum: int,
+        queue: int,
+    ) -> Place:
         """
         Store an object in place of what there is of its variant.
 
         @param content: a number: it is in the file of that.
         """
-        name = name_of(head.key, head.variant)
-        encoded = encoded_head(head)
-        self._room_among_variants(head.key, name)
+        head, name, encoded, charge = sealed
+        self._room_among_variants(head, name)
         totals = self.totals
         position = totals.next
-        totals.next += 1
-        in_file = isinstance(content, int)
-        number = content if isinstance(content, int) else position
-        charge = charge_of(len(name) + len(encoded), head.length, inline=not in_file)
-        place = Place(since, number, position, charge, head.length, checksum, queue, in_file)
-        start = number_key(number)
+        totals.next = position + 1
+        index = self._index
         if isinstance(content, int):
-            self._txn.put(start, b"", db=self._index.files)
+            place = Place(since, content, position, charge, head.length, checksum, queue, True)
+            self._txn.put(number_key(content), b"", db=index.files)
         else:
-            view = memoryview(content)
-            for at in range(pieces_of(len(content))):
-                piece = view[at * PIECE_BYTES : (at + 1) * PIECE_BYTES]
-                self._txn.put(start + bytes((at,)), piece, db=self._index.contents)
-        self._txn.put(name, record(place, encoded), db=self._index.heads)
+            place = Place(since, position, position, charge, head.length, checksum, queue, False)
+            start = number_key(position)
+            if len(content) <= PIECE_BYTES:
+                if content:
+                    self._append(start + b"\0", content)
+            else:
+                view = memoryview(content)
+                for at in range(pieces_of(len(content))):
+                    piece = view[at * PIECE_BYTES : (at + 1) * PIECE_BYTES]
+                    self._append(start + bytes((at,)), piece)
+        self._txn.put(name, record(place, encoded), db=index.heads)
         self._enqueue(place, slot, name)
         return place
 
@@ -136,7 +181,7 @@ class Change:
         encoded = encoded_head(head)
         charge = charge_of(len(new_name) + len(encoded), place.length, inline=not place.in_file)
         if new_name != name:
-            self._room_among_variants(head.key, new_name)
+            self._room_among_variants(head, new_name)
             self._txn.delete(name, db=self._index.heads)
         self._dequeue(place)
         place = place._replace(since=since, charge=charge)
@@ -212,11 +257,21 @@ class Change:
             one for one in numbers if self._txn.get(number_key(one), db=self._index.files) is None
         ]
 
-    def _room_among_variants(self, key: bytes, name: bytes) -> None:
+    def _append(self, key: bytes, piece: bytes | memoryview) -> None:
+        """Put a piece of content behind all others, as numbers grow: so pages get full, and half as many are written."""
+        contents = self._index.contents
+        if not self._txn.put(key, piece, append=True, db=contents):
+            self._txn.put(key, piece, db=contents)
+
+    def _room_among_variants(self, head: Head, name: bytes) -> None:
         """Remove what has this name, and the oldest variants if there are too many."""
-        there = list(self._variants(key))
-        if not there:
+        # All names of a key begin with that of the one without a variant.
+        names = names_of(head.key) if head.variant else name
+        cursor = self._heads
+        if not (cursor.set_range(names) and cursor.key().startswith(names)):
+            # Nearly always it is new.
             return
+        there = list(self._variants(head.key))
         others = sorted((since, other) for other, since in there if other != name)
         if len(others) < len(there):
             self.remove(name)
@@ -238,13 +293,15 @@ class Change:
             there = cursor.next()
 
     def _enqueue(self, place: Place, slot: int, name: bytes) -> None:
-        key = bytes((place.queue,)) + number_key(place.position)
+        queue = place.queue
+        key = queue_key(queue, place.position)
         self._txn.put(key, QUEUED.pack(slot) + name, db=self._index.queues)
-        self.totals.bytes[place.queue] += place.charge
-        self.totals.count[place.queue] += 1
+        totals = self.totals
+        totals.bytes[queue] += place.charge
+        totals.count[queue] += 1
 
     def _dequeue(self, place: Place) -> None:
-        key = bytes((place.queue,)) + number_key(place.position)
+        key = queue_key(place.queue, place.position)
         if not self._txn.delete(key, db=self._index.queues):
             raise lmdb.CorruptedError("an object is in no queue")
         self.totals.bytes[place.queue] -= place.charge

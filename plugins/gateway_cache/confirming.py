@@ -81,9 +81,9 @@ class Confirming:
         refreshing.move_to_end(head.key)
         if len(refreshing) > _MOST_REFRESHING:
             refreshing.popitem(last=False)
-        asking = Asking(
-            asked, head.key, policy, "stale", now, self._store.mark(), head=head, heads=(head,)
-        )
+        asking = Asking(asked, head.key, policy, "stale", now, self._store.mark())
+        asking.head = head
+        asking.heads = (head,)
         fields = own_fields(asked, validators(head, policy))
         return Validator(fields, partial(self._refreshed, asking, head))
 

@@ -10,7 +10,10 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from gateway.api import Stored
 from gateway_cache.entry import Found, Head
+from gateway_cache.messages import Asked
+from gateway_cache.policy import Policy
 
 
 class Writing(Protocol):
@@ -45,6 +48,14 @@ class Store(Protocol):
         @return: a C{file} of it has to be released, once; C{None}: it is torn or gone, and so a miss.
         """
 
+    def ready(self, key: bytes, asked: Asked, policy: Policy, now: float) -> Stored | None:
+        """
+        Give an answer that was given a moment ago, if it holds and nobody has changed the key; counts as a use.
+
+        @param asked: a plain one.
+        @return: C{None}: it has to be looked for.
+        """
+
     def mark(self) -> int:
         """Give the time for L{begin}: before a request is sent on, so that an invalidation meanwhile counts."""
 
@@ -55,6 +66,16 @@ class Store(Protocol):
         @param expected: length of the content; C{None}: not known.
         @param since: L{mark} from before its request; now, unless said.
         @return: C{None}: it can't be stored: too large, no room, or the store steps aside.
+        """
+
+    def put(self, head: Head, content: bytes, since: int, *, alone: bool = False) -> bool:
+        """
+        Store a response whose content is short and all here; this process finds it at once.
+
+        @param content: not longer than what is kept in memory (L{gateway_cache.incoming.INLINE_BYTES}).
+        @param since: as for L{begin}.
+        @param alone: after that L{find} has found nothing of the key.
+        @return: C{False}: it can't be stored, as with L{begin}.
         """
 
     def update(self, head: Head, newer: Head) -> None:

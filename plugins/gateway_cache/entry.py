@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from gateway.api import StoredFile
 
 
-@dataclass(frozen=True, slots=True)
+# Never changed once it is made, but not frozen: that makes it three times as dear to make, as is done for each object stored.
+@dataclass(slots=True)
 class Head:
     """
     A stored response without its content (RFC 9111 section 3).

@@ -59,9 +59,10 @@ def make_room(change: Change, shared: Shared, room: Room, kind: int, need: int) 
         return False
     totals = change.totals
     new, proven = kind + NEW, kind + PROVEN
+    taken = totals.bytes
     passed = 0
-    while totals.bytes[new] + totals.bytes[proven] + need > most:
-        from_new = totals.bytes[new] > most // _NEW_SHARE or not totals.count[proven]
+    while taken[new] + taken[proven] + need > most:
+        from_new = taken[new] > most // _NEW_SHARE or not totals.count[proven]
         queue = new if from_new else proven
         first = change.first(queue)
         if first is None:

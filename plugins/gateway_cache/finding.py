@@ -15,13 +15,16 @@ import lmdb
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from gateway.api import Stored
 from gateway_cache.encoding import Place, name_of
 from gateway_cache.entry import Found, Head
 from gateway_cache.files import CHECKED_AT_ONCE, read_at_once
-from gateway_cache.memory import COPY, Copy, Held, Memory, when_received
+from gateway_cache.memory import COPY, MOST_USES, Copy, Held, Memory, when_received
+from gateway_cache.messages import Asked
 from gateway_cache.opening import Folder
 from gateway_cache.operations import RemoveTorn
 from gateway_cache.others import Others
+from gateway_cache.policy import Policy
 from gateway_cache.shared import TURN
 
 #: Uses that are counted for eviction.
@@ -101,10 +104,45 @@ class Finding:
     def find(self, key: bytes) -> tuple[Head, ...]:
         """Give all variants of a key, newest first."""
         held = self._entries.get(key)
+        if held is None:
+            # Of most keys that are not in memory nothing is stored at all, and then no more need be known.
+            return self._look(key, None) if self.is_indexed(key) else ()
         words = self.words
-        if held is not None and words[held.slot] == held.stamp and words[TURN] == self._turn:
+        if words[held.slot] == held.stamp and words[TURN] == self._turn:
             return held.heads
         return self._look(key, held)
+
+    def ready(self, key: bytes, asked: Asked, policy: Policy, now: float) -> Stored | None:
+        """
+        Give an answer that was given a moment ago, if it holds and nobody has changed the key; counts as a use.
+
+        @param asked: a plain one.
+        @return: C{None}: it has to be looked for.
+        """
+        held = self._entries.get(key)
+        words = self.words
+        if held is None or words[held.slot] != held.stamp or words[TURN] != self._turn:
+            return None
+        for copy in held.copies:
+            ready = copy.ready
+            if ready is None or ready.policy is not policy:
+                return None
+            if ready.names:
+                variant = asked.variants.get(ready.names)
+                if variant is None:
+                    return None
+                if variant != ready.variant:
+                    continue
+            if not ready.since <= now < ready.until:
+                return None
+            if held.uses < MOST_USES:
+                held.uses += 1
+            at = held.slot - self._use
+            uses = self._uses
+            if uses[at] < _MOST_USES:
+                uses[at] += 1
+            return ready.stored
+        return None
 
     def open(self, head: Head) -> Found | None:
         """Give a response that was found, with its content; C{None}: it is torn or gone."""
@@ -112,7 +150,7 @@ class Finding:
         if not isinstance(copy, Copy):
             return self._open_other(head)
         held = copy.held
-        if held is not None and held.uses < 3:
+        if held is not None and held.uses < MOST_USES:
             held.uses += 1
         at = copy.slot - self._use
         uses = self._uses
@@ -139,22 +177,36 @@ class Finding:
                 return self.open(one)
         return None
 
+    def is_indexed(self, key: bytes) -> bool:
+        """Tell whether there may be something of a key in the index."""
+        folder = self.folder
+        if folder is None:
+            return False
+        if self.words[TURN] != self._turn:
+            # There may be another index by now.
+            self.look_around()
+        try:
+            return folder.index.has(key)
+        except lmdb.Error as error:
+            self._tell_broken(error)
+            return False
+
     def _look(self, key: bytes, held: Held | None) -> tuple[Head, ...]:
         """Find a key in the index, with what of it is still to be written."""
         folder = self.folder
         if folder is None:
             return ()
-        shared = folder.shared
         words = self.words
         if words[TURN] != self._turn:
             self.look_around()
             held = self._entries.get(key)
+        shared = folder.shared
+        torn: list[bytes] = []
         slot = shared.slot(key) if held is None else held.slot
         # Before the look, so that a change meanwhile is not taken for one that was seen.
         stamp = words[slot]
         floor = words[slot + shared.floor]
         under_purge = self.others.under_purge
-        torn: list[bytes] = []
         try:
             stored = folder.index.variants(key, torn)
         except lmdb.Error as error:
@@ -190,6 +242,11 @@ class Finding:
 
     def _fetch(self, copy: Copy) -> Found | None:
         """Bring content from the index or from a file."""
+        content = copy.content
+        if content is not None:
+            # It was stored a moment ago, and is asked for for the first time.
+            found = copy.found = Found(copy.head, content)
+            return found
         folder = self.folder
         place = copy.place
         if folder is None or place is None:

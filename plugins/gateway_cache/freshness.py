@@ -80,11 +80,14 @@ def initial_age(message: Message, requested: float, received: float) -> float:
 
     @param requested: when the request for it was begun.
     """
-    born = _date(message, received)
+    wanted = message.wanted
+    dates = wanted.get(b"date")
+    born = None if dates is None else read_date(dates[0], received)
     # Dates have no fractions: a response of this second is not to be up to a second old.
     apparent = 0 if born is None else int(received) - born
-    said = _said_age(message.wanted.get(b"age"))
-    return max(apparent, said + max(received - requested, 0.0), 0.0)
+    delay = max(received - requested, 0.0)
+    said = wanted.get(b"age")
+    return max(apparent, delay if said is None else _said_age(said) + delay)
 
 
 def explicit(source: Source) -> bool:
@@ -147,6 +150,10 @@ class Plan:
         resident = now - self.received
         return self.initial + resident if resident > 0.0 else self.initial
 
+    def holds_until(self, age: int) -> float:
+        """Tell from when on it is older than so many whole seconds, or has to be thought about."""
+        return self.received + min(age + 1, self.fresh_below) - self.initial
+
 
 def plan_of(head: Head, policy: Policy) -> Plan:
     """Give the plan of a stored response, made if there is none of this policy."""
@@ -168,10 +175,8 @@ def _date(message: Message, received: float) -> int | None:
     return None if found is None else read_date(found[0], received)
 
 
-def _said_age(lines: Sequence[bytes] | None) -> int:
+def _said_age(lines: Sequence[bytes]) -> int:
     """Read C{Age}: its first member; what is no number counts as if it were not there (RFC 9111 section 5.1)."""
-    if lines is None:
-        return 0
     digits = lines[0].partition(b",")[0].strip(b" \t")
     if not digits.isdigit():
         return 0

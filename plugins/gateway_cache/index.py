@@ -85,6 +85,13 @@ class Index:
         with self.env.begin() as txn:
             return Totals(txn.get(TOTALS, db=self.meta))
 
+    def has(self, key: bytes) -> bool:
+        """Tell whether there is anything that could be of a key; of most keys that are asked for there is nothing."""
+        names = names_of(key)
+        with self.env.begin(self.heads) as txn:
+            cursor = txn.cursor()
+            return cursor.set_range(names) and cursor.key().startswith(names)
+
     def variants(self, key: bytes, torn: list[bytes]) -> list[tuple[Place, Head]]:
         """
         Give all that is stored of a key.

@@ -22,10 +22,13 @@ from gateway_cache.contract import Store
 from gateway_cache.counts import Counts
 from gateway_cache.entry import Head
 from gateway_cache.keys import key_of
-from gateway_cache.messages import Asked, asked_of
+from gateway_cache.memory import COPY, Copy
+from gateway_cache.messages import Asked
 from gateway_cache.parts import parts_for
 from gateway_cache.policy import Policy
+from gateway_cache.ready import ready_of
 from gateway_cache.reuse import Fresh, Refused, Stale, Validate, missing, reuse
+from gateway_cache.spaces import Spaces
 from gateway_cache.state import ASKING, LAST, Asking, for_user, is_for_one
 from gateway_cache.vary import select
 
@@ -39,56 +42,92 @@ class Looking:
     def __init__(
         self,
         store: Store,
+        spaces: Spaces,
         flights: Flights,
         confirming: Confirming,
         counts: Counts,
         now: Callable[[], float],
     ) -> None:
         self._store = store
+        self._spaces = spaces
         self._flights = flights
         self._confirming = confirming
         self._counts = counts
         self._now = now
 
     def look(
-        self, txn: Transaction, policy: Policy
+        self, txn: Transaction
     ) -> Stored | Validator | Awaitable[Stored | Validator | None] | None:
         """Find what answers a request, or how to ask whether that still holds."""
         request = txn.request
-        method = request.raw_method
-        if method != b"GET" and method != b"HEAD":
+        client = txn.client
+        policy, origin, literal = self._spaces[
+            client.mode, request.scheme, request.host, request.port
+        ]
+        if policy is None:
             return None
-        store = txn.client.store
-        asked = asked_of(method, request.fields.lines, store.get(LAST))
-        store[LAST] = asked
-        if not asked.cacheable or (asked.conditional and for_origin(asked)):
+        method = request.raw_method
+        lines = request.fields.lines
+        last = client.store.get(LAST)
+        if last is not None and last.lines is lines and last.method == method:
+            asked = last
+        elif method == b"GET" or method == b"HEAD":
+            asked = client.store[LAST] = Asked(method, lines)
+        else:
+            return None
+        path = request.raw_target
+        key = origin + path if literal and path[:1] == b"/" else key_of(request, policy.keys)
+        now = self._now()
+        if asked.plain and (
+            (txn.identity is None and client.certificate is None) or not is_for_one(txn)
+        ):
+            stored = self._store.ready(key, asked, policy, now)
+            if stored is not None:
+                self._counts.hits += 1
+                return stored
+        elif not asked.cacheable or (asked.conditional and for_origin(asked)):
             self._counts.bypassed += 1
             return None
-        if is_for_one(txn):
+        elif is_for_one(txn):
             asked = for_user(asked, txn)
-        key = key_of(request, policy.keys)
-        found = self._find(txn, asked, key, policy)
+        found = self._find(txn, asked, key, policy, now, None)
         return self._wait(txn, asked, key, policy, found) if isinstance(found, Deferred) else found
 
     def _find(
-        self, txn: Transaction, asked: Asked, key: bytes, policy: Policy
+        self,
+        txn: Transaction,
+        asked: Asked,
+        key: bytes,
+        policy: Policy,
+        now: float,
+        before: Asking | None,
     ) -> Stored | Validator | Deferred[Turn] | None:
-        """Look once."""
+        """
+        Look once.
+
+        @param before: what has waited for another request's answer, if it is that which looks again.
+        """
+        # From before the look, so that what is changed meanwhile counts as changed since.
+        since = self._store.mark()
         heads = self._store.find(key)
-        head = select(heads, asked, policy) if heads else None
+        if not heads:
+            return self._missed(txn, asked, key, policy, "uri-miss", now, since, before, alone=True)
+        head = select(heads, asked, policy)
         if head is None:
-            part = self._part(heads, asked, policy) if asked.has_range and heads else None
+            part = self._part(heads, asked, policy) if asked.has_range else None
             if part is not None:
                 return part
-            return self._missed(txn, asked, key, policy, "vary-miss" if heads else "uri-miss")
-        now = self._now()
+            return self._missed(txn, asked, key, policy, "vary-miss", now, since, before)
         verdict = reuse(asked, head, now, policy)
         if isinstance(verdict, Fresh):
             stored = answer(self._store, head, verdict.lines, asked, now)
             if stored is not None:
                 self._counts.hits += 1
+                copy = head.memo.get(COPY)
+                if asked.plain and isinstance(copy, Copy):
+                    copy.ready = ready_of(stored, head, policy, verdict.age, now)
                 return stored
-            return self._missed(txn, asked, key, policy, "uri-miss")
+            return self._missed(txn, asked, key, policy, "uri-miss", now, since, before)
         if isinstance(verdict, Stale):
             refresh = None
             if verdict.refresh and asked.method == b"GET":
@@ -97,7 +136,7 @@ class Looking:
             if stored is not None:
                 self._counts.stale += 1
                 return stored
-            return self._missed(txn, asked, key, policy, "uri-miss")
+            return self._missed(txn, asked, key, policy, "uri-miss", now, since, before)
         if isinstance(verdict, Refused):
             self._counts.refused += 1
             return refused(verdict.status, verdict.why, policy.name)
@@ -107,7 +146,7 @@ class Looking:
             if stored is not None:
                 self._counts.errors_hidden += 1
                 return stored
-        return self._validate(txn, asked, heads, head, policy, verdict)
+        return self._validate(txn, asked, heads, head, policy, verdict, now, since, before)
 
     def _part(self, heads: tuple[Head, ...], asked: Asked, policy: Policy) -> Stored | None:
         """Look for a part that has what is asked for."""
@@ -122,16 +161,36 @@ class Looking:
         return None
 
     def _missed(
-        self, txn: Transaction, asked: Asked, key: bytes, policy: Policy, why: Why
+        self,
+        txn: Transaction,
+        asked: Asked,
+        key: bytes,
+        policy: Policy,
+        why: Why,
+        now: float,
+        since: int,
+        before: Asking | None,
+        *,
+        alone: bool = False,
     ) -> Stored | Deferred[Turn] | None:
-        refusal = missing(asked)
+        """Let the request go to the origin, or wait for another one that has gone there."""
+        refusal = None if asked.plain else missing(asked)
         if refusal is not None:
             self._counts.refused += 1
             return refused(refusal.status, refusal.why, policy.name)
-        joined = self._join(txn, asked, key)
-        if isinstance(joined, Deferred):
-            return joined
-        self._go(txn, Asking(asked, key, policy, why, self._now(), self._store.mark(), joined))
+        flight: Flight | None = None
+        if asked.shares:
+            joined = self._flights.join(key) if before is None else self._join(before, key)
+            if isinstance(joined, Deferred):
+                return joined
+            flight = joined
+        asking = Asking(asked, key, policy, why, now, since, flight)
+        if alone:
+            asking.alone = True
+        if before is not None:
+            asking.collapsed = True
+        txn.store[ASKING] = asking
+        self._counts.misses += 1
         return None
 
     def _validate(
@@ -142,8 +201,11 @@ class Looking:
         head: Head,
         policy: Policy,
         verdict: Validate,
+        now: float,
+        since: int,
+        before: Asking | None,
     ) -> Validator | Deferred[Turn] | None:
-        joined = self._join(txn, asked, head.key)
+        joined = self._join(before, head.key) if asked.shares else None
         if isinstance(joined, Deferred):
             return joined
         asking = Asking(
@@ -151,37 +213,24 @@ class Looking:
             head.key,
             policy,
             verdict.why,
-            self._now(),
-            self._store.mark(),
+            now,
+            since,
             joined,
-            head=head,
-            heads=tuple(one for one in heads if one.part is None),
         )
-        self._go(txn, asking)
+        asking.head = head
+        asking.heads = tuple(one for one in heads if one.part is None)
+        if before is not None:
+            asking.collapsed = True
+        txn.store[ASKING] = asking
+        self._counts.misses += 1
         return self._confirming.validator(asking, verdict.fields)
 
-    def _join(self, txn: Transaction, asked: Asked, key: bytes) -> Flight | Deferred[Turn] | None:
-        """Share a request to the origin, where what it brings can answer others too."""
-        if (
-            asked.method != b"GET"
-            or asked.has_range
-            or asked.conditional
-            or asked.control.no_store
-            or asked.control.no_cache
-        ):
-            return None
-        before = txn.store.get(ASKING)
+    def _join(self, before: Asking | None, key: bytes) -> Flight | Deferred[Turn] | None:
+        """Share a request to the origin: it leads others, or waits for one that does, or neither."""
         if before is not None and before.flight is not None:
             # It was told to lead while it waited.
             return before.flight
         return self._flights.join(key)
-
-    def _go(self, txn: Transaction, asking: Asking) -> None:
-        """Let the request go to the origin."""
-        store = txn.store
-        asking.collapsed = store.get(ASKING) is not None
-        store[ASKING] = asking
-        self._counts.misses += 1
 
     async def _wait(
         self, txn: Transaction, asked: Asked, key: bytes, policy: Policy, waiting: Deferred[Turn]
@@ -189,14 +238,15 @@ class Looking:
         """Wait for the answer to another request, then look again."""
         for _ in range(LOOKS):
             turn = await waiting
-            asking = Asking(asked, key, policy, "uri-miss", self._now(), self._store.mark())
+            now = self._now()
+            asking = Asking(asked, key, policy, "uri-miss", now, self._store.mark())
             asking.collapsed = True
             txn.store[ASKING] = asking
             if turn is Turn.ALONE:
                 break
             if turn is Turn.LEAD:
                 asking.flight = self._flights.led(key)
-            found = self._find(txn, asked, key, policy)
+            found = self._find(txn, asked, key, policy, now, asking)
             if not isinstance(found, Deferred):
                 if isinstance(found, Stored) and asking.flight is not None:
                     # It leads, and needs not go: what it waited for came another way.

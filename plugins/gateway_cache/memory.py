@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 
 from gateway_cache.encoding import Place
 from gateway_cache.entry import Found, Head
+from gateway_cache.ready import Ready
 
 #: What a key, a head and its content take beyond their own bytes, about.
 ENTRY_BYTES = 600
@@ -33,12 +34,13 @@ class Copy:
     @ivar place: where it is in the index; C{None} until it is written.
     @ivar since: when it was begun.
     @ivar content: all of it; C{None}: not in memory.
-    @ivar found: the answer with it, ready made.
+    @ivar found: what is found with it.
+    @ivar ready: what it is answered with at the moment; C{None}: that is still to be made.
     @ivar held: the key it belongs to.
     @ivar slot: that key's.
     """
 
-    __slots__ = ("content", "found", "head", "held", "place", "since", "slot")
+    __slots__ = ("content", "found", "head", "held", "place", "ready", "since", "slot")
 
     def __init__(self, head: Head, place: Place | None, since: int, slot: int) -> None:
         self.head = head
@@ -48,6 +50,7 @@ class Copy:
         self.content: bytes | None = None
         self.found: Found | None = None
         self.held: Held | None = None
+        self.ready: Ready | None = None
         head.memo[COPY] = self
 
     def fill(self, content: bytes) -> Found:
@@ -107,18 +110,16 @@ class Held:
         self.slot = slot
         self.stamp = stamp
         self.copies = copies
-        # Nearly always there is one.
-        self.heads = (
-            (copies[0].head,) if len(copies) == 1 else tuple([copy.head for copy in copies])
-        )
+        self.heads = tuple([copy.head for copy in copies])
         self.uses = 0
         self.gone = False
         self.is_long = False
         self.counted = 0
-        self.size = ENTRY_BYTES + len(key)
+        size = ENTRY_BYTES + len(key)
         for copy in copies:
             copy.held = self
-            self.size += HEAD_BYTES + len(copy.content or b"")
+            size += HEAD_BYTES + len(copy.content or b"")
+        self.size = size
 
 
 class Memory:
@@ -144,17 +145,18 @@ class Memory:
 
     def put(self, held: Held) -> None:
         """Take a key in, in place of what is there of it, whose uses it keeps."""
-        before = self.entries.get(held.key)
+        key = held.key
+        before = self.entries.get(key)
         if before is not None:
             held.uses = before.uses
             held.is_long = before.is_long
             self.drop(before)
         elif self._ghosts:
-            mark = hash(held.key)
+            mark = hash(key)
             if mark in self._ghosts:
                 del self._ghosts[mark]
                 held.is_long = True
-        self.entries[held.key] = held
+        self.entries[key] = held
         (self._long if held.is_long else self._short).append(held)
         self.grown(held)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway_cache.directives import RequestControl, read_request_control
+from gateway_cache.directives import NO_WISHES, RequestControl, read_request_control
 
 _CONDITIONS = (
     b"if-none-match",
@@ -77,11 +77,46 @@ WANTED = frozenset(
     )
 )
 
+#: Response fields of one connection, or of a proxy to its client (RFC 9111 section 3.1); length and age are written with
+#: each answer, and of what a trailer announces nothing is stored.
+OF_THE_CONNECTION = frozenset(
+    (
+        b"age",
+        b"connection",
+        b"content-length",
+        b"http2-settings",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+
 _REMEMBERED = 1024
 _LONGEST_NAME = 64
 
-# Names as they are spelt, in lower case if they are wanted; else empty.
-_spelt: dict[bytes, bytes] = {}
+
+class _Names(dict[bytes, tuple[bytes, bool]]):
+    """By names as they are spelt: in lower case if they are in L{WANTED}, else empty; and whether lines of it are stored."""
+
+    def __missing__(self, spelt: bytes) -> tuple[bytes, bool]:
+        """Find it out."""
+        name = spelt.lower()
+        # No line of the wire is without a name; one that is says nothing.
+        found = (name if name in WANTED else b"", name != b"" and name not in OF_THE_CONNECTION)
+        if len(spelt) <= _LONGEST_NAME:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[spelt] = found
+        return found
+
+
+_names = _Names()
 
 
 def index(lines: Sequence[bytes]) -> dict[bytes, list[bytes]]:
@@ -95,31 +130,25 @@ def index(lines: Sequence[bytes]) -> dict[bytes, list[bytes]]:
 
 def wanted_index(lines: Sequence[bytes]) -> dict[bytes, list[bytes]]:
     """Do as L{index} does, of the fields in L{WANTED} alone."""
+    return _read(lines)[0]
+
+
+def _read(lines: Sequence[bytes]) -> tuple[dict[bytes, list[bytes]], list[bytes]]:
+    """Give what L{wanted_index} does, and the lines that would be stored of a response."""
     found: dict[bytes, list[bytes]] = {}
-    spelt = _spelt
+    stored: list[bytes] = []
+    names = _names
     for line in lines:
-        at = line.find(b":")
-        name = line[:at] if at >= 0 else line
-        known = spelt.get(name)
-        if known is None:
-            known = name.lower()
-            if known not in WANTED:
-                known = b""
-            _remember(name, known)
-        if known:
-            value = line[at + 1 :].strip(b" \t") if at >= 0 else b""
-            if known in found:
-                found[known].append(value)
+        spelt, _, value = line.partition(b":")
+        name, is_stored = names[spelt]
+        if is_stored:
+            stored.append(line)
+        if name:
+            if name in found:
+                found[name].append(value.strip(b" \t"))
             else:
-                found[known] = [value]
-    return found
-
-
-def _remember(name: bytes, known: bytes) -> None:
-    if len(name) <= _LONGEST_NAME:
-        if len(_spelt) >= _REMEMBERED:
-            _spelt.clear()
-        _spelt[name] = known
+                found[name] = [value.strip(b" \t")]
+    return found, stored
 
 
 class Message:
@@ -164,10 +193,22 @@ class Asked(Message):
     @ivar has_range: it asks for a part.
     @ivar conditional: it has conditions of its own.
     @ivar keyed: names of its fields in L{KEYED}, as text.
+    @ivar plain: a GET that any fresh response of its variant answers, whole and as it is.
+    @ivar shares: a GET whose answer may be one for others too.
     @ivar variants: what L{vary<gateway_cache.vary>} made of it, by the names of the selecting fields.
     """
 
-    __slots__ = ("cacheable", "conditional", "control", "has_range", "keyed", "method", "variants")
+    __slots__ = (
+        "cacheable",
+        "conditional",
+        "control",
+        "has_range",
+        "keyed",
+        "method",
+        "plain",
+        "shares",
+        "variants",
+    )
 
     def __init__(self, method: bytes, lines: Sequence[bytes]) -> None:
         Message.__init__(self, lines)
@@ -187,6 +228,13 @@ class Asked(Message):
         self.keyed: tuple[str, ...] = ()
         if not KEYED.isdisjoint(wanted):
             self.keyed = tuple(name.decode("ascii") for name in wanted if name in KEYED)
+        control = self.control
+        self.shares: bool = method == b"GET" and not (
+            self.has_range or self.conditional or control.no_store or control.no_cache
+        )
+        self.plain: bool = (
+            self.shares and self.cacheable and not self.keyed and control is NO_WISHES
+        )
         self.variants: dict[tuple[str, ...], bytes] = {}
 
 
@@ -209,10 +257,13 @@ class Answer(Message):
     A response's head.
 
     @ivar status: of the final response.
+    @ivar stored: its lines without those L{OF_THE_CONNECTION}.
     """
 
-    __slots__ = ("status",)
+    __slots__ = ("status", "stored")
 
     def __init__(self, status: int, lines: Sequence[bytes]) -> None:
-        Message.__init__(self, lines)
+        self.lines = lines
+        self.wanted, self.stored = _read(lines)
+        self._all = None
         self.status = status

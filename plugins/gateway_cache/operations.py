@@ -41,14 +41,20 @@ class Append:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
 class Put:
-    """Store an object: with content in the index, unless it is in a file."""
+    """
+    Store an object: with content in the index, unless it is in a file.
 
-    copy: Copy
-    content: bytes
-    spill: Spill | None
-    size: int
+    No dataclass: one is made for each object that is stored.
+    """
+
+    __slots__ = ("content", "copy", "size", "spill")
+
+    def __init__(self, copy: Copy, content: bytes, spill: Spill | None = None) -> None:
+        self.copy = copy
+        self.content = content
+        self.spill = spill
+        self.size = len(content) + _SMALL
 
 
 @dataclass(frozen=True, slots=True)

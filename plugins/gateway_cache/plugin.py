@@ -24,9 +24,11 @@ from gateway.api import (
 from gateway_cache.collapsing import Flights
 from gateway_cache.confirming import Confirming
 from gateway_cache.counts import Counts
+from gateway_cache.invalidation import SAFE
 from gateway_cache.looking import Looking
 from gateway_cache.orders import Orders
 from gateway_cache.settings import CacheSettings, Policies
+from gateway_cache.spaces import Spaces
 from gateway_cache.state import ASKING
 from gateway_cache.store import DiskStore, StoreOptions
 from gateway_cache.taking import Taking
@@ -45,11 +47,11 @@ class Cache(Plugin):
 
     def __init__(self, settings: CacheSettings, services: Services) -> None:
         super().__init__(settings, services)
-        clock = services.clock
-        offset = time.time() - clock.seconds()
+        seconds = services.clock.seconds
+        offset = time.time() - seconds()
 
         def now() -> float:
-            return offset + clock.seconds()
+            return offset + seconds()
 
         self.counts = Counts()
         self.policies = Policies(settings)
@@ -57,9 +59,10 @@ class Cache(Plugin):
             Path(settings.path), settings.size, settings.max_object, settings.memory
         )
         self.store = DiskStore(options, services)
-        self.flights = Flights(clock, settings.wait)
+        self.flights = Flights(services.clock, settings.wait)
         confirming = Confirming(self.store, self.flights, self.counts, now)
-        self._looking = Looking(self.store, self.flights, confirming, self.counts, now)
+        spaces = Spaces(self.policies.of)
+        self._looking = Looking(self.store, spaces, self.flights, confirming, self.counts, now)
         self._taking = Taking(self.store, self.flights, self.counts, now, settings.max_object)
         self._orders = Orders(self.store, self.policies, self.counts, now)
 
@@ -85,28 +88,36 @@ class Cache(Plugin):
         self, txn: Transaction
     ) -> Stored | Validator | Awaitable[Stored | Validator | None] | None:
         """Find what answers a request."""
-        policy = self.policies.of(txn.client.mode, txn.request.host)
-        return None if policy is None else self._looking.look(txn, policy)
+        return self._looking.look(txn)
 
-    @hookimpl()
+    @hookimpl(stored=False)
     def response_headers(self, txn: Transaction) -> None:
         """Look at the head of what came from upstream."""
-        if txn.upstream:
+        if not txn.upstream:
+            return
+        asking = txn.store.get(ASKING)
+        if asking is not None:
+            self._taking.judge(txn, asking)
+        elif txn.request.raw_method not in SAFE:
             policy = self.policies.of(txn.client.mode, txn.request.host)
             if policy is not None:
-                self._taking.judge(txn, policy)
+                self._taking.unsafe(txn, policy)
 
     @hookimpl()
     def cache_store(self, txn: Transaction) -> ContentSink | None:
         """Take a copy."""
-        return self._taking.take(txn)
+        asking = txn.store.get(ASKING)
+        # Of most answers nothing is stored.
+        if asking is None or asking.storable is None:
+            return None
+        return self._taking.take(txn, asking)
 
-    @hookimpl()
+    @hookimpl(stored=False)
     def transaction_complete(self, txn: Transaction) -> None:
         """Let nobody wait for what has ended."""
         asking = txn.store.get(ASKING)
-        if asking is not None:
-            self._taking.over(asking)
+        if asking is not None and asking.flight is not None:
+            self.flights.failed(asking.flight)
 
     @hookimpl()
     def counters(self) -> Mapping[str, float]:

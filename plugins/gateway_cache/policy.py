@@ -7,7 +7,7 @@ so that what was worked out under one is known to be of that one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 #: Request fields that some origins take for the method or the target, though neither is in the key: an answer to such a
@@ -70,6 +70,7 @@ class Policy:
     @ivar obey_reload: a client may demand validation (C{no-cache}, C{max-age}, C{min-fresh}, C{Pragma}).
     @ivar targeted: names of the targeted fields that are for this cache, the most important first, in lower case
         (RFC 9213); none in forward mode.
+    @ivar raw_targeted: the same as bytes.
     @ivar cookies: when a response that sets a cookie is stored, or one to a request with a cookie that does not say how
         long it is fresh: C{"explicit"}: with C{max-age}, C{s-maxage} or C{public}; C{"public"}: with C{public} or
         C{s-maxage}; C{"never"}.
@@ -103,3 +104,9 @@ class Policy:
     tag_fields: tuple[tuple[bytes, bytes], ...] = TAG_FIELDS
     keys: KeyRules = KeyRules()
     name: str = "gateway"
+    raw_targeted: tuple[bytes, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Spell what is looked for as it is on the wire."""
+        names = tuple(name.encode("latin-1") for name in self.targeted)
+        object.__setattr__(self, "raw_targeted", names)

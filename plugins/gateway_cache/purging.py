@@ -91,6 +91,10 @@ class PurgeLog(NamedTuple):
             since <= purge.since and purge.fits(head) for purge in self.purges
         )
 
+    def forbids(self, head: Head, since: int) -> bool:
+        """Tell whether a response that was begun then is not to be stored: it has been purged, or perhaps it has."""
+        return since <= self.floor or self.means(head, since)
+
     def packed(self) -> bytes:
         """Give it as it is stored."""
         return _encode(self)

@@ -31,6 +31,7 @@ _FEWEST, _MOST = 1024, 1 << 21
 
 #: Where the number of boots begins in a tick; below are microseconds, which are enough for nine years.
 _BOOT_SHIFT = 48
+_SINCE_BOOT = (1 << _BOOT_SHIFT) - 1
 
 
 class Shared:
@@ -101,6 +102,14 @@ class Shared:
         # Of two processes that write at once one stamp is lost, but neither is one that somebody has seen before.
         stamp = self.words[slot] = monotonic_ns()
         return stamp
+
+    def is_unchanged(self, slot: int, since: int) -> bool:
+        """
+        Tell whether surely nobody has changed a slot since then.
+
+        @param since: a L{tick} since the last boot. A stamp from before that may look like a later one, which does no harm.
+        """
+        return self.words[slot] // 1000 < since & _SINCE_BOOT
 
     def invalidate(self, slot: int) -> int:
         """

@@ -23,7 +23,8 @@ class Asking:
     @ivar why: why the origin is asked, as C{Cache-Status} says it.
     @ivar requested: when it was begun, seconds since the epoch.
     @ivar received: when the answer's head came; 0.0: it has not.
-    @ivar since: the store's mark from before that.
+    @ivar since: the store's mark from before it was looked for.
+    @ivar alone: nothing at all was found of the key.
     @ivar flight: others wait for what it brings; C{None}: nobody can.
     @ivar collapsed: it has waited for another request itself.
     @ivar head: what is stored and to be validated.
@@ -34,23 +35,16 @@ class Asking:
     @ivar settled: something stored answers it after all.
     """
 
-    __slots__ = (
-        "asked",
-        "collapsed",
-        "flight",
-        "head",
-        "heads",
-        "key",
-        "lines",
-        "policy",
-        "received",
-        "requested",
-        "settled",
-        "since",
-        "status_line",
-        "storable",
-        "why",
-    )
+    # What most requests never come to is here once for all of them, as one of these is made for each.
+    head: Head | None = None
+    heads: tuple[Head, ...] = ()
+    received = 0.0
+    alone = False
+    collapsed = False
+    storable: Storable | None = None
+    lines: list[bytes] | None = None
+    status_line = b""
+    settled = False
 
     def __init__(
         self,
@@ -61,9 +55,6 @@ class Asking:
         requested: float,
         since: int,
         flight: Flight | None = None,
-        *,
-        head: Head | None = None,
-        heads: tuple[Head, ...] = (),
     ) -> None:
         self.asked = asked
         self.key = key
@@ -71,15 +62,7 @@ class Asking:
         self.why: Why = why
         self.requested = requested
         self.since = since
-        self.received = 0.0
         self.flight = flight
-        self.collapsed = False
-        self.head = head
-        self.heads = heads
-        self.storable: Storable | None = None
-        self.lines: list[bytes] | None = None
-        self.status_line = b""
-        self.settled = False
 
 
 def is_for_one(txn: Transaction) -> bool:
@@ -100,6 +83,7 @@ def for_user(asked: Asked, txn: Transaction) -> Asked:
     else:
         user = repr(txn.client.certificate).encode("utf-8", "replace")
     made = Asked(asked.method, asked.lines)
+    made.plain = False
     made.wanted[b"authorization"] = [*made.wanted.get(b"authorization", ()), b"user " + user]
     return made
 

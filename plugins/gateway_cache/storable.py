@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway_cache.dates import read_date, write_date
 from gateway_cache.directives import ResponseControl
@@ -24,7 +25,7 @@ from gateway_cache.freshness import (
 )
 from gateway_cache.keys import Target, resolve
 from gateway_cache.messages import Answer, Asked
-from gateway_cache.policy import UNKEYED, Policy
+from gateway_cache.policy import TAG_FIELDS, UNKEYED, Policy
 from gateway_cache.vary import selecting_names, variant_of
 
 #: Statuses whose meaning for caches is known here; C{must-understand} lets only these be stored.
@@ -35,25 +36,6 @@ UNDERSTOOD = frozenset(
 #: and 511.
 NEVER = frozenset((304, 401, 407, 408, 412, 416, 417, 421, 425, 428, 429, 431, 511))
 
-#: Fields of one connection, or of a proxy to its client (RFC 9111 section 3.1); length and age are written with each
-#: answer, and of what a trailer announces nothing is stored.
-_OF_THE_CONNECTION = frozenset(
-    (
-        b"age",
-        b"connection",
-        b"content-length",
-        b"http2-settings",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authentication-info",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    )
-)
 #: Without these a response would be another one, or nobody would know how to use it: who lists one of them in
 #: C{private}, C{no-cache} or C{Connection} means the whole response.
 _NEEDED = frozenset(
@@ -73,20 +55,21 @@ _NEEDED = frozenset(
     )
 )
 
+_TAGGING = frozenset(name for name, _ in TAG_FIELDS)
+_OF_A_PART = frozenset((b"content-range",))
 _RANGE = re.compile(rb"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
 _USUAL_OPTIONS = (b"keep-alive", b"Keep-Alive", b"close")
 _CONTROL = b"\ncache-control:"
 _MOST_TAGS = 128
 _LONGEST_TAG = 256
-_LONGEST_NAME = 64
+_LONGEST_VALUE = 256
 _REMEMBERED = 1024
 
-# Names as they are spelt, in lower case; empty if they are never stored.
-_names: dict[bytes, bytes] = {}
+# What values of Cache-Control in lower case say plainly: why nothing is stored, or nothing.
+_plain: dict[bytes, str] = {}
 
 
-@dataclass(slots=True)
-class Storable:
+class Storable(NamedTuple):
     """
     What is to be stored.
 
@@ -152,13 +135,26 @@ def hopeless(lines: Sequence[bytes], policy: Policy) -> str:
         return ""
     at += len(_CONTROL)
     value = text[at : text.find(b"\n", at)]
-    if b'"' in value or any(name.encode() in text for name in policy.targeted):
+    why = _plain.get(value)
+    if why is None:
+        why = _plainly(value)
+    # Another line may speak to this cache alone, or say that it is to be understood first (RFC 9111 section 5.2.2.3).
+    if why and (b"must-understand" in text or any(map(text.__contains__, policy.raw_targeted))):
         return ""
+    return why
+
+
+def _plainly(value: bytes) -> str:
+    """Tell what a C{Cache-Control} in lower case says plainly, and remember it."""
     said = value.replace(b" ", b"").split(b",")
-    # Another line may say that it is to be understood first (RFC 9111 section 5.2.2.3).
-    if b"no-store" in said and b"must-understand" not in text:
-        return "no-store"
-    return "private" if b"private" in said else ""
+    why = ""
+    if b'"' not in value:
+        why = "no-store" if b"no-store" in said else "private" if b"private" in said else ""
+    if len(value) <= _LONGEST_VALUE:
+        if len(_plain) >= _REMEMBERED:
+            _plain.clear()
+        _plain[value] = why
+    return why
 
 
 def storable(
@@ -252,6 +248,8 @@ def _request(asked: Asked, policy: Policy) -> str:
 
 
 def _status(status: int, policy: Policy) -> str:
+    if status == 200:
+        return ""
     if status < 200 or status > 999 or status in NEVER:
         return "status"
     return "partial" if status == 206 and not policy.parts else ""
@@ -310,7 +308,7 @@ def _useful(
     values: dict[bytes, list[bytes]], control: ResponseControl, left: float, policy: Policy
 ) -> bool:
     """Tell whether it can ever be used: it is fresh, or will be allowed to be stale, or can be validated."""
-    if b"etag" in values:
+    if b"etag" in values or (left > 0 and not control.no_cache):
         return True
     modified = values.get(b"last-modified")
     if modified is not None and read_date(modified[0], 0) is not None:
@@ -325,41 +323,24 @@ def _useful(
 
 
 def _kept(answer: Answer, left_out: frozenset[bytes], received: float) -> tuple[bytes, ...]:
-    lines: list[bytes] = []
-    part = answer.status == 206
-    known = _names
-    for line in answer.lines:
-        spelt = line[: line.find(b":")]
-        name = known.get(spelt)
-        if name is None:
-            name = _read_name(spelt)
-        # No line of the wire is without a name; one that is says nothing.
-        if not name or name in left_out or (part and name == b"content-range"):
-            continue
-        lines.append(line)
+    lines = answer.stored
+    if answer.status == 206:
+        left_out |= _OF_A_PART
+    if left_out:
+        lines = [line for line in lines if line.partition(b":")[0].lower() not in left_out]
     if b"date" not in answer.wanted:
         # RFC 9110 section 6.6.1: who stores it says when it came.
-        lines.append(b"Date: " + write_date(received))
+        lines = [*lines, b"Date: " + write_date(received)]
     return tuple(lines)
 
 
-def _read_name(spelt: bytes) -> bytes:
-    """Give a name in lower case, empty if it is never stored; and remember it."""
-    name = spelt.lower()
-    if name in _OF_THE_CONNECTION:
-        name = b""
-    if len(spelt) <= _LONGEST_NAME:
-        if len(_names) >= _REMEMBERED:
-            _names.clear()
-        _names[spelt] = name
-    return name
-
-
 def _needed(policy: Policy) -> frozenset[bytes]:
-    return _NEEDED.union(name.encode("latin-1") for name in policy.targeted)
+    return _NEEDED.union(policy.raw_targeted)
 
 
 def _tags(answer: Answer, policy: Policy) -> tuple[str, ...]:
+    if policy.tag_fields is TAG_FIELDS and _TAGGING.isdisjoint(answer.wanted):
+        return ()
     found: dict[str, None] = {}
     for name, separator in policy.tag_fields:
         for value in answer.values(name) or ():

@@ -126,11 +126,16 @@ class DiskStore(Finding):
 
     def mark(self) -> int:
         """Give the time for L{begin}."""
-        return self._storing.mark()
+        folder = self.folder
+        return 0 if folder is None else folder.shared.tick()
 
     def begin(self, head: Head, expected: int | None, since: int | None = None) -> Writing | None:
         """Begin to store a response; C{None}: it can't be."""
         return self._storing.begin(head, expected, since)
+
+    def put(self, head: Head, content: bytes, since: int, *, alone: bool = False) -> bool:
+        """Store a response whose content is short and all here."""
+        return self._storing.put(head, content, since, alone)
 
     def update(self, head: Head, newer: Head) -> None:
         """Give a response that was found other fields and times; its content stays."""

@@ -18,6 +18,7 @@ from gateway_cache.entry import Head
 from gateway_cache.finding import Finding
 from gateway_cache.incoming import INLINE_BYTES, Incoming
 from gateway_cache.memory import COPY, Copy, Held, Memory, same_object, when_received
+from gateway_cache.opening import Folder
 from gateway_cache.operations import (
     Append,
     Discard,
@@ -83,23 +84,24 @@ class Storing:
         """What is in memory and not written yet."""
         return self._under_way + (self.queue.size if self.queue is not None else 0)
 
-    def mark(self) -> int:
-        """Give the time for L{begin}."""
-        folder = self._finding.folder
-        return 0 if folder is None else folder.shared.tick()
-
     def begin(self, head: Head, expected: int | None, since: int | None = None) -> Writing | None:
         """Begin to store a response; C{None}: it can't be."""
-        folder, queue = self._finding.folder, self.queue
-        if folder is None or queue is None or self._aside.until is not None or self._calls.stopping:
-            return None
         if expected is not None and expected > self.max_object:
             return None
         first = INLINE_BYTES if expected is None else min(expected, INLINE_BYTES)
-        if queue.size + self._under_way + first > self._max_queue:
-            self._counts["not_stored"] += 1
+        folder = self._folder_for(first)
+        if folder is None:
             return None
         return Incoming(self, head, folder.shared.tick() if since is None else since)
+
+    def put(self, head: Head, content: bytes, since: int, alone: bool) -> bool:
+        """Store a response whose content is short and all here; C{False}: it can't be."""
+        size = len(content)
+        folder = None if size > self.max_object else self._folder_for(size)
+        if folder is None:
+            return False
+        self._keep(folder, head, since, content, alone)
+        return True
 
     def update(self, head: Head, newer: Head) -> None:
         """Give a response that was found other fields and times; its content stays."""
@@ -136,6 +138,9 @@ class Storing:
         until = folder.shared.invalidate(slot)
         if held is not None:
             self._memory.drop(held)
+        elif not self._finding.is_indexed(key):
+            # What comes into the index from now on was begun later, or is not found.
+            return
         self.add(Remove(key, slot, until))
 
     def taken(self, size: int) -> bool:
@@ -169,36 +174,19 @@ class Storing:
         folder = self._finding.folder
         if folder is None:
             done()
-            return
-        held = self._entries.get(head.key)
-        slot = folder.shared.slot(head.key) if held is None else held.slot
-        finding = self._finding
-        finding.catch_up()
-        purges = finding.others.purges
-        floor = max(purges.floor, finding.words[slot + folder.shared.floor])
-        if since <= floor or purges.means(head, since):
-            self._counts["not_stored"] += 1
-            if spill is not None:
+        elif spill is None:
+            self._keep(folder, head, since, content, False)
+            done()
+        else:
+            slot = folder.shared.slot(head.key)
+            if self._is_void(folder, head, since, slot):
                 self.add(Discard(spill))
-            done()
-            return
-        copy = Copy(head, None, since, slot)
-        if spill is None:
-            copy.fill(content)
-            # What else there is of the key must be known: an entry in memory stands for all of it.
-            stamp = finding.words[slot]
-            finding.find(head.key)
-            held = self._entries.get(head.key)
-            others = [] if held is None else held.copies
-            copies = [copy, *(one for one in others if one.head.variant != head.variant)]
-            copies.sort(key=when_received, reverse=True)
-            self._memory.put(Held(head.key, slot, stamp, copies))
-            self.add(Put(copy, content, spill, len(content) + 1000))
-            done()
-            return
-        # It is found when it is in the index.
-        self._awaited[copy] = done
-        self.add(Put(copy, content, spill, len(content) + 1000))
+                done()
+                return
+            copy = Copy(head, None, since, slot)
+            # It is found when it is in the index.
+            self._awaited[copy] = done
+            self.add(Put(copy, content, spill))
 
     def add(self, operation: Operation) -> None:
         """Let something be written, unless it may as well be left."""
@@ -241,6 +229,49 @@ class Storing:
             return
         self._await_no_more()
         self._failed(written.error)
+
+    def _folder_for(self, size: int) -> Folder | None:
+        """Give the folder, if it is open and there is room for so much more on the way to it."""
+        queue = self.queue
+        if queue is None or self._aside.until is not None or self._calls.stopping:
+            return None
+        if queue.size + self._under_way + size > self._max_queue:
+            self._counts["not_stored"] += 1
+            return None
+        return self._finding.folder
+
+    def _is_void(self, folder: Folder, head: Head, since: int, slot: int) -> bool:
+        """Tell whether it has been invalidated since it was begun, and count it if so."""
+        finding = self._finding
+        finding.catch_up()
+        purges = finding.others.purges
+        if since > finding.words[slot + folder.shared.floor] and not purges.forbids(head, since):
+            return False
+        self._counts["not_stored"] += 1
+        return True
+
+    def _keep(self, folder: Folder, head: Head, since: int, content: bytes, alone: bool) -> None:
+        """Let what is complete be found in memory from now on, and be written to the index."""
+        key = head.key
+        held = self._entries.get(key)
+        slot = folder.shared.slot(key) if held is None else held.slot
+        if self._is_void(folder, head, since, slot):
+            return
+        copy = Copy(head, None, since, slot)
+        copy.content = content
+        copies = [copy]
+        finding = self._finding
+        stamp = finding.words[slot]
+        # What else there is of the key must be known: an entry in memory stands for all of it.
+        alone = alone and held is None and folder.shared.is_unchanged(slot, since)
+        if not alone and finding.find(key):
+            held = self._entries.get(key)
+            others = [] if held is None else held.copies
+            copies += [one for one in others if one.head.variant != head.variant]
+            copies.sort(key=when_received, reverse=True)
+        self._memory.put(Held(key, slot, stamp, copies))
+        if self.queue is not None:
+            self.queue.add(Put(copy, content))
 
     def _await_no_more(self) -> None:
         """What is on its way to the index may never get there."""

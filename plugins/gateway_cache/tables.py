@@ -27,6 +27,7 @@ RESERVE = b"reserve"
 
 #: What is in C{queues}: the slot, and behind it the name.
 QUEUED = struct.Struct("<I")
+_QUEUE_KEY = struct.Struct(">BQ")
 _SUMS = struct.Struct("<10Q")
 
 
@@ -70,3 +71,8 @@ def pieces_of(length: int) -> int:
 def number_key(number: int) -> bytes:
     """Give a number as it is in keys: in their order."""
     return number.to_bytes(8, "big")
+
+
+def queue_key(queue: int, position: int) -> bytes:
+    """Give the key of a position in a queue: in the order of both."""
+    return _QUEUE_KEY.pack(queue, position)

@@ -18,13 +18,15 @@ from gateway_cache.collapsing import Flights
 from gateway_cache.contract import Store, Writing
 from gateway_cache.counts import Counts
 from gateway_cache.entry import Head
-from gateway_cache.invalidation import SAFE, invalidated
+from gateway_cache.incoming import INLINE_BYTES
+from gateway_cache.invalidation import invalidated
 from gateway_cache.keys import key_of
 from gateway_cache.messages import Answer, asked_of
 from gateway_cache.parts import COMBINED_BYTES, Combined, combine, part_variant, parts_for
 from gateway_cache.policy import Policy
+from gateway_cache.sinks import PartSink, ShortSink, Sink
 from gateway_cache.state import ASKING, Asking, is_for_one
-from gateway_cache.storable import NotStorable, Storable, hopeless, storable
+from gateway_cache.storable import Storable, hopeless, storable
 from gateway_cache.updating import freshened
 from gateway_cache.vary import matches
 
@@ -51,74 +53,75 @@ class Taking:
         self._now = now
         self._max_object = max_object
 
-    def judge(self, txn: Transaction, policy: Policy) -> None:
-        """Look at the head of an answer that came from upstream."""
+    def judge(self, txn: Transaction, asking: Asking) -> None:
+        """Look at the head of an answer that came from upstream to what the cache could not answer."""
         response = txn.response
         assert response is not None
-        asking = txn.store.get(ASKING)
-        if asking is None:
-            if txn.request.raw_method not in SAFE:
-                self._unsafe(txn, response, policy)
-            return
         if asking.settled:
             return
-        asking.received = self._now()
-        if asking.asked.method == b"HEAD":
-            self._freshen(asking, response, policy)
+        policy = asking.policy
         lines = response.fields.lines
-        verdict = self._storable(txn, asking, response, lines)
-        why = ""
-        if isinstance(verdict, NotStorable):
-            why = verdict.why
-        elif response.length is not None and response.length > self._max_object:
-            why = "too large"
-        else:
-            asking.storable = verdict
-        if why:
+        is_head = asking.asked.method == b"HEAD"
+        kept: Storable | None = None
+        why = hopeless(lines, policy)
+        if not why or is_head:
+            asking.received = self._now()
+        if is_head:
+            self._freshen(asking, response, policy)
+        if not why:
+            kept, why = self._storable(txn, asking, response, lines)
+            if kept is not None and (response.length or 0) > self._max_object:
+                kept, why = None, "too large"
+        if kept is None:
             self._passed(asking, response)
             if asking.head is not None and response.status < 500:
                 # What took its place can't be kept, and it is no answer any more.
                 self._store.remove(asking.key)
+        else:
+            asking.storable = kept
         if policy.name:
-            asking.status_line = forward_line(
+            line = asking.status_line = forward_line(
                 policy.name,
                 asking.why,
-                ttl=None if asking.storable is None else _ttl(asking.storable),
-                stored=asking.storable is not None,
+                ttl=None if kept is None else _ttl(kept),
+                stored=kept is not None,
                 collapsed=asking.collapsed,
                 detail=why,
             )
-            lines = [*lines, asking.status_line]
-            response.fields.lines = lines
+            lines = response.fields.lines = [*lines, line]
         asking.lines = lines
 
-    def take(self, txn: Transaction) -> ContentSink | None:
+    def take(self, txn: Transaction, asking: Asking) -> ContentSink | None:
         """Give the sink for an answer that is to be stored."""
-        asking = txn.store.get(ASKING)
         response = txn.response
-        if asking is None or asking.storable is None or asking.settled or response is None:
+        verdict = asking.storable
+        if verdict is None or asking.settled or response is None:
             return None
-        verdict: Storable | NotStorable = asking.storable
         if response.fields.lines is not asking.lines:
             # Other plugins have changed it since; what is stored is what the client gets.
             lines = [line for line in response.fields.lines if line is not asking.status_line]
-            verdict = self._storable(txn, asking, response, lines)
-        if isinstance(verdict, NotStorable):
+            verdict, _ = self._storable(txn, asking, response, lines)
+        if verdict is None:
             self._passed(asking, response)
             return None
         head = verdict.head(asking.key, response.status, response.length or 0)
         if head.part is not None:
             head = replace(head, variant=part_variant(head.variant, head.part[0]))
-        writing = self._store.begin(head, response.length, asking.since)
+        elif response.length is not None and response.length <= INLINE_BYTES:
+            return ShortSink(self, asking, head, self._max_object)
+        writing = self.begin(asking, head, response.length)
         if writing is None:
-            # For want of room, perhaps for a moment: of the next answer that says nothing.
-            self._counts.not_stored += 1
-            if asking.flight is not None:
-                self._flights.not_stored(asking.flight, remember=False)
             return None
         if head.part is not None:
             return PartSink(self, asking, head, writing, self._max_object, verdict.part_length)
         return Sink(self, asking, head, writing, self._max_object, response.length)
+
+    def begin(self, asking: Asking, head: Head, expected: int | None) -> Writing | None:
+        """Begin to store; C{None}: there is no room."""
+        writing = self._store.begin(head, expected, asking.since)
+        if writing is None:
+            self._no_room(asking)
+        return writing
 
     def join(self, asking: Asking, head: Head, content: bytes | None, writing: Writing) -> bool:
         """
@@ -169,16 +172,22 @@ class Taking:
                 found.file.release()
         return b"".join(pieces)
 
-    def over(self, asking: Asking) -> None:
-        """The transaction has ended: whoever waits for it and got nothing waits no more."""
-        if asking.flight is not None:
-            self._flights.failed(asking.flight)
-
     def keep(self, asking: Asking, writing: Writing, head: Head) -> None:
         """Store what is complete; who waits for it looks again when it is found."""
         self._counts.stored += 1
         flight, asking.flight = asking.flight, None
         writing.finish(head, None if flight is None else partial(self._flights.landed, flight))
+
+    def keep_short(self, asking: Asking, head: Head, content: bytes) -> None:
+        """Store what came whole; who waits for it looks again."""
+        if not self._store.put(head, content, asking.since, alone=asking.alone):
+            self._no_room(asking)
+            return
+        self._counts.stored += 1
+        flight = asking.flight
+        if flight is not None:
+            asking.flight = None
+            self._flights.landed(flight)
 
     def lost(self, asking: Asking, *, too_large: bool = False) -> None:
         """It is not stored, for it broke off, or is too large."""
@@ -191,13 +200,18 @@ class Taking:
             else:
                 self._flights.failed(flight)
 
+    def _no_room(self, asking: Asking) -> None:
+        """Let those go who wait for what can't be stored, perhaps for a moment: of the next answer that says nothing."""
+        self._counts.not_stored += 1
+        flight, asking.flight = asking.flight, None
+        if flight is not None:
+            self._flights.not_stored(flight, remember=False)
+
     def _storable(
         self, txn: Transaction, asking: Asking, response: Response, lines: list[bytes]
-    ) -> Storable | NotStorable:
-        why = hopeless(lines, asking.policy)
-        if why:
-            return NotStorable(why)
-        return storable(
+    ) -> tuple[Storable | None, str]:
+        """Tell what is to be stored, or why nothing is; for what is not L{hopeless} at a glance."""
+        verdict = storable(
             asking.asked,
             Answer(response.status, lines),
             asking.policy,
@@ -205,11 +219,14 @@ class Taking:
             received=asking.received,
             target=txn.request,
         )
+        return (verdict, "") if isinstance(verdict, Storable) else (None, verdict.why)
 
     def _passed(self, asking: Asking, response: Response) -> None:
         """Tell those who wait that they wait for nothing; of an error that is no news for those to come."""
-        if asking.flight is not None:
-            self._flights.not_stored(asking.flight, remember=response.status < 500)
+        flight = asking.flight
+        if flight is not None:
+            asking.flight = None
+            self._flights.not_stored(flight, remember=response.status < 500)
 
     def _freshen(self, asking: Asking, response: Response, policy: Policy) -> None:
         """Let the answer to a HEAD renew what is stored, or make it void (RFC 9111 section 4.3.5)."""
@@ -226,8 +243,10 @@ class Taking:
         for old, newer in made.updated:
             self._store.update(old, newer)
 
-    def _unsafe(self, txn: Transaction, response: Response, policy: Policy) -> None:
+    def unsafe(self, txn: Transaction, policy: Policy) -> None:
         """Make void what an unsafe request may have changed, and store its answer where that stands for a later GET."""
+        response = txn.response
+        assert response is not None
         request = txn.request
         lines = response.fields.lines
         answer = Answer(response.status, lines)
@@ -236,7 +255,8 @@ class Taking:
             self._counts.invalidated += 1
         if request.raw_method != b"POST" or not policy.post or response.status != 200:
             return
-        if is_for_one(txn):
+        # Without it nothing is known of a later GET, and nearly no answer has it.
+        if b"content-location" not in answer.wanted or is_for_one(txn):
             return
         now = self._now()
         asked = asked_of(b"POST", request.fields.lines)
@@ -244,110 +264,11 @@ class Taking:
             asked, key_of(request, policy.keys), policy, "method", now, self._store.mark()
         )
         asking.received = now
-        verdict = self._storable(txn, asking, response, lines)
-        if isinstance(verdict, Storable):
+        verdict, _ = self._storable(txn, asking, response, lines)
+        if verdict is not None:
             asking.storable = verdict
             asking.lines = lines
             txn.store[ASKING] = asking
-
-
-class Sink:
-    """Takes the content of one response."""
-
-    __slots__ = ("_asking", "_expected", "_head", "_most", "_size", "_taking", "_writing")
-
-    def __init__(
-        self,
-        taking: Taking,
-        asking: Asking,
-        head: Head,
-        writing: Writing,
-        most: int,
-        expected: int | None,
-    ) -> None:
-        """
-        Begin.
-
-        @param most: longer content is not stored, bytes.
-        @param expected: content of any other length is not either; C{None}: it is not known.
-        """
-        self._taking = taking
-        self._asking = asking
-        self._head = head
-        self._writing: Writing | None = writing
-        self._most = most
-        self._expected = expected
-        self._size = 0
-
-    def write(self, chunk: bytes) -> None:
-        """Take a piece."""
-        writing = self._writing
-        if writing is None:
-            return
-        self._size += len(chunk)
-        if self._size > self._most:
-            self._writing = None
-            writing.abort()
-            self._taking.lost(self._asking, too_large=True)
-        else:
-            writing.write(chunk)
-
-    def finish(self) -> None:
-        """Keep it."""
-        writing, self._writing = self._writing, None
-        if writing is None:
-            return
-        if self._expected is not None and self._expected != self._size:
-            writing.abort()
-            self._taking.lost(self._asking)
-        else:
-            self._keep(writing)
-
-    def abort(self) -> None:
-        """Drop it."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.abort()
-            self._taking.lost(self._asking)
-
-    def _keep(self, writing: Writing) -> None:
-        head = self._head
-        if head.length != self._size:
-            head = replace(head, length=self._size)
-        self._taking.keep(self._asking, writing, head)
-
-
-class PartSink(Sink):
-    """Takes the content of a 206, which may become one with parts that are stored (RFC 9111 section 3.4)."""
-
-    __slots__ = ("_content",)
-
-    def __init__(
-        self,
-        taking: Taking,
-        asking: Asking,
-        head: Head,
-        writing: Writing,
-        most: int,
-        expected: int | None,
-    ) -> None:
-        Sink.__init__(self, taking, asking, head, writing, most, expected)
-        self._content: list[bytes] | None = []
-
-    def write(self, chunk: bytes) -> None:
-        """Take a piece; of large parts it is not kept for becoming one with others."""
-        Sink.write(self, chunk)
-        if self._content is not None:
-            if self._size > COMBINED_BYTES:
-                self._content = None
-            else:
-                self._content.append(chunk)
-
-    def _keep(self, writing: Writing) -> None:
-        head = replace(self._head, length=self._size)
-        content = None if self._content is None else b"".join(self._content)
-        if not self._taking.join(self._asking, head, content, writing):
-            self._taking.lost(self._asking)
 
 
 def _ttl(kept: Storable) -> float:

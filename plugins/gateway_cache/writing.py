@@ -7,13 +7,12 @@ for a while.
 
 from __future__ import annotations
 
-from collections import Counter
 from zlib import crc32
 
 import lmdb
 
-from gateway_cache.change import Change
-from gateway_cache.encoding import Place, encoded_head, name_of
+from gateway_cache.change import Change, seal
+from gateway_cache.encoding import Place, name_of
 from gateway_cache.entry import Head
 from gateway_cache.eviction import make_room, queue_for
 from gateway_cache.limits import Limits, shrink, unlink
@@ -30,7 +29,7 @@ from gateway_cache.operations import (
     Written,
 )
 from gateway_cache.purging import read_log
-from gateway_cache.tables import FILES, INLINE, charge_of
+from gateway_cache.tables import FILES, INLINE
 
 #: How often a change that does not fit into the map is tried again with more room, and how much more.
 _TRIES = 4
@@ -113,10 +112,13 @@ def _change(
     done.refused += attempt.refused
     done.gone += attempt.change.gone
     done.evicted = attempt.change.totals.evicted - attempt.evicted_before
+    shared, stamps = folder.shared, done.stamps
+    words = shared.words
     for slot, times in attempt.slots.items():
-        stamps = folder.shared.words[slot], folder.shared.changed(slot)
+        before = words[slot]
+        after = shared.changed(slot)
         if times == 1:
-            done.stamps[slot] = stamps
+            stamps[slot] = before, after
 
 
 class _Attempt:
@@ -124,12 +126,12 @@ class _Attempt:
 
     def __init__(self, folder: Folder, limits: Limits) -> None:
         self.placed: list[tuple[Copy, Place]] = []
-        self.slots: Counter[int] = Counter()
+        self.slots: dict[int, int] = {}
         self.refused: list[Copy] = []
+        self._places: dict[int, Place] = {}
         self._folder = folder
         self._shared = folder.shared
         self._room = limits.room(folder)
-        self._places: dict[int, Place] = {}
         self.change = Change(folder.index)
         self.evicted_before = self.change.totals.evicted
         self._purges = read_log(self.change.purges())
@@ -143,7 +145,7 @@ class _Attempt:
                 self._renew(one)
             case Remove():
                 self.change.remove_key(one.key, one.until)
-                self.slots[one.slot] += 1
+                self.slots[one.slot] = self.slots.get(one.slot, 0) + 1
             case RemoveTorn():
                 place = self.change.place(one.name)
                 if one.number is None or (place is not None and place.number == one.number):
@@ -156,25 +158,24 @@ class _Attempt:
         if one.spill is not None and (one.spill.failed or out is None):
             self.refused.append(copy)
             return
-        content = one.content
+        since, slot = copy.since, copy.slot
+        change, shared = self.change, self._shared
         kind = INLINE if out is None else FILES
-        name = name_of(head.key, head.variant)
-        size = len(name) + len(encoded_head(head))
-        need = charge_of(size, head.length, inline=out is None)
-        if not self._holds(head, copy.since, copy.slot) or not make_room(
-            self.change, self._shared, self._room, kind, need
+        sealed = seal(head, inline=out is None)
+        if not self._holds(head, since, slot) or not make_room(
+            change, shared, self._room, kind, sealed.charge
         ):
             self.refused.append(copy)
             if out is not None:
                 out.discard()
             return
-        queue = queue_for(self.change, self._shared, name, copy.slot, kind)
+        queue = queue_for(change, shared, sealed.name, slot, kind)
         if out is None:
-            checksum = crc32(content)
-            place = self.change.put(head, copy.since, copy.slot, content, checksum, queue)
+            content = one.content
+            place = change.put_sealed(sealed, since, slot, content, crc32(content), queue)
         else:
             self._folder.files.publish(out)
-            place = self.change.put(head, copy.since, copy.slot, out.number, out.checksum, queue)
+            place = change.put_sealed(sealed, since, slot, out.number, out.checksum, queue)
         self._placed(copy, place)
 
     def _renew(self, one: Renew) -> None:
@@ -191,9 +192,10 @@ class _Attempt:
     def _placed(self, copy: Copy, place: Place) -> None:
         self.placed.append((copy, place))
         self._places[id(copy)] = place
-        self.slots[copy.slot] += 1
+        slots, slot = self.slots, copy.slot
+        slots[slot] = slots.get(slot, 0) + 1
 
     def _holds(self, head: Head, since: int, slot: int) -> bool:
         """Tell whether nobody has invalidated it since it was begun."""
-        floor = max(self._purges.floor, self._shared.words[slot + self._shared.floor])
-        return since > floor and not self._purges.means(head, since)
+        shared = self._shared
+        return since > shared.words[slot + shared.floor] and not self._purges.forbids(head, since)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from gateway.testing.harness import Harness
 from gateway.testing.peers import request, response
+from gateway.testing.sockets import WINDOW
+from tests.scenarios.plugins import OnUpstream
 from tests.scenarios.support import ScenarioTestCase
 
 TARGET = b"origin.example.com:443"
@@ -180,6 +185,20 @@ class TunnelTests(ScenarioTestCase):
         self.assertEqual(origin.connection.received, b"hello")
 
 
+class AskedTests(TunnelTests):
+    """The same where a plugin is asked about the server, and so with a coroutine."""
+
+    def forward(
+        self,
+        settings: Mapping[str, object] | None = None,
+        *,
+        plugins: Mapping[str, object] | None = None,
+        window: int = WINDOW,
+    ) -> Harness:
+        """Have a plugin that is asked, and has nothing against it."""
+        return super().forward(settings, plugins=plugins or {"test": OnUpstream()}, window=window)
+
+
 class RefusalTests(ScenarioTestCase):
     """A tunnel that is not made."""
 
@@ -236,6 +255,30 @@ class RefusalTests(ScenarioTestCase):
         client.reset()
         self.assertTrue(gateway.network.idle)
         self.assertLine(gateway, status=0, outcome="aborted", reason="client")
+
+    def test_too_slow(self) -> None:
+        """A server that does not answer in time is a 504, and the attempt is over."""
+        gateway = self.forward({"timeouts.connect": "10s"})
+        gateway.origin(port=443).admitting = None
+        client = gateway.client()
+        client.send(ASK)
+        gateway.advance(11.0)
+        self.assertEqual(client.response().status, 504)
+        client.close()
+        self.assertTrue(gateway.network.idle)
+        self.assertLine(gateway, status=504, outcome="failed", upstream="198.51.100.1:443")
+
+    def test_no_progress(self) -> None:
+        """So it is when the time for progress is over first; nobody knows by then where it would have gone."""
+        gateway = self.forward({"timeouts.connect": "60s", "timeouts.inactivity": "10s"})
+        gateway.origin(port=443).admitting = None
+        client = gateway.client()
+        client.send(ASK)
+        gateway.advance(12.0)
+        self.assertEqual(client.response().status, 504)
+        client.close()
+        self.assertTrue(gateway.network.idle)
+        self.assertLine(gateway, status=504, outcome="failed", upstream=None)
 
     def test_early_data_behind_a_refusal(self) -> None:
         """Bytes that were meant for the tunnel are never taken for a request to us."""

@@ -143,6 +143,15 @@ class RememberedTests(RememberedTestCase):
         self.assertEqual(len(self.scanner.asked), 1)
         self.assertEqual(self.get(origin, client, b"mended", b'ETag: "2"').content, b"mended")
 
+    def test_clean_under_an_infected_url(self) -> None:
+        """A URL that gave malware is refused for as long as it is known for it, though what it gives now is remembered as clean."""
+        self.gateway, origin, client = self.begun()
+        self.get(origin, client, b"good", path=b"a")
+        self.assertEqual(self.get(origin, client, BAD, b'ETag: "1"', path=b"b").status, 403)
+        self.assertEqual(self.get(origin, client, b"good", b'ETag: "1"', path=b"b").status, 403)
+        self.assertEqual(self.get(origin, client, b"good", path=b"a").content, b"good")
+        self.assertEqual(len(self.scanner.asked), 2)
+
     def test_large(self) -> None:
         """Content in a file is remembered, too."""
         self.gateway, origin, client = self.begun(large_file={"mode": "hold"})

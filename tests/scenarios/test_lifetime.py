@@ -59,6 +59,28 @@ class LifetimeTests(ScenarioTestCase):
         self.assertEqual((len(watcher.seen), watcher.alive), (9, 0))
         self.assertEqual(len(gateway.log), 9)
 
+    def test_tunnels(self) -> None:
+        """So it is with tunnels, those that were never made among them."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        gateway, watcher = self._watched(**{"timeouts.connect": "10s"})
+        tunnel = gateway.origin(port=443)
+        asked = request(b"origin.example.com:443", method=b"CONNECT")
+        clients = [gateway.client() for _ in range(5)]
+        clients[0].send(asked)
+        tunnel.connection.end()
+        clients[0].end()
+        clients[1].send(asked)
+        clients[1].reset()
+        clients[2].send(request(b"nowhere.example.com:443", method=b"CONNECT"))
+        tunnel.admitting = None
+        clients[3].send(asked)
+        clients[3].reset()
+        clients[4].send(asked)
+        gateway.advance(12.0)
+        self.assertEqual((len(watcher.seen), watcher.alive), (5, 0))
+        self.assertEqual(len(gateway.log), 5)
+
     def test_nothing_on_the_clock(self) -> None:
         """When all connections are closed no timer of theirs runs on."""
         gateway, _ = self._watched()

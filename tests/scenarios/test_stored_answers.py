@@ -6,11 +6,20 @@ import os
 import tempfile
 from typing import Any
 
-from gateway.api import Block, Response, Stored, StoredFile, Transaction, UpstreamError, Validator
+from gateway.api import (
+    Block,
+    Response,
+    Stored,
+    StoredFile,
+    Transaction,
+    UpstreamError,
+    Validator,
+    hookimpl,
+)
 from gateway.message.fields import Fields
-from gateway.testing.peers import request, response
+from gateway.testing.peers import ScriptedClient, request, response
 from tests.scenarios.hooks import HookTestCase
-from tests.scenarios.plugins import OnLookUp, OnResponse
+from tests.scenarios.plugins import Base, OnEnd, OnLookUp, OnResponse
 from tests.scenarios.support import URL
 
 OLD = b"from a store"
@@ -150,6 +159,131 @@ class FieldsTests(HookTestCase):
         answers = client.responses()
         self.assertEqual([answer.status for answer in answers], [304, 304])
         self.assertIsNone(answers[0].get("content-length"))
+
+
+class Storing(OnLookUp):
+    """Beside another plugin of the test's."""
+
+    name = "store"
+
+
+class AgainTests(HookTestCase):
+    """One stored response that is given for several requests."""
+
+    DATED = (b'ETag: "x"', b"Date: Sun, 22 Nov 2026 11:47:20 GMT")
+
+    def given(self, plugin: Base | None = None, **site: object) -> ScriptedClient:
+        """Start a gateway that always gives the same, in memory."""
+        self.same = Stored(Response(200, Fields(list(self.DATED)), OLD, reason=b"OK"), memo={})
+        plugins: dict[str, object] = {"store": Storing(lambda txn: self.same)}
+        if plugin is not None:
+            plugins["test"] = plugin
+        self.gateway = self.reverse(site, plugins=plugins)
+        return self.gateway.client()
+
+    def test_alike(self) -> None:
+        """All get the same, byte for byte, and each is in the log."""
+        client = self.given()
+        for _ in range(3):
+            client.send(request(b"/"))
+        first, *others = client.responses()
+        self.assertEqual((first.status, first.content, first.get("etag")), (200, OLD, b'"x"'))
+        self.assertEqual((len(first.all("via")), first.get("content-length")), (1, b"12"))
+        self.assertEqual([one.raw for one in others], [first.raw] * 2)
+        self.assertEqual([line["status"] for line in self.gateway.log], [200] * 3)
+
+    def test_other_clients(self) -> None:
+        """Who speaks HTTP/1.0, closes or asks by HEAD gets what is meant for him."""
+        self.given().send(request(b"/"))
+        client = self.gateway.client()
+        client.send(request(b"/", method=b"HEAD"))
+        answer = client.response(b"HEAD")
+        self.assertEqual((answer.content, answer.get("content-length")), (b"", b"12"))
+        client.send(request(b"/", b"Connection: close"))
+        self.assertEqual(client.responses(b"HEAD", b"GET")[1].get("connection"), b"close")
+        self.assertTrue(client.closed)
+        client = self.gateway.client()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        self.assertEqual(client.response().get("connection"), b"close")
+
+    def test_changed_for_one(self) -> None:
+        """What a plugin changes in an answer is that one client's."""
+
+        def changes(txn: Transaction) -> None:
+            assert txn.response is not None
+            if b"mine" in txn.request.raw_target:
+                txn.response.fields.set("X-User", "alice")
+                txn.response.status = 203
+
+        client = self.given(OnResponse(changes))
+        for path in (b"/", b"/mine", b"/", b"/mine", b"/"):
+            client.send(request(path))
+        answers = client.responses()
+        self.assertEqual([one.status for one in answers], [200, 203, 200, 203, 200])
+        self.assertEqual(
+            [one.get("x-user") for one in answers], [None, b"alice", None, b"alice", None]
+        )
+        self.assertEqual(self.same.response.fields.lines, list(self.DATED))
+
+    def test_changed_at_the_end(self) -> None:
+        """Nor does it get further when it is all over."""
+
+        def changes(txn: Transaction) -> None:
+            assert txn.response is not None
+            txn.response.fields.set("X-User", "alice")
+
+        client = self.given(OnEnd(changes))
+        for _ in range(2):
+            client.send(request(b"/"))
+        self.assertEqual([one.get("x-user") for one in client.responses()], [None, None])
+
+    def test_not_asked(self) -> None:
+        """A plugin that does not want to be asked about what is stored is not; about what comes from upstream it is."""
+
+        class Spared(Base):
+            @hookimpl(stored=False)
+            def response_headers(self, txn: Transaction) -> None:
+                self.asked.append("response")
+
+            @hookimpl(stored=False)
+            def transaction_complete(self, txn: Transaction) -> None:
+                self.asked.append("end")
+
+        spared = Spared()
+        client = self.given(spared)
+        for _ in range(2):
+            client.send(request(b"/"))
+        self.assertEqual((len(client.responses()), spared.asked), (2, []))
+        self.same = None  # type: ignore[assignment]
+        self.gateway.origin(reply=response(b"fresh"))
+        client.send(request(b"/"))
+        self.assertEqual(
+            (client.responses()[2].content, spared.asked), (b"fresh", ["response", "end"])
+        )
+
+    def test_not_judged(self) -> None:
+        """Where a plugin that has to judge it fails, it is not sent."""
+
+        def fails(txn: Transaction) -> None:
+            raise ZeroDivisionError("a plugin is broken")
+
+        client = self.given(OnResponse(fails))
+        client.send(request(b"/"))
+        self.gateway.settle()
+        self.assertEqual(client.response().status, 503)
+        self.assertNotIn(OLD, client.received)
+        self.assertEqual(len(self.flushLoggedErrors()), 2)
+
+    def test_reload(self) -> None:
+        """Another name of the gateway is told from the next answer on."""
+        client = self.given()
+        client.send(request(b"/"))
+        self.successResultOf(self.gateway.reload({"gateway.name": "another"}))
+        client.send(request(b"/"))
+        self.assertEqual(
+            [one.get("via") for one in client.responses()],
+            [b"1.1 gateway-under-test", b"1.1 another"],
+        )
 
 
 class Asked:

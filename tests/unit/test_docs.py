@@ -340,7 +340,7 @@ class NameTests(SynchronousTestCase):
                         seen += 1
                         self.assertRegex(
                             source,
-                            rf"(?m)^\s*(?:async )?(?:def|class) {part}\b",
+                            rf"(?m)^\s*(?:async )?(?:def|class) {part}\b|^{part}\b.* = ",
                             f"{name(page)}: {code}",
                         )
         self.assertGreater(seen, 30)

@@ -1,7 +1,6 @@
 """The rules of the tree that no tool checks: what lies where, what is listed where, and what the documents point at."""
 
 import ast
-import gc
 import re
 import subprocess
 import sys
@@ -32,6 +31,14 @@ IGNORED = [
 
 # A link such as [text](path#section), but not one to a site.
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)(?:#[^)]*)?\)")
+
+
+# What has the look of a test method, and what has the look of one with a docstring.
+TEST_METHOD = re.compile(r"^ +(?:async )?def test_", re.M)
+STATED = re.compile(
+    r'^( +)(?:async )?def test_\w+\((?:[^()]|\([^()]*\))*\)(?: -> [^:\n]+)?:\n\1    r?"""(?!"")',
+    re.M,
+)
 
 
 def is_ignored(folder: Path) -> bool:
@@ -127,11 +134,12 @@ class ModuleTests(SynchronousTestCase):
 
     def test_test_methods_state_their_rule(self) -> None:
         """Each test method has a docstring: the rule in one sentence."""
-        # A tree goes without the collector, which would only look through each.
-        gc.disable()
-        self.addCleanup(gc.enable)
         for path in modules("tests", "plugins"):
             if not path.name.startswith("test_"):
+                continue
+            text = path.read_text()
+            # Parsing takes thrice as long as such a look.
+            if len(STATED.findall(text)) == len(TEST_METHOD.findall(text)):
                 continue
             kinds = [node for node in parsed(path).body if isinstance(node, ast.ClassDef)]
             for node in chain.from_iterable(kind.body for kind in kinds):

@@ -38,6 +38,19 @@ class SharedTests(SynchronousTestCase):
         self.assertEqual(ticks, sorted(ticks))
         self.assertGreater(ticks[-2] - ticks[-3], 1 << 47)
 
+    def test_unchanged(self) -> None:
+        """A change is seen by who began before it, whoever made it and in whichever boot; who began later has seen it."""
+        one, other = Shared(self.path), Shared(self.path)
+        slot = one.slot(b"k")
+        for shared in (one, other):
+            since = shared.tick()
+            one.changed(slot)
+            self.assertFalse(shared.is_unchanged(slot, since))
+            self.assertTrue(shared.is_unchanged(slot, since + 1_000_000))
+            shared.booted()
+        one.words[slot] = (1 << 63) + 1
+        self.assertFalse(one.is_unchanged(slot, one.tick()))
+
     def test_floor_never_falls(self) -> None:
         """An invalidation that comes late does not undo a later one."""
         shared = Shared(self.path)

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from gateway_cache.opening import acquire, release
-from gateway_cache.tests.stores import KEY, StoreTestCase, content_of, head, put
+from gateway_cache.tests.stores import KEY, AtOnce, StoreTestCase, content_of, head, put
 
 
 class StoreTests(StoreTestCase):
@@ -165,6 +165,39 @@ class StoreTests(StoreTestCase):
         put(one, head(), b"new")
         self.bench.settle()
         self.assertEqual((content_of(one), content_of(other)), (b"new", b"new"))
+
+    def test_nothing_to_remove(self) -> None:
+        """To remove what is not there writes nothing to the index, and voids what was begun before all the same."""
+        one, other = self.store(), self.store()
+        late = AtOnce(other, head())
+        one.remove(KEY)
+        self.assertEqual(one.stats()["queue_bytes"], 0)
+        late.write(b"abc")
+        late.finish()
+        self.bench.settle()
+        self.assertEqual((one.find(KEY), other.find(KEY)), ((), ()))
+
+    def test_stored_meanwhile(self) -> None:
+        """Who has found nothing of a key, and stores it, finds what another process has stored of it since as well."""
+        one, other = self.store(), self.store()
+        for settles in (True, False):
+            late, early = (AtOnce(one, head(variant=variant)) for variant in (b"late", b"early"))
+            put(other, head(variant=b"other", received=1001.0), b"abc")
+            if settles:
+                self.bench.settle()
+            early.write(b"xyz")
+            early.finish()
+            if settles:
+                self.assertEqual({found.variant for found in one.find(KEY)}, {b"other", b"early"})
+            late.write(b"xyz")
+            late.finish()
+            self.bench.settle()
+            for store in (one, other):
+                self.assertEqual(
+                    {found.variant for found in store.find(KEY)}, {b"other", b"late", b"early"}
+                )
+            one.remove(KEY)
+            self.bench.settle()
 
     def test_removed_while_it_waits(self) -> None:
         """What waits to be written when its key is removed is not found then, nor when it would have been written."""

@@ -26,8 +26,9 @@ from hypothesis.stateful import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway_cache.contract import Writing
+from gateway_cache.incoming import INLINE_BYTES
 from gateway_cache.store import DiskStore
-from gateway_cache.tests.stores import Bench, content_of, head
+from gateway_cache.tests.stores import AtOnce, Bench, content_of, head
 
 KEYS = st.sampled_from(
     [b"http://a/", b"http://a/1", b"http://a/2", b"http://b/", b"http://b/" + b"x" * 600]
@@ -95,7 +96,12 @@ class Stores(RuleBasedStateMachine):
         content = etag.encode().ljust(8, b"#")[:8] * (length // 8 + 1)
         content = content[:length]
         one = head(key, variant=variant, tags=tags, etag=etag, received=float(self.count))
-        writing = self.stores[which].begin(one, length)
+        store = self.stores[which]
+        writing: Writing | None
+        if self.count % 2 and length <= INLINE_BYTES:
+            writing = AtOnce(store, one)
+        else:
+            writing = store.begin(one, length)
         assert writing is not None
         writing.write(content[: length // 2])
         writing.write(content[length // 2 :])

@@ -72,6 +72,8 @@ class PluginTestCase(SynchronousTestCase):
         left = seconds
         while True:
             for _ in range(200):
+                if not self.clock.calls or self.clock.calls[0].getTime() > self.clock.seconds():
+                    break
                 self.clock.advance(0)
             if left <= 0:
                 return

@@ -241,17 +241,17 @@ class AgeTests(PluginTestCase):
 
     def test_stale(self) -> None:
         """Signatures that are older than 3 days are told of once, and once more when there are newer ones."""
-        self.made(health=60.0)
-        self.pass_by(3 * 86400.0 - 200.0, 60.0)
+        self.made(health=600.0)
+        self.pass_by(3 * 86400.0 - 2000.0, 600.0)
         self.assertEqual(self.told(), [])
-        self.pass_by(400.0, 60.0)
+        self.pass_by(4000.0, 600.0)
         (stale,) = self.events
         self.assertEqual((stale.name, stale.subject), ("patterns_stale", ONE))
         self.assertEqual((stale.values["days"], stale.values["date"]), ("3", "2026-11-16"))
-        self.pass_by(3600.0, 60.0)
+        self.pass_by(36000.0, 600.0)
         self.assertEqual(self.told(), ["patterns_stale"])
         self.clamd.version = "ClamAV 1.4.6/27801/Thu Nov 19 09:00:00 2026"
-        self.pass_by(200.0, 60.0)
+        self.pass_by(2000.0, 600.0)
         self.assertEqual(self.told(), ["patterns_updated", "patterns_current"])
 
     def test_still_too_old(self) -> None:

@@ -119,6 +119,8 @@ class MarkTests(SynchronousTestCase):
         marked = hookimpl(budget_seconds=0.5, thread="scan", fail="open")(function)
         self.assertIs(marked, function)
         self.assertEqual(getattr(marked, IMPL_MARK), HookMark(0.5, "scan", "open"))
+        marked = hookimpl(stored=False)(function)
+        self.assertEqual(getattr(marked, IMPL_MARK), HookMark(stored=False))
 
     def test_bad_budget(self) -> None:
         """A budget of nothing is refused where it is written."""

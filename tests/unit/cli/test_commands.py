@@ -79,12 +79,16 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual((len(done.stdout.splitlines()), done.stderr), (1, ""))
 
     def test_no_reactor(self) -> None:
-        """No command of these loads Twisted: they answer at once."""
-        program = "import sys, gateway.cli.main; print('twisted' in sys.modules)"
+        """They answer at once: the help loads no Twisted, and C{gateway check} no service though it makes the plugins."""
+        program = (
+            "import io, sys, gateway.cli.main; print('twisted' in sys.modules); "
+            "gateway.cli.main.main(['check'], io.StringIO()); "
+            "print('twisted' in sys.modules, 'gateway.service' in sys.modules)"
+        )
         done = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True
         )
-        self.assertEqual(done.stdout.strip(), "False")
+        self.assertEqual(done.stdout.split(), ["False", "True", "False"])
 
 
 class VersionTests(SynchronousTestCase):

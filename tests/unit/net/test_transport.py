@@ -126,6 +126,30 @@ class WritingTests(TransportCase):
         peer.setblocking(True)
         self.assertEqual(peer.recv(10), b"")
 
+    def test_close_at_once(self) -> None:
+        """With everything sent a connection is closed before the call is over, and its protocol hears nothing of it."""
+        protocol, peer = self.accepted()
+        transport = protocol.transport
+        transport.write(b"bye")
+        self.assertTrue(transport.close_at_once())
+        self.assertEqual(transport.connected, 0)
+        self.assertNotIn(transport, self.reactor.getReaders())
+        self.assertFalse(transport.close_at_once())
+        self.turn()
+        self.assertEqual(self.log, ["made"])
+        self.assertEqual((peer.recv(10), peer.recv(10)), (b"bye", b""))
+
+    def test_not_at_once(self) -> None:
+        """What is queued keeps it open, and so does a close under way."""
+        protocol, peer = self.accepted()
+        transport = protocol.transport
+        transport.write(MUCH)
+        self.assertFalse(transport.close_at_once())
+        transport.loseConnection()
+        self.assertFalse(transport.close_at_once())
+        self.assertEqual(self.read(peer, len(MUCH)), MUCH)
+        self.until(lambda: self.log[-1] == "lost: ConnectionDone")
+
     def test_abort(self) -> None:
         """An abort throws away what is queued and resets the connection."""
         protocol, peer = self.accepted()
@@ -250,9 +274,11 @@ class BufferTests(TransportCase):
     def outgoing(self, to: socket.socket) -> Outgoing:
         """Connect to a listener by an L{Attempt}."""
         made: list[Outgoing] = []
+        address, port = to.getsockname()
         Attempt(
             self.reactor,
-            *to.getsockname(),
+            address,
+            port,
             connected=lambda attempt: made.append(attempt.transport(Notes([]))),  # type: ignore[arg-type]
             failed=lambda attempt, error: self.fail(str(error)),
         ).start()

@@ -11,7 +11,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactor
 
 from gateway.net.attempt import Attempt
-from gateway.net.transport import listen
+from gateway.net.transport import MOST_ACCEPTED, listen
 from tests.unit.net.transports import Factory, Notes, TransportCase
 
 
@@ -28,13 +28,32 @@ class PortTests(TransportCase):
         self.assertEqual((address.host, address.port), peer.getsockname())
         self.assertEqual((transport.getHost().host, transport.getHost().port), peer.getpeername())
 
-    def test_all_that_wait(self) -> None:
-        """Connections that wait are accepted in one turn."""
+    def test_without_an_object(self) -> None:
+        """A factory that takes address and port as they are is given no object of them."""
+
+        class Plain(Factory):
+            def connection_from(self, address: str, port: int) -> Any:
+                made: Any = self.buildProtocol((address, port))
+                return made
+
+        factory = Plain(lambda: Notes(self.log))
+        port = listen(self.reactor, 0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        peer = self.peer(port)
+        self.until(lambda: factory.made)
+        self.open.append(factory.made[0].transport.socket)
+        self.assertEqual(factory.addresses, [peer.getsockname()])
+
+    def test_many_that_wait(self) -> None:
+        """Of connections that wait so many are accepted in one turn that others get theirs; the rest in the next ones."""
         port, factory = self.listening()
-        for _ in range(20):
+        for _ in range(2 * MOST_ACCEPTED + 4):
             self.peer(port)
-        self.turn(1)
-        self.assertEqual(len(factory.made), 20)
+        accepted = []
+        for _ in range(3):
+            self.turn(1)
+            accepted.append(len(factory.made))
+        self.assertEqual(accepted, [MOST_ACCEPTED, 2 * MOST_ACCEPTED, 2 * MOST_ACCEPTED + 4])
         for made in factory.made:
             self.open.append(made.transport.socket)
 

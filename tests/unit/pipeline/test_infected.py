@@ -142,7 +142,7 @@ class InfectedUrlsTests(SynchronousTestCase):
 
     def test_never_grows(self) -> None:
         """After a million URLs there are as many entries as configured, and what the peer sends makes none large."""
-        most = 10_000 if is_full() else 1_000
+        most = 10_000 if is_full() else 300
         urls = InfectedUrls(self.clock, most)
         for number in range(99 * most if is_full() else 4 * most):
             urls.remember(f"{URL}?{number}", ETAG, BAD)

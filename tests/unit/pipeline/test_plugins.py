@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, cast
+from weakref import ref
 
 from gateway.api import (
     Block,
@@ -66,6 +68,25 @@ class OrderTests(LoadTestCase):
         """An object is taken as it is."""
         made = Guard(None, self.bench.services.for_plugin("guard"))
         self.assertIs(self.load(made).plugins["guard"], made)
+
+    def test_loads_apart(self) -> None:
+        """A load knows nothing of those before it, good or refused, and keeps none of their plugins."""
+
+        class Misspelt(Guard):
+            name = "misspelt"
+
+            @hookimpl()
+            def request_heeders(self, txn: Transaction) -> None:
+                """A hook that there is not."""
+
+        for _ in range(2):
+            before = self.load(Guard)
+            self.assertRaises(ConfigError, self.load, Second, Misspelt)
+            self.assertEqual([step.plugin for step in self.load(Second)._steps], ["second"])
+            gone = ref(before.plugins["guard"])
+            del before
+            gc.collect()
+            self.assertIsNone(gone())
 
     def test_services(self) -> None:
         """A plugin gets the services with a log of its own."""

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.api.errors import PluginError
 from gateway.api.verdicts import Allow, Block
 from gateway.pipeline.conduct import UNHEALTHY_ERRORS
+from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.rounds import SAMPLED
 from tests.opcodes import opcodes
 from tests.unit.pipeline.stepping import StepBench
@@ -118,6 +119,55 @@ class CountingTests(RoundTestCase):
         for _ in range(30):
             plans[0](4)
         self.assertEqual(self.calls, [150, 150])
+
+
+class TwoRoundsTests(RoundTestCase):
+    """The same plugins in two rounds: one for all answers, one for what is stored, without those that do not want it."""
+
+    hook = "response_headers"
+
+    def setUp(self) -> None:
+        """Let the first not want it."""
+        super().setUp()
+        self.steps = [
+            self.bench.step(self.hook, self.hooked(index), f"p{index}", stored=index > 0)
+            for index in range(3)
+        ]
+        plans = CallPlans({self.hook: self.steps})
+        assert plans.stored.response_headers is not None
+        self.of_all = plans.response_headers
+        self.of_stored = plans.stored.response_headers
+
+    def test_counted(self) -> None:
+        """The calls of both are counted."""
+        for _ in range(100):
+            self.of_all(None)  # type: ignore[misc, arg-type]
+        for _ in range(70):
+            self.of_stored(None)  # type: ignore[arg-type]
+        self.assertEqual([step.calls for step in self.steps], [100, 170, 170])
+
+    def test_looked_at(self) -> None:
+        """An error in one lets the other look closer, too."""
+        for _ in range(3):
+            self.of_all(None)  # type: ignore[misc, arg-type]
+            self.of_stored(None)  # type: ignore[arg-type]
+        self.answers[1] = ZeroDivisionError()
+        self.assertRaises(PluginError, self.of_stored, None)
+        self.answers[1] = None
+        self.of_all(None)  # type: ignore[misc, arg-type]
+        self.assertEqual((self.steps[1].row, self.steps[1].errors), (0, 1))
+        self.assertEqual([step.calls for step in self.steps], [4, 8, 7])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_the_same(self) -> None:
+        """Where everybody wants it there is one round; where nobody does there is none, and nothing to show."""
+        steps = [self.bench.step(self.hook, self.hooked(0))]
+        plans = CallPlans({self.hook: steps})
+        self.assertIs(plans.stored.response_headers, plans.response_headers)
+        self.assertTrue(plans.stored.shows)
+        plans = CallPlans({self.hook: self.steps[:1]})
+        self.assertIsNone(plans.stored.response_headers)
+        self.assertFalse(plans.stored.shows)
 
 
 class RuleTests(RoundTestCase):

@@ -174,7 +174,8 @@ def _take(
 
 
 def _message(start: tuple[bytes, ...], head: RequestHead | ResponseHead) -> Message:
-    return Message(start, head.minor, tuple(map(split_line, head.fields.lines)))
+    minor = head.section.minor if isinstance(head, ResponseHead) else head.minor
+    return Message(start, minor, tuple(map(split_line, head.fields.lines)))
 
 
 # llhttp.

@@ -334,12 +334,12 @@ class MemoryOfOthersTests(SynchronousTestCase):
             (
                 event.status,
                 event.reason,
-                event.minor,
+                event.section.minor,
                 event.framing,
                 event.length,
-                event.persistent,
-                event.hop,
-                event.passed,
+                event.section.persistent,
+                event.section.hop,
+                event.section.passed,
             )
             if isinstance(event, ResponseHead)
             else event

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.testing.playbook import Like, Playbook
 from gateway.wire.errors import RemoteProtocolError
-from gateway.wire.events import END, UNTIL_CLOSE, End, ResponseHead
+from gateway.wire.events import END, UNTIL_CLOSE, End, ResponseHead, ResponseSection
 from gateway.wire.http1_response import ResponseParser
 from gateway.wire.limits import HeadLimits
 
@@ -51,7 +51,7 @@ class ContentTests(SynchronousTestCase):
         data = b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + content
         for cut in (1, 30, len(data) - len(content), 40000, len(data) - 1):
             parser = asked()
-            events = parser.receive(data[:cut]) + parser.receive(data[cut:])
+            events = [*parser.receive(data[:cut]), *parser.receive(data[cut:])]
             found = b"".join(event for event in events if isinstance(event, bytes | memoryview))
             self.assertEqual((found, events[-1]), (content, END))
 
@@ -106,7 +106,7 @@ class RestTests(SynchronousTestCase):
         ):
             for cut in range(1, len(data) + 1):
                 parser = asked(method)
-                events = parser.receive(data[:cut]) + parser.receive(data[cut:])
+                events = [*parser.receive(data[:cut]), *parser.receive(data[cut:])]
                 self.assertEqual(len([e for e in events if isinstance(e, ResponseHead)]), 1, data)
                 self.assertEqual(events[-1], END)
                 self.assertTrue(parser.rest, f"{data!r} cut at {cut}")
@@ -136,7 +136,7 @@ class InterimTests(SynchronousTestCase):
             + OK
         ).gives(
             status(100),
-            Like(ResponseHead, status=103, received=[b"Link: </a>"]),
+            Like(ResponseHead, status=103, section=Like(ResponseSection, received=[b"Link: </a>"])),
             status(199),
             status(200),
             b"ok",
@@ -246,7 +246,7 @@ class SwitchTests(SynchronousTestCase):
         data = head + more
         for cut in range(1, len(data) + 1):
             parser = make()  # type: ignore[operator]
-            events = parser.receive(data[:cut]) + parser.receive(data[cut:])
+            events = [*parser.receive(data[:cut]), *parser.receive(data[cut:])]
             self.assertEqual(events, [status(number)])
             self.assertEqual(parser.rest, more)
             self.assertFalse(parser.reading_content)

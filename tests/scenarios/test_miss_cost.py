@@ -1,0 +1,59 @@
+"""What the cache costs requests that it can't answer, counted in opcodes: the same on every machine and at every load."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+from gateway.testing.harness import Harness
+from gateway.testing.peers import request, response
+from tests.opcodes import opcodes
+from tests.scenarios.caches import CachedTestCase
+
+#: A multiple of how many rounds go by between two that are looked at.
+REQUESTS = 32
+HEAD = (
+    b"Server: nginx",
+    b"Content-Type: text/plain",
+    b"Date: " + formatdate(usegmt=True).encode("ascii"),
+)
+
+
+class CostTests(CachedTestCase):
+    """Requests on kept connections through a reverse proxy with an access log, each for another URL."""
+
+    def opcodes(self, gateway: Harness, control: bytes, method: bytes = b"GET") -> float:
+        """Count what the gateway executes for one request, with all that it leaves to threads."""
+        origin = gateway.origin()
+        client = gateway.client()
+        count = 0
+        for number in range(2 * REQUESTS):
+            origin.reply = response(
+                b"x" * 1024, *HEAD, b"Cache-Control: " + control, b"X-Made: %032d" % number
+            )
+            # What the peers keep would be looked through again and again.
+            client.take()
+            asked = request(b"/%d" % number, method=method)
+            took = opcodes(lambda asked=asked: client.send(asked), without="/gateway/testing/")  # type: ignore[misc]
+            if number >= REQUESTS:
+                count += took
+            elif number == REQUESTS - 1:
+                gateway.advance(1)
+        count += opcodes(lambda: gateway.advance(0.06), without="/gateway/testing/")
+        self.assertEqual(len(origin.requests), 2 * REQUESTS)
+        return count / REQUESTS
+
+    def test_not_stored(self) -> None:
+        """What may not be stored costs 1,350 opcodes more than without the cache at the most."""
+        more = self.opcodes(self.cached(), b"no-store") - self.opcodes(self.reverse(), b"no-store")
+        self.assertLessEqual(more, 1350)
+
+    def test_stored(self) -> None:
+        """What is stored costs 3,800 opcodes more at the most, with the writing of it to the index."""
+        stored = b"public, max-age=86400"
+        more = self.opcodes(self.cached(), stored) - self.opcodes(self.reverse(), stored)
+        self.assertLessEqual(more, 3800)
+
+    def test_unsafe(self) -> None:
+        """What is never cached, but makes void what is, costs 1,350 opcodes more at the most where there is nothing of it."""
+        costs = [self.opcodes(made(), b"no-store", b"POST") for made in (self.cached, self.reverse)]
+        self.assertLessEqual(costs[0] - costs[1], 1350)
