@@ -21,7 +21,8 @@ from gateway.modes.health import HealthChecks, dialing
 from gateway.modes.interception import Interception
 from gateway.modes.mode import Mode
 from gateway.modes.outages import Outages
-from gateway.modes.reverse import ReverseMode, RunningSite
+from gateway.modes.reverse import ReverseMode
+from gateway.modes.running_site import RunningSite
 from gateway.modes.sites import SiteTable
 from gateway.modes.sticky import origin_id
 from gateway.net.deadlines import Deadlines

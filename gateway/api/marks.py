@@ -64,7 +64,7 @@ class HookMark:
     @ivar budget_seconds: how long an awaitable answer may take.
     @ivar thread: the name of the thread pool it runs in; C{None}: the reactor's thread.
     @ivar fail: what follows an error.
-    @ivar stored: it is called for what a stored response answers at once, too.
+    @ivar stored: it is called for what a stored response answers without the upstream being asked, too.
     """
 
     budget_seconds: float | None = None
@@ -101,9 +101,8 @@ def hookimpl(
     @param thread: the name of a thread pool, C{"scan"} usually, that a plain function runs in; only for hooks
         whose arguments can't change.
     @param fail: C{"closed"} or C{"open"}.
-    @param stored: C{False}: it need not be called for a request that a stored response answers at once, without the
-        upstream being asked, and may be; for C{response_headers} and C{transaction_complete}, of which it saves a call
-        for each such request. Since 1.0.
+    @param stored: C{False}: it is not called for a request that a stored response answers without the upstream being
+        asked; for C{response_headers} and C{transaction_complete}, of which it saves a call for each such request. Since 1.0.
     @raise ValueError: a budget that is no positive number, or another word for C{fail}.
     """
     if budget_seconds is not None and not budget_seconds > 0:

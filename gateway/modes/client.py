@@ -67,7 +67,6 @@ class ClientConnection(Leaving):
         "_shown",
         "_trusted",
         "_untaken",
-        "allowed",
         "forwarding",
         "forwarding_site",
         "way",
@@ -90,7 +89,11 @@ class ClientConnection(Leaving):
         @param mode: what requests mean here, if it is something of this connection alone.
         @param deadline: one that the client's connection has already; it is this one's from here on.
         """
-        super().__init__()
+        # As of what it is made of.
+        self.transport = None
+        self._held = 0
+        self._half_closed = self._gone = False
+        self._lingered = self._discards = -1
         self._listening = listening
         self.client = client
         self.mode: Mode = listening.mode if mode is None else mode
@@ -98,7 +101,6 @@ class ClientConnection(Leaving):
         self.upload: BodyPipe | None = None
         self.owner: Owner | None = None
         self._writer = ResponseWriter(self)
-        self.allowed: bool | None = None
         self.forwarding: Forwarding | None = None
         self.forwarding_site: Any = None
         # What its mode remembers of where its last requests went.
@@ -248,7 +250,6 @@ class ClientConnection(Leaving):
     def renew(self) -> None:
         """Forget what the snapshot before said of this client; what runs keeps it."""
         listening = self._listening
-        self.allowed = None
         self.forwarding = None
         self.way = None
         self.parser.renew(listening.limits)
@@ -378,7 +379,11 @@ class ClientConnection(Leaving):
             failure = error
         writer = self._writer
         # Nearly always: who says nothing else keeps the connection.
-        lasts = head.section.persistent and not self._ending and head.raw_method != b"CONNECT"
+        lasts = (
+            head.section.persistent
+            and not self._ending
+            and (head.raw_method != b"CONNECT" or not self.parser.rest)
+        )
         writer.begin(txn, head, lasts or self._may_persist(head, mode))
         upload = None
         if head.framing:

@@ -30,13 +30,13 @@ from gateway.net.upstream_tls import Side, dial_secured
 from gateway.pipeline.ca_formats import PublishedCa
 from gateway.pipeline.driver import Signal
 from gateway.pipeline.ports import Intercepts
-from gateway.wire.events import RequestHead, ResponseHead, Section
+from gateway.wire.events import RequestHead, ResponseHead
 from gateway.wire.lines import is_binding_challenge
 from gateway.wire.write import request_head, section
 
+#: Clients of which it is remembered whether they may use the proxy; one costs some 100 bytes.
+_REMEMBERED = 4096
 _WANTS_CREDENTIALS = frozenset((401, 407))
-#: Methods whose requests are looked at one by one.
-_NEVER_ALIKE = onward.COUNTED | {b"CONNECT"}
 _SLASH = 0x2F
 # As a number, for where bytes are looked for in others, an error is raised and dropped first: twenty times as dear.
 _HASH = 0x23
@@ -81,6 +81,8 @@ class ForwardMode:
         self.pool = pool
         self.via = via
         self.allow_from = allow_from
+        # Of clients' addresses, whether they may use the proxy.
+        self._judged: dict[str, bool] = {}
         self.connect_ports = connect_ports
         self.parents = parents
         self.xff: Policy = xff
@@ -92,16 +94,12 @@ class ForwardMode:
 
     def _resolve(self, head: RequestHead) -> None:
         """
-        Resolve the target; origin-form has none here.
+        Resolve the target of any method but CONNECT; origin-form has none here.
 
         @raise InvalidTarget: it means nothing here.
         """
         method = head.raw_method
         target = head.target
-        if method == b"CONNECT":
-            head.scheme = ""
-            head.host, head.port = parse_authority(target, None)
-            return
         if head.section.host_field is not None:
             # Not used, for the target says it all, but what could be misread by the next hop goes no further.
             host, port = parse_authority(head.section.host_field, 80)
@@ -120,17 +118,20 @@ class ForwardMode:
         self, txn: Transaction, head: RequestHead, connection: Any
     ) -> ForwardUpstream | Response:
         """Resolve the target and let it through, or say why not."""
+        method = head.raw_method
+        if method == b"CONNECT":
+            return self._tunnel(txn, head, connection)
         section = head.section
         way = section.way
         if way is None and txn.client is connection.client:
-            way = self._way_of(section, connection)
+            way = onward.way_before(section, connection)
         target = head.target
         if (
             way is not None
             and way.mode is self
             and target.startswith(way.prefix)
             and _HASH not in target
-            and head.raw_method not in _NEVER_ALIKE
+            and method not in onward.COUNTED
         ):
             # The same host as that of a request before, whose sender could go there.
             head.host = way.host
@@ -138,35 +139,16 @@ class ForwardMode:
             head.raw_target = target[len(way.prefix) - 1 :]
             return ForwardUpstream(way, head)
         self._resolve(head)
-        if txn.client is not connection.client:
-            # A trusted proxy speaks for another client in each request.
-            allowed = txn.client.address in self.allow_from
-        elif connection.allowed is None:
-            address = connection.client.address
-            # Who has no address came through a unix socket and was let in by its permissions.
-            allowed = connection.allowed = not address or address in self.allow_from
-        else:
-            allowed = connection.allowed
-        if not allowed:
-            raise TransactionError(
-                "this client may not use the proxy", status=403, page="not_allowed"
-            )
+        self._let_in(txn, connection)
         request = txn.request
-        if not request.scheme:
-            if request.port not in self.connect_ports:
-                raise TransactionError(
-                    f"CONNECT to port {request.port} is not allowed",
-                    status=403,
-                    page="port_not_allowed",
-                )
-        elif request.scheme != "http":
+        if request.scheme != "http":
             raise ClientError(
                 "https targets are asked for by CONNECT", status=501, page="not_implemented"
             )
         answer = onward.check(head, self.via)
         if answer is not None:
             return answer
-        if self.published is not None and request.host == OWN_HOST and request.scheme:
+        if self.published is not None and request.host == OWN_HOST:
             return own_response(request.method, request.path, self.published(), txn)
         if self.xff != "delete" and connection.forwarding is None:
             address = connection.client.address
@@ -179,7 +161,7 @@ class ForwardMode:
             section.harmless
             and rest[0] == _SLASH
             and target.endswith(rest)
-            and head.raw_method not in _NEVER_ALIKE
+            and method not in onward.COUNTED
         ):
             way.prefix = target[: len(target) - len(rest) + 1]
             section.way = way
@@ -187,13 +169,43 @@ class ForwardMode:
                 connection.way = way
         return ForwardUpstream(way, head)
 
-    def _way_of(self, section: Section, connection: Any) -> Way | None:
-        """Give where the request before went, for fields that were not seen before, if they may go there and call for no more."""
-        way: Way | None = connection.way
-        if way is None or section.host_field != way.field or not onward.is_harmless(section):
-            return None
-        section.way = way
-        return way
+    def _tunnel(
+        self, txn: Transaction, head: RequestHead, connection: Any
+    ) -> ConnectUpstream | Response:
+        """Do the same for a CONNECT."""
+        head.scheme = ""
+        head.host, head.port = parse_authority(head.target, None)
+        self._let_in(txn, connection)
+        if head.port not in self.connect_ports:
+            raise TransactionError(
+                f"CONNECT to port {head.port} is not allowed", status=403, page="port_not_allowed"
+            )
+        answer = onward.check(head, self.via)
+        return ConnectUpstream(self, head) if answer is None else answer
+
+    def _let_in(self, txn: Transaction, connection: Any) -> None:
+        """
+        See whether a client may use the proxy.
+
+        @raise TransactionError: it may not.
+        """
+        client = txn.client
+        address = client.address
+        if client is not connection.client:
+            # A trusted proxy speaks for another client in each request.
+            allowed: bool | None = address in self.allow_from
+        else:
+            judged = self._judged
+            allowed = judged.get(address)
+            if allowed is None:
+                if len(judged) >= _REMEMBERED:
+                    judged.clear()
+                # Who has no address came through a unix socket and was let in by its permissions.
+                allowed = judged[address] = not address or address in self.allow_from
+        if not allowed:
+            raise TransactionError(
+                "this client may not use the proxy", status=403, page="not_allowed"
+            )
 
     def parent_of(self, host: str) -> Parent | None:
         """Give the parent that requests for a host go to; C{None}: they go to the host itself."""
@@ -281,7 +293,7 @@ class ForwardUpstream:
         self._said: Route | None = None
         # A parent of the configuration may be anywhere; whatever else is dialled is judged.
         self._guarded = parent is None
-        self.tunnels = head.raw_method == b"CONNECT"
+        self.tunnels = False
         self.route = "direct" if parent is None else "parent"
 
     def reroute(self, txn: Transaction | None, route: Route) -> None:
@@ -330,9 +342,6 @@ class ForwardUpstream:
 
     def bound(self, mode: BoundMode, txn: Transaction) -> ForwardUpstream:
         """Give the same for a client connection that has upstream connections of its own."""
-        if self.tunnels:
-            # That is nobody else's in any case.
-            return self
         made = BoundForwardUpstream(self._way, self._head)
         made.mode_around = mode
         made.txn = txn
@@ -340,7 +349,11 @@ class ForwardUpstream:
 
     def again(self, mode: ForwardMode) -> ForwardUpstream:
         """Give the same, as a mode of a newer configuration sees it; what a plugin has said of it goes on to hold."""
-        made = ForwardUpstream(Way(mode, self._head, None), self._head)
+        made: ForwardUpstream
+        if self.tunnels:
+            made = ConnectUpstream(mode, self._head)
+        else:
+            made = ForwardUpstream(Way(mode, self._head, None), self._head)
         if self._said is not None:
             made.reroute(None, self._said)
         return made
@@ -348,17 +361,6 @@ class ForwardUpstream:
     def take(self, txn: Transaction) -> UpstreamConnection | None:
         """Give a kept connection."""
         return self._mode.pool.take(self._to)
-
-    @property
-    def reaches(self) -> bool:
-        """A parent has to grant a tunnel first."""
-        return self._parent is None
-
-    def reach(
-        self, txn: Transaction, made: Callable[[Any], object], failed: Callable[[Any], object]
-    ) -> Reaching:
-        """Connect to the target itself, for who wants to be called back."""
-        return self._begin(txn, TunnelHop, made, failed)
 
     async def dial(self, txn: Transaction) -> UpstreamConnection | TunnelHop:
         """Connect, to the parent or to the target itself."""
@@ -518,6 +520,50 @@ class ForwardUpstream:
                 status=status,
                 page="parent_refused",
             )
+
+
+class ConnectUpstream(ForwardUpstream):
+    """Where a CONNECT goes. No other request goes the same way, so nothing of it is remembered."""
+
+    __slots__ = ()
+
+    def __init__(self, mode: ForwardMode, head: RequestHead) -> None:
+        self._head = head
+        self._mode = mode
+        self._host = host = head.host
+        self._parent = parent = mode.parent_of(host) if mode.parents else None
+        self._to = _place(parent, host, head.port)
+        self._said = None
+        self._guarded = parent is None
+        self.tunnels = True
+        self.route = "direct" if parent is None else "parent"
+
+    def bound(self, mode: BoundMode, txn: Transaction) -> ForwardUpstream:
+        """Give the same: its connection is nobody else's in any case."""
+        return self
+
+    @property
+    def reaches(self) -> bool:
+        """A parent has to grant a tunnel first."""
+        return self._parent is None
+
+    def reach(
+        self, txn: Transaction, made: Callable[[Any], object], failed: Callable[[Any], object]
+    ) -> Reaching:
+        """Connect to the target itself, for who wants to be called back."""
+        host, port, _ = self._to
+        mode = self._mode
+        return Reaching(
+            mode.dialer,
+            txn,
+            host,
+            port,
+            TunnelHop,
+            made,
+            failed,
+            mode.connect_seconds,
+            self._guarded,
+        )
 
 
 class BoundForwardUpstream(ForwardUpstream):

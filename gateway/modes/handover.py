@@ -72,7 +72,9 @@ class Handover(HeldReading):
             self.relay(hop, rest, self._early(), over)
             return
         txn = self._say(_ESTABLISHED)
-        self.relay(hop, rest, self._early(), over, Overheard(txn.client))
+        # Unlike other hops, one that was made for this only stops to read when something has come.
+        reads = type(hop) is TunnelHop and not rest
+        self.relay(hop, rest, self._early(), over, Overheard(txn.client), reads)
 
     def relay(
         self,
@@ -81,6 +83,7 @@ class Handover(HeldReading):
         early: bytes,
         over: Callable[[None], object],
         seen: Callable[[bytes], bool] | None = None,
+        reads: bool = False,
     ) -> None:
         """
         Become a tunnel of which the client was told.
@@ -89,6 +92,7 @@ class Handover(HeldReading):
         @param early: what the client has.
         @param over: called once at the tunnel's end.
         @param seen: is shown what the hop says first, until it says that this is enough.
+        @param reads: it is known that the hop reads.
         """
         listening = self._listening
         exchange = self._exchange
@@ -107,7 +111,7 @@ class Handover(HeldReading):
             # What serves the tunnel is none of them any more.
             self.owner.leave()
         listening.tunnel_opened(self)
-        tunnel.start(early, rest, seen)
+        tunnel.start(early, rest, seen, reads and not self._half_closed)
 
     def _tunnelled(self, txn: Transaction, over: Callable[[None], object], end: TunnelEnd) -> None:
         """The tunnel has ended, and with it the connection."""
@@ -115,6 +119,8 @@ class Handover(HeldReading):
         txn.bytes_out += end.down
         txn.notes["tunnel"] = end.reason
         self._gone = True
+        # The tunnel has given it back.
+        del self._deadline
         self._writer.forget()
         listening = self._listening
         listening.tunnel_closed(self)
@@ -224,8 +230,9 @@ class Handover(HeldReading):
         txn = exchange.txn
         self._writer.answerable = False
         self.transport.write(head)
-        txn.bytes_out += len(head)
-        txn.head_out += len(head)
+        size = len(head)
+        txn.bytes_out += size
+        txn.head_out += size
         return txn
 
     def _early(self) -> bytes:

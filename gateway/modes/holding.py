@@ -19,21 +19,20 @@ SCREENING = 8
 
 class HeldReading:
     """
-    The reading side of a client's transport.
+    The reading side of a client's transport. Who is one sets what it has.
 
     @ivar transport: the client's; C{None} before there is one.
     """
 
     __slots__ = ("_gone", "_half_closed", "_held", "transport")
 
-    def __init__(self) -> None:
-        self.transport: Any = None
-        # Why nothing is read now; 0 while it is.
-        self._held = 0
-        # The client sends no more.
-        self._half_closed = False
-        # The transport is lost or somebody else's.
-        self._gone = False
+    transport: Any
+    # Why nothing is read now; 0 while it is.
+    _held: int
+    # The client sends no more.
+    _half_closed: bool
+    # The transport is lost or somebody else's.
+    _gone: bool
 
     def _hold(self, why: int) -> None:
         """Stop reading for one more reason."""

@@ -27,12 +27,10 @@ class Leaving(Handover):
 
     __slots__ = ("_discards", "_lingered")
 
-    def __init__(self) -> None:
-        super().__init__()
-        # What was read since the last request; -1: there may be another.
-        self._lingered = -1
-        # Bytes that may still come of content whose request is answered; only then 0 or more, and so is what was lingered.
-        self._discards = -1
+    # What was read since the last request; -1: there may be another.
+    _lingered: int
+    # Bytes that may still come of content whose request is answered; only then 0 or more, and so is what was lingered.
+    _discards: int
 
     def reads_on(self) -> bool:
         """Tell whether what is to come of the running request's content is read, so that the connection can be used on."""

@@ -97,6 +97,7 @@ class Times:
 _OF_SNAPSHOT = (
     "_connection",
     "_max_connections",
+    "_mode_name",
     "client_idle",
     "discarding",
     "inactivity",
@@ -158,6 +159,8 @@ class Listening:
     ) -> None:
         self.name = name
         self.mode = mode
+        # The mode's, where it is looked up at length.
+        self._mode_name = mode.name
         self.pipeline = pipeline
         self.deadlines = deadlines
         self.next_id = next_id
@@ -212,7 +215,7 @@ class Listening:
             return None
         if address.startswith("::ffff:"):
             address = address[7:]
-        client = Client(address, port, mode=self.mode.name, listener=self.name)
+        client = Client(address, port, mode=self._mode_name, listener=self.name)
         return self._connection(self, client)
 
     def doStart(self) -> None:
@@ -239,26 +242,28 @@ class Listening:
 
     def tunnel_opened(self, connection: Any) -> None:
         """One of them became a tunnel."""
-        self._traffic.tunnel_opened(self.mode.name)
+        self._traffic.tunnel_opened(self._mode_name)
 
     def tunnel_closed(self, connection: Any) -> None:
         """That tunnel ended."""
-        self._traffic.tunnel_closed(self.mode.name)
+        self._traffic.tunnel_closed(self._mode_name)
 
     def opened(self, connection: Any) -> None:
         """One more, unless it has come in another's place."""
-        if connection in self.connections:
+        connections = self.connections
+        if connection in connections:
             return
-        self.connections.add(connection)
+        connections.add(connection)
         self._room.open += 1
-        self._traffic.connection_opened(self.mode.name)
+        self._traffic.connection_opened(self._mode_name)
 
     def closed(self, connection: Any) -> None:
         """One less."""
-        if connection in self.connections:
-            self.connections.discard(connection)
+        connections = self.connections
+        if connection in connections:
+            connections.remove(connection)
             self._room.open -= 1
-            self._traffic.connection_closed(self.mode.name)
+            self._traffic.connection_closed(self._mode_name)
 
     def succeeded(self, connection: Any, successor: Any) -> None:
         """One of them goes on as another, on the same transport."""

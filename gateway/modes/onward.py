@@ -7,6 +7,8 @@ OPTIONS count their Max-Forwards down (section 7.6.2).
 
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.api.errors import ClientError, TransactionError
 from gateway.api.transaction import Response
 from gateway.message.fields import Fields
@@ -14,7 +16,15 @@ from gateway.message.forwarding import Forwarding
 from gateway.message.via import Via
 from gateway.net.upstream import UpstreamConnection
 from gateway.wire.events import UNMET_EXPECTATION, RequestHead, Section
-from gateway.wire.lines import FORWARDING, MAX_FORWARDS, VIA, FieldLine, binds, name_of
+from gateway.wire.lines import (
+    FORWARDING,
+    MAX_FORWARDS,
+    VIA,
+    FieldLine,
+    binds,
+    going_on,
+    name_of,
+)
 from gateway.wire.write import section
 
 #: Longest field lines of a request that a connection remembers as they go on.
@@ -86,6 +96,22 @@ def is_harmless(section: Section) -> bool:
     return True
 
 
+def way_before(section: Section, connection: Any) -> Any:
+    """
+    Give where the request before went, for fields that were not seen before, if they may go there and call for no more.
+
+    @param connection: the client's, whose C{way} is that of its mode; C{None}: nothing is remembered.
+    @return: likewise; the section has it from here on.
+    """
+    way = connection.way
+    if way is None or section.host_field != way.field or not is_harmless(section):
+        return None
+    section.way = way
+    # That was made of other fields, though a plugin may have put the same lines in their place.
+    way.lines = None
+    return way
+
+
 def fields(
     head: RequestHead,
     host: bytes,
@@ -122,8 +148,10 @@ def fields(
         drop = drop.union(dropped) if drop is not None else set(dropped)
     if drop is None:
         out += kept
-    else:
+    elif kept is head.section.received:
         out += [line for line in kept if line not in drop]
+    else:
+        out += going_on(kept, head.section.received, drop)
     out.append(via.lines[head.minor])
     out += more
     if chunked is None:

@@ -7,85 +7,26 @@ Where they go from there is in L{gateway.modes.reverse_upstream}.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil
 from typing import Any
 
 from gateway.api.errors import ClientError
 from gateway.api.transaction import Response, Transaction
-from gateway.config.sections.site import Hsts, Site
 from gateway.message.forwarding import Forwarding, trusts
-from gateway.message.location import OriginReferences
 from gateway.message.target import InvalidTarget, parse_absolute, parse_authority
 from gateway.message.via import Via
 from gateway.modes import onward
-from gateway.modes.balance import Pool as Origins
 from gateway.modes.mode import Mode
 from gateway.modes.reverse_upstream import ReverseUpstream, Way
+from gateway.modes.running_site import RunningSite
 from gateway.modes.sites import HostTable
-from gateway.modes.sticky import StickyCookie
 from gateway.net.dial import Dialer
 from gateway.net.pool import Pool
 from gateway.net.upstream_tls import Side
-from gateway.wire.events import RequestHead, Section
+from gateway.wire.events import RequestHead
 
 _SLASH = 0x2F
 # As a number, for where bytes are looked for in others, an error is raised and dropped first: twenty times as dear.
 _HASH = 0x23
-
-
-class RunningSite:
-    """
-    A configured site with what runs for it.
-
-    @ivar site: the configuration.
-    @ivar origins: its pool.
-    @ivar cookie: the sticky cookie; C{None} without.
-    @ivar only: the one origin of a site that has no other and bounds nothing; else C{None}.
-    @ivar keeps_fields: an origin is told the same whichever it is.
-    @ivar references: what Location rewriting looks for; C{None} without.
-    @ivar strict_transport: the line that answers over TLS get (RFC 6797 section 6.1); empty: none.
-    @ivar amends: some answers get more than an intermediary adds to all.
-    """
-
-    __slots__ = (
-        "amends",
-        "cookie",
-        "host",
-        "keeps_fields",
-        "listen",
-        "name",
-        "only",
-        "origins",
-        "path",
-        "references",
-        "site",
-        "strict_transport",
-        "upload",
-    )
-
-    def __init__(self, site: Site, origins: Origins, key: bytes, upload: int) -> None:
-        self.site = site
-        self.host = site.host
-        self.path = site.path
-        self.listen = site.listen
-        self.name = site.host[0]
-        self.origins = origins
-        self.upload = upload
-        self.cookie = None
-        if site.sticky == "cookie":
-            addresses = [str(origin) for origin in site.origins]
-            self.cookie = StickyCookie(site.sticky_cookie, addresses, key, path=site.path)
-        # Then there is nothing to choose and nobody to wait for.
-        self.only = None
-        if len(origins.origins) == 1 and not site.max_connections and self.cookie is None:
-            self.only = origins.origins[0]
-        # Then what goes on depends on nothing but the client's connection and its fields.
-        self.keeps_fields = self.cookie is None and site.preserve_host
-        self.references = None
-        if site.rewrite_location:
-            self.references = OriginReferences((o.scheme, o.host, o.port) for o in site.origins)
-        self.strict_transport = _strict_transport(site.hsts)
-        self.amends = bool(self.references or self.cookie or self.strict_transport)
 
 
 class ReverseMode:
@@ -159,7 +100,7 @@ class ReverseMode:
         section = head.section
         way = section.way
         if way is None:
-            way = self._way_of(section, connection)
+            way = onward.way_before(section, connection)
         target = head.target
         if (
             way is not None
@@ -217,26 +158,6 @@ class ReverseMode:
             section.way = connection.way = way
         return ReverseUpstream(way, head)
 
-    def _way_of(self, section: Section, connection: Any) -> Way | None:
-        """Give where the request before went, for fields that were not seen before, if they lead there and call for no more."""
-        way: Way | None = connection.way
-        if way is None or section.host_field != way.field or not onward.is_harmless(section):
-            return None
-        section.way = way
-        return way
-
     def renewed(self, newer: Mode) -> Mode:
         """Go over to the listener's mode."""
         return newer
-
-
-def _strict_transport(hsts: Hsts) -> bytes:
-    if not hsts.max_age:
-        return b""
-    # A part of a second is not nothing, which would take it back.
-    value = b"max-age=%d" % ceil(hsts.max_age)
-    if hsts.subdomains:
-        value += b"; includeSubDomains"
-    if hsts.preload:
-        value += b"; preload"
-    return b"Strict-Transport-Security: " + value + b"\r\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -19,25 +19,43 @@ from gateway.api.transaction import Failed, Response, Transaction
 from gateway.message.forwarding import Forwarding
 from gateway.message.location import OriginReferences
 from gateway.message.target import format_authority
+from gateway.message.via import Via
 from gateway.modes import onward
 from gateway.modes.bound import BoundMode
 from gateway.modes.origins import OriginState
-from gateway.net.dial import Trace
+from gateway.modes.running_site import RunningSite
+from gateway.net.dial import Dialer, Trace
 from gateway.net.faults import (
     DescriptorsExhausted,
     SourcePortsExhausted,
     UpstreamClosed,
     UpstreamTimeout,
 )
+from gateway.net.pool import Pool
 from gateway.net.upstream import UpstreamConnection
 from gateway.net.upstream_tls import dial_secured
 from gateway.wire.events import RequestHead, ResponseHead
 from gateway.wire.lines import COOKIE, FORWARDING, REQUEST_ID, FieldLine
 
-if TYPE_CHECKING:
-    from gateway.modes.reverse import ReverseMode, RunningSite
-
 _SLASH = 0x2F
+
+
+class SiteMode(Protocol):
+    """
+    What is needed of the mode of a site's listener.
+
+    @ivar side: makes our side of TLS with an origin of this name.
+    @ivar secure: its clients come by https.
+    @ivar scheme: so that is theirs.
+    """
+
+    dialer: Dialer
+    pool: Pool
+    via: Via
+    connect_seconds: float
+    side: Any
+    secure: bool
+    scheme: str
 
 
 class Way:
@@ -55,7 +73,7 @@ class Way:
     __slots__ = ("field", "fields", "forwarding", "host", "lines", "mode", "port", "site")
 
     def __init__(
-        self, mode: ReverseMode, site: RunningSite, head: RequestHead, forwarding: Forwarding
+        self, mode: SiteMode, site: RunningSite, head: RequestHead, forwarding: Forwarding
     ) -> None:
         self.mode = mode
         self.site = site
@@ -229,6 +247,10 @@ class ReverseUpstream:
                 chunked is None
                 and head.section.way is way
                 and way.site.keeps_fields
+                # Else it is asked for the host that the origin is.
+                and way.field
+                # Else a line was taken out that the next one alike has again.
+                and head.fields.lines is lines
                 and not may_bind
                 and len(fields) <= onward.MOST_KEPT
             ):

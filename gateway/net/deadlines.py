@@ -13,6 +13,9 @@ from math import inf
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+#: Entries that were given back and are kept for who comes next.
+_MOST_SPARE = 256
+
 
 class Deadline:
     """
@@ -57,6 +60,20 @@ class Deadline:
             self._deadlines.drop(self)
         self.expired = _nothing
 
+    def give_back(self) -> None:
+        """
+        Turn it off and leave it to who watches something next, which is cheaper than L{cancel}.
+
+        For who alone knows of it, and once: from here on it is somebody else's.
+        """
+        spare = self._deadlines.spare
+        if len(spare) < _MOST_SPARE:
+            self.at = inf
+            self.expired = _nothing
+            spare.append(self)
+        else:
+            self.cancel()
+
 
 class Deadlines:
     """
@@ -65,6 +82,7 @@ class Deadlines:
     @ivar now: the clock's time at the last tick; at most one tick old while it is not asleep.
     @ivar tick: seconds between looks.
     @ivar asleep: nothing is watched, so no timer runs and C{now} is stale.
+    @ivar spare: entries that were given back. For L{Deadline} only.
     """
 
     _log = Logger()
@@ -76,6 +94,8 @@ class Deadlines:
         self._slots: dict[int, dict[Deadline, None]] = {}
         self._done = int(self.now / tick)
         self._call: IDelayedCall | None = None
+        # Given back, and perhaps still in a slot: taken up again they are not put into one, which is dearer than all else here.
+        self.spare: list[Deadline] = []
         self.asleep = True
 
     def wake(self) -> None:
@@ -92,9 +112,17 @@ class Deadlines:
         @param expired: called when it fires; what it raises is logged and harms nobody else.
         @param seconds: turn it on at once with this many; C{None}: it starts off.
         """
-        made = Deadline(self, expired)
+        spare = self.spare
+        if spare:
+            made = spare.pop()
+            made.expired = expired
+        else:
+            made = Deadline(self, expired)
         if seconds is not None:
-            made.reset(seconds)
+            # What reset does nearly always.
+            made.at = at = self.now + seconds
+            if at < made.due:
+                made.reset(seconds)
         return made
 
     def place(self, deadline: Deadline) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
-from math import inf
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -40,9 +39,6 @@ ATTEMPT_DELAY = 0.25
 
 #: Seconds from which on it does not matter when a time limit is half a second late.
 _LONG = 5.0
-
-#: Time limits kept for use again.
-_MOST_SPARE = 256
 
 #: How long IPv6 comes second after it was found to have no route from here, in seconds.
 _NO_ROUTE_REMEMBERED = 60.0
@@ -100,8 +96,6 @@ class Dialer:
         self.guard = guard
         self.source_ports = source_ports
         self.deadlines = deadlines
-        # Time limits that were turned off: setting one anew is cheaper than making it.
-        self.spare: list[Deadline] = []
         self.reactor = reactor
         self.resolver = resolver
         self.ipv6_second_until = float("-inf")
@@ -246,13 +240,7 @@ class Dialling(Trace):
         dialer = self._dialer
         deadlines = dialer.deadlines
         if deadlines is not None and timeout >= _LONG:
-            spare = dialer.spare
-            limit = self._coarse = spare.pop() if spare else deadlines.watch(_nothing)
-            limit.expired = self._out_of_time
-            # What reset does nearly always.
-            limit.at = at = deadlines.now + timeout
-            if at < limit.due or deadlines.asleep:
-                limit.reset(timeout)
+            self._coarse = deadlines.watch(self._out_of_time, timeout)
         else:
             self._limit = dialer.reactor.callLater(timeout, self._out_of_time)
         try:
@@ -287,12 +275,10 @@ class Dialling(Trace):
 
     def _resolved(self, addresses: tuple[str, ...]) -> None:
         self._resolving = None
-        self.resolved_at = self._dialer.reactor.seconds()
+        dialer = self._dialer
+        self.resolved_at = dialer.reactor.seconds()
         # Taken from the end.
-        waiting = self._waiting = list(addresses)
-        if len(waiting) > 1:
-            waiting[:] = self._dialer.in_order(addresses)
-            waiting.reverse()
+        self._waiting = [*dialer.in_order(addresses)[::-1]] if len(addresses) > 1 else [*addresses]
         self._go_on()
 
     def _go_on(self) -> None:
@@ -406,11 +392,7 @@ class Dialling(Trace):
         coarse = self._coarse
         if coarse is not None:
             self._coarse = None
-            coarse.at = inf
-            coarse.expired = _nothing
-            spare = self._dialer.spare
-            if len(spare) < _MOST_SPARE:
-                spare.append(coarse)
+            coarse.give_back()
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
@@ -467,7 +449,3 @@ class _Called(Dialling):
             traced.connected_at = self.connected_at
             traced.address = self.address
             traced.attempts = self.attempts
-
-
-def _nothing() -> None:
-    """Stand in for the end of a time limit that nobody has."""

@@ -6,10 +6,14 @@ that carry what says who somebody is.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from gateway.net.upstream import UpstreamConnection
+
+class Owned(Protocol):
+    """A connection that is somebody's."""
+
+    def disowned(self) -> None:
+        """He is gone: close, now or when the exchange ends."""
 
 
 class Owner:
@@ -23,13 +27,13 @@ class Owner:
 
     def __init__(self) -> None:
         self.gone = False
-        self._connections: set[UpstreamConnection] = set()
+        self._connections: set[Owned] = set()
 
-    def add(self, connection: UpstreamConnection) -> None:
+    def add(self, connection: Owned) -> None:
         """Take one that is made for him."""
         self._connections.add(connection)
 
-    def forget(self, connection: UpstreamConnection) -> None:
+    def forget(self, connection: Owned) -> None:
         """Let one go that is closing."""
         self._connections.discard(connection)
 

@@ -21,7 +21,7 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.python import log
 
 _BOTH = EPOLLIN | EPOLLOUT
-#: How many connections' writes are held back at most before they are sent.
+#: After so many events what their connections wrote is held back no longer.
 _MOST_HELD = 32
 #: Events taken from the kernel at once, which are dealt with before any timer is looked at; those who have to wait are first in the
 #: next round. The kernel fills an array that is made for each call, so "all there may be" is dear, too.
@@ -120,6 +120,10 @@ class SlimEPollReactor(EPollReactor):
         sends = self.sends
         sends.open = True
         try:
+            while len(events) > _MOST_HELD:
+                self._dispatch(events[:_MOST_HELD])
+                sends.send()
+                del events[:_MOST_HELD]
             self._dispatch(events)
         finally:
             sends.open = False
@@ -128,13 +132,15 @@ class SlimEPollReactor(EPollReactor):
     def _dispatch(self, events: list[tuple[int, int]]) -> None:
         selectables = self._selectables
         fresh = self._fresh
-        sends = self.sends
         for fd, event in events:
-            selectable = selectables.get(fd)
             # An earlier event of this round may have closed it, and its number may be another's by
             # now, whom this event does not concern: a stale hang-up would end a fresh connection.
             # One who took over a living descriptor is told in the next round.
-            if selectable is None or fd in fresh:
+            if fd in fresh:
+                continue
+            try:
+                selectable = selectables[fd]
+            except KeyError:
                 continue
             try:
                 if event == EPOLLIN or event & _BOTH == EPOLLIN:
@@ -151,8 +157,6 @@ class SlimEPollReactor(EPollReactor):
                 why = error
             if why is not None:
                 self._disconnectSelectable(selectable, why, event & EPOLLIN != 0)
-            if len(sends.waiting) >= _MOST_HELD:
-                sends.send()
 
     doIteration = doPoll
 

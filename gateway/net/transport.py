@@ -71,7 +71,7 @@ class ImmediateConnection(tcp.Connection):
     # shutdown(2) right before close(2) does nothing for a descriptor that no other process has.
     _shouldShutdown = False
 
-    def __init__(self, connected: Socket, protocol: IProtocol, reactor: IReactorFDSet) -> None:
+    def _take(self, connected: Socket, protocol: IProtocol, reactor: IReactorFDSet) -> None:
         """Take a connected socket that does not block; nothing is read before C{startReading}."""
         # What the stock constructors set, without asking the kernel for what the socket is already.
         self.reactor = reactor
@@ -82,17 +82,14 @@ class ImmediateConnection(tcp.Connection):
         self.protocol = protocol
         self.connected = 1
         # Of these the stock classes keep the first values, and an attribute that is found there and not here is looked
-        # up at length each time it is asked for.
+        # up at length each time it is asked for; what is rarely asked for stays there.
         self.readSize = _READ_BYTES
         self.dataBuffer = b""
-        self.offset = 0
         self.producer = None
-        self.streamingProducer = False
         self.disconnected = False
         self.disconnecting = False
         self._writeDisconnected = False
         self._writeDisconnecting = False
-        self._broken = False
         self._sends = reactor.sends if type(reactor) is SlimEPollReactor else _NEVER_HELD
         # What waits for the end of the reactor's round; nothing is queued before it, and nobody watches for room.
         self._held = b""
@@ -218,7 +215,7 @@ class ImmediateConnection(tcp.Connection):
             super().write(data)
             return
         sends = self._sends
-        if sends.open and 0 < len(data) <= _HELD_BYTES:
+        if sends.open and len(data) <= _HELD_BYTES:
             # Of a view nobody knows how long it holds.
             self._held = bytes(data)
             sends.waiting.append(self)
@@ -333,11 +330,15 @@ def _with_code_of_its_own(kind: _T) -> _T:
     upstreams' connections come by in turn, and code that they share is quick for neither.
     """
     for name in (
+        "_take",
         "doRead",
         "write",
         "send_held",
         "writeSequence",
         "connectionLost",
+        "close_at_once",
+        "registerProducer",
+        "unregisterProducer",
         "resumeProducing",
     ):
         method = vars(ImmediateConnection)[name]
@@ -374,14 +375,13 @@ class Server(ImmediateConnection, tcp.Server):
         @param client: the peer's address as the kernel gives it: two parts for IPv4, four for IPv6.
         @param number: of this connection among those of its port, for the log.
         """
-        ImmediateConnection.__init__(self, accepted, protocol, reactor)
+        self._take(accepted, protocol, reactor)
         accepted.setblocking(False)
         if len(client) != 2:
             self._addressType = IPv6Address
         self.server = server
         self.client = client
         self.sessionno = number
-        self.hostname = client[0]
         reactor.addReader(self)
 
     # Names for the log, which few connections ever need.
@@ -390,7 +390,7 @@ class Server(ImmediateConnection, tcp.Server):
         """Name it for the log."""
         # Without a protocol it is closed.
         owner = self._getLogPrefix(self.protocol) if self.connected else "closed"
-        return f"{owner},{self.sessionno},{self.hostname}"
+        return f"{owner},{self.sessionno},{self.client[0]}"
 
     def __repr__(self) -> str:
         return f"<{self.logPrefix()} on {self.server._realPortNumber}>"
@@ -412,12 +412,14 @@ class Port(tcp.Port):
         listening = self.socket
         # Where it is enough the peer's address is not made an object of.
         connection_from = getattr(self.factory, "connection_from", None)
+        family = self.addressFamily
+        kind = self.socketType
         for _ in range(MOST_ACCEPTED):
             try:
                 # What C{accept} wraps: the class that it makes of the descriptor, and of each of its three numbers,
                 # costs more than the connection.
                 number, address = listening._accept()  # type: ignore[union-attr]
-                accepted = Socket(self.addressFamily, self.socketType, 0, number)
+                accepted = Socket(family, kind, 0, number)
             except BlockingIOError:
                 return
             except OSError:
@@ -462,7 +464,7 @@ class Outgoing(ImmediateConnection):
     def __init__(
         self, connected: Socket, protocol: IProtocol, peer: Any, reactor: IReactorFDSet
     ) -> None:
-        ImmediateConnection.__init__(self, connected, protocol, reactor)
+        self._take(connected, protocol, reactor)
         self._peer = peer
 
     def getPeer(self) -> IPv4Address | IPv6Address:

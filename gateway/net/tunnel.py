@@ -135,7 +135,8 @@ class Tunnel:
             has not taken all it was sent.
         @param finished: called exactly once, when both transports are closed and never from within a method of this
             class that somebody else called.
-        @param deadline: one of C{deadlines}' that the connection has already; it is the tunnel's from here on.
+        @param deadline: one of C{deadlines}' that the connection has already; it is the tunnel's from here on, and nobody
+            else may touch it again.
         @param splice: whether bulk may go over to C{splice(2)}, where the sockets allow it.
         """
         client = self._client = _Side(self, client_transport, _CLIENT_CLOSED, _CLIENT_RESET)
@@ -175,6 +176,7 @@ class Tunnel:
         early_from_client: bytes = b"",
         early_from_upstream: bytes = b"",
         seen: Callable[[bytes], bool] | None = None,
+        reading: bool = False,
     ) -> None:
         """
         Take over both transports; once. They may be paused, but must have no producer.
@@ -183,6 +185,7 @@ class Tunnel:
         @param early_from_upstream: bytes read from the upstream behind its answer.
         @param seen: called with what the upstream says first, a piece at a time and after it was passed on; tells whether
             that is enough. It must not raise.
+        @param reading: it is known that both read: neither is paused, nor did it come to its end.
         """
         deadline = self._deadline
         # What reset does nearly always.
@@ -201,6 +204,8 @@ class Tunnel:
             upstream.pass_on(early_from_upstream)
         else:
             upstream.seen = seen
+        if reading:
+            return
         if not client.paused:
             client.transport.resumeProducing()
         if not upstream.paused:
@@ -251,7 +256,6 @@ class Tunnel:
         side.ended = True
         if self._reason is None:
             self._reason = side.closed
-        other.release_producer()
         if other.ended:
             side.close()
             if not other.lost:
@@ -259,6 +263,7 @@ class Tunnel:
             if side.lost and other.lost:
                 self._finish()
         else:
+            other.release_producer()
             other.end_writing()
 
     def side_lost(self, side: _Side, orderly: bool) -> None:
@@ -271,7 +276,6 @@ class Tunnel:
             if orderly:
                 self._reason = self._reason or side.closed
                 if not other.lost:
-                    other.release_producer()
                     other.close()
             else:
                 self._reason = side.reset
@@ -284,7 +288,7 @@ class Tunnel:
     def _finish(self) -> None:
         finished, self._finished = self._finished, None
         if finished is not None and self._reason is not None:
-            self._deadline.cancel()
+            self._deadline.give_back()
             client, upstream = self._client, self._upstream
             # Nothing more is reported. Cut loose from each other they need no collector of garbage, which took more
             # time than all that the tunnel did.
@@ -433,11 +437,15 @@ class _Side:
             half_close()
 
     def close(self) -> None:
-        """Close once all is sent; where that is at once it is lost by then, and nobody will report it."""
+        """
+        Close once all is sent, for nothing more will be fed to it; where that is at once it is lost by then, and nobody
+        will report it.
+        """
         transport = self.transport
         if isinstance(transport, ImmediateConnection) and transport.close_at_once():
             self.lost = True
         else:
+            self.release_producer()
             transport.loseConnection()
 
     def pass_on(self, data: bytes) -> None:

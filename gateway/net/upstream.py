@@ -8,7 +8,7 @@ goes back to its pool before that end is told, so whoever is told may take it ag
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -24,9 +24,6 @@ from gateway.wire.events import End, ResponseHead
 from gateway.wire.http1_response import ResponseParser
 from gateway.wire.limits import HeadLimits
 from gateway.wire.write import LAST_CHUNK, chunk, last_chunk
-
-if TYPE_CHECKING:
-    from gateway.net.pool import Pool
 
 #: One read from an upstream: at 64 KiB a response of 100 KB costs half as much again.
 READ_BYTES = 262144
@@ -57,6 +54,28 @@ class Answering(Protocol):
 
     def settled(self) -> None:
         """Learn that all of one read was given, so that what was gathered can be sent."""
+
+
+class Keeper(Protocol):
+    """
+    Who keeps connections for the next request: a L{Pool<gateway.net.pool.Pool>}.
+
+    @ivar idle_seconds: for how long each.
+    """
+
+    idle_seconds: float
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Take one back whose exchange ended cleanly."""
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """Let one go that is closing or was given away; more than once is harmless."""
+
+    def left(self, connection: UpstreamConnection) -> float:
+        """Tell for how many seconds one is kept on, if nobody takes it."""
+
+    def unlist(self, key: Any) -> None:
+        """Forget a key that no connection is kept under just now."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -92,7 +111,7 @@ class UpstreamConnection:
         "used",
     )
 
-    def __init__(self, key: Any, pool: Pool, limits: HeadLimits) -> None:
+    def __init__(self, key: Any, pool: Keeper, limits: HeadLimits) -> None:
         self.key = key
         self.address = ""
         self.used = 0

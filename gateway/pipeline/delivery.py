@@ -4,6 +4,7 @@ An answer on its way to the client: its head as an intermediary sends it on, and
 
 from __future__ import annotations
 
+from operator import is_
 from time import time
 
 from gateway.api.answers import Stored
@@ -17,6 +18,7 @@ from gateway.pipeline.scanning import filter_with
 from gateway.pipeline.tee import Copy, Tee
 from gateway.pipeline.written import dated, written_head
 from gateway.wire.events import ResponseHead
+from gateway.wire.lines import going_on
 from gateway.wire.write import WHOLE_HEAD, section
 
 # An attribute of an enumeration is looked up by its metaclass each time: twenty times as dear as a name.
@@ -270,12 +272,13 @@ class Delivery:
         received = shared.received
         if lines is received:
             fields = shared.passed
-        elif lines[: len(received)] == received:
+        elif len(lines) > len(received) and all(map(is_, received, lines)):
             # Something was added, and that is no field of the connection.
             fields = shared.passed + section(lines[len(received) :])
+        elif shared.hop is None:
+            fields = section(lines)
         else:
-            hop = shared.hop
-            fields = section(lines if hop is None else [line for line in lines if line not in hop])
+            fields = section(going_on(lines, received, shared.hop))
         if head.status == 426 and shared.upgrade is not None:
             # Which protocol is asked for is all that this answer says (RFC 9110 section 15.5.22).
             more += b"Upgrade: %b\r\nConnection: Upgrade\r\n" % shared.upgrade

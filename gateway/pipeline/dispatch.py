@@ -56,7 +56,7 @@ Soon: TypeAlias = "T | CoroutineType[Any, Any, T]"
 
 class StoredPlans:
     """
-    The plans for what a stored response answers at once: of those plugins alone that want to know of it.
+    The plans for what a stored response answers without the upstream being asked: of those plugins alone that want to know of it.
 
     @ivar response_headers: as of L{CallPlans}.
     @ivar transaction_complete: likewise.
@@ -87,7 +87,7 @@ class CallPlans:
 
     All of them raise L{PluginError<gateway.api.PluginError>} for a plugin that failed and fails closed, at once or from the coroutine.
 
-    @ivar stored: those for what a stored response answers at once.
+    @ivar stored: those for what a stored response answers without the upstream being asked.
     """
 
     __slots__ = (

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from gateway.api.answers import Stored, Validator
 from gateway.api.errors import ClientError, UpstreamError
 from gateway.api.services import Clock
-from gateway.api.transaction import Aborted, Delivered, Outcome
+from gateway.api.transaction import Aborted, Delivered, Outcome, Response
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange, LateBlock
@@ -79,8 +79,17 @@ class Kept:
         self._send(x, stored)
         return None
 
-    async def serve(self, x: Exchange, stored: Stored) -> Outcome:
-        """Answer with a stored response, if it may pass."""
+    def serve(self, x: Exchange, stored: Stored) -> Coroutine[Any, Any, Outcome]:
+        """Answer with a stored response of which the upstream was not asked, if it may pass."""
+        return self._serve(x, stored, self._judge_stored)
+
+    def serve_validated(self, x: Exchange, stored: Stored) -> Coroutine[Any, Any, Outcome]:
+        """Do so after the upstream was asked."""
+        return self._serve(x, stored, self._judge)
+
+    async def _serve(
+        self, x: Exchange, stored: Stored, judge: Callable[[Exchange, Response], Opinion]
+    ) -> Outcome:
         if x.txn.response is not stored.response:
             stored = x.stored = stored.again()
         response = stored.response
@@ -90,7 +99,7 @@ class Kept:
                     stored.file, x.ended_with, self._clock, self._elsewhere
                 ).pipe
             if x.txn.response is not response:
-                refusal = self._judge(x, response)
+                refusal = judge(x, response)
                 if type(refusal) is CoroutineType:
                     refusal = await refusal
                 if refusal is not None:

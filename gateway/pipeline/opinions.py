@@ -107,7 +107,7 @@ class Opinions:
         return None if self._scans is None else self._scans.download(x, head)
 
     def judge_stored(self, x: Exchange, response: Response) -> Opinion:
-        """Ask the same of what is stored and answers at once: those who want to be asked about that."""
+        """Ask the same of what is stored and answers without the upstream being asked: those who want to know of that."""
         txn = x.txn
         txn.response = response
         txn.phase = _ANSWERED

@@ -8,7 +8,7 @@ connection there, C{Record} what remembers the end.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from gateway.api.answers import Route
 from gateway.api.errors import TransactionError
@@ -16,9 +16,6 @@ from gateway.api.transaction import Outcome, Response, Transaction
 from gateway.api.verdicts import Block
 from gateway.pipeline.body import BodyPipe, Sink
 from gateway.wire.events import ResponseHead
-
-if TYPE_CHECKING:
-    pass
 
 
 class Hop(Sink, Protocol):

@@ -265,6 +265,7 @@ class Pipeline:
         txn = x.txn
         waited = False
         scans = self._scans is not None
+        complete = self._complete
         try:
             if type(refusal) is CoroutineType:
                 refusal = await refusal
@@ -278,6 +279,8 @@ class Pipeline:
                     # Whoever had to judge it has failed.
                     raise given
                 txn.outcome = await self._kept.serve(x, x.stored)
+                if type(txn.outcome) is Delivered:
+                    complete = self._complete_stored
             elif x.upstream.tunnels:
                 if isinstance(given, BaseException):
                     raise given
@@ -297,7 +300,7 @@ class Pipeline:
                 txn.timings.first_byte = monotonic()
                 if head is None:
                     assert x.stored is not None
-                    txn.outcome = await self._kept.serve(x, x.stored)
+                    txn.outcome = await self._kept.serve_validated(x, x.stored)
                 elif head.status == 101:
                     txn.outcome = await self.upgrade(x, head)
                 else:
@@ -345,7 +348,7 @@ class Pipeline:
             ):
                 # Holds and copies end with the transaction, whatever became of it.
                 x.drop(ClientError("over"))
-            self._end(x, self._complete)
+            self._end(x, complete)
             if type(txn.outcome) is Refused:
                 self._refused_by(txn, txn.outcome.verdict)
 

@@ -114,10 +114,10 @@ class ModeCounters:
 
     @property
     def statuses(self) -> list[int]:
-        """Give the transactions by the first digit of the status sent."""
+        """Give the transactions by the first digit of the status sent; what a plugin says that is none counts as none."""
         counts = [0] * len(STATUS_CLASSES)
         for (_, status), count in self.endings.items():
-            counts[status // 100] += count
+            counts[status // 100 if 100 <= status <= 999 else 0] += count
         return counts
 
     @property

@@ -34,6 +34,9 @@ OUTCOME_NAMES: Final[dict[type, str]] = {
     Intercepted: "intercepted",
 }
 
+#: Squid's result codes of what went well.
+PLAIN_RESULTS: Final[dict[type, str]] = {Delivered: "TCP_MISS", Tunnelled: "TCP_TUNNEL"}
+
 _DENIALS = frozenset((401, 403, 407, 413))
 # Decisions of client.tls after which a CONNECT is no tunnel.
 _OPENED = frozenset(("intercept", "block"))
@@ -75,11 +78,10 @@ def squid_result(txn: Transaction) -> str:
     so, as with Squid, a CONNECT whose TLS is decrypted; C{_ABORTED} is added if a side went away.
     """
     outcome = txn.outcome
-    if outcome.__class__ is Delivered:
-        return "TCP_MISS"
+    plain = PLAIN_RESULTS.get(outcome.__class__)
+    if plain is not None:
+        return plain
     match outcome:
-        case Tunnelled():
-            return "TCP_TUNNEL"
         case Refused(Respond()) if txn.status not in _DENIALS:
             return "TCP_REDIRECT" if 300 <= txn.status < 400 else "NONE_NONE"
         case Refused():

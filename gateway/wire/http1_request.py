@@ -115,7 +115,8 @@ class RequestParser(MessageReader):
                     return [RequestHead(method, target, like), END]
         out: list[RequestEvent] = []
         try:
-            self._not_broken()
+            if self._left < 0:
+                self._not_broken()
             if self.reading_content:
                 self._read_content(data, out)  # type: ignore[arg-type]
                 return out
@@ -232,12 +233,14 @@ class RequestParser(MessageReader):
                 431,
                 "too_large_head",
             )
-        special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
+        special = list(filter(None, map(KNOWN_LINES.__getitem__, lines)))
         made = Section(0 if minor == b"0" else 1, lines, special)
         _read_special(made)
-        if method == b"CONNECT" and made.framing:
-            raise RemoteProtocolError("content in a CONNECT request", "RFC 9110 section 9.3.6")
-        if len(section) <= KEPT_SECTION:
+        if method == b"CONNECT":
+            # Nothing like it comes behind it.
+            if made.framing:
+                raise RemoteProtocolError("content in a CONNECT request", "RFC 9110 section 9.3.6")
+        elif len(section) <= KEPT_SECTION:
             self._section = section + b"\r\n\r\n"
             self._like = made
             self._longest = min(limits.target, limits.head - len(section))

@@ -216,7 +216,7 @@ class ResponseParser(MessageReader):
             )
         minor, status, reason = match.groups()
         made = ResponseSection(int(status), reason or b"", 0 if minor == b"0" else 1, lines)
-        special = [known for known in map(KNOWN_LINES.__getitem__, lines) if known is not None]
+        special = list(filter(None, map(KNOWN_LINES.__getitem__, lines)))
         self._read_special(made, special)
         if len(block) <= KEPT_BLOCK and made.status >= 200 and self._method != b"CONNECT":
             self._block = block + b"\r\n\r\n"

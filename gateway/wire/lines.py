@@ -258,6 +258,24 @@ def without_nominated(trailers: tuple[bytes, ...], lines: Iterable[bytes]) -> tu
     return tuple(line for line in trailers if name_of(line) not in nominated)
 
 
+def going_on(lines: list[bytes], received: list[bytes], ended: Set[bytes]) -> list[bytes]:
+    """
+    Give those lines of a message that go on, of which a plugin has changed some.
+
+    What a plugin has written goes on, also where the peer has sent the very same and named it in C{Connection}: else the peer
+    could take out what the gateway says of it.
+
+    @param received: as the peer has sent them.
+    @param ended: those of them that end at this hop.
+    """
+    theirs = set(map(id, received))
+    return [
+        line
+        for line in lines
+        if line not in ended or (id(line) not in theirs and KNOWN_LINES[line] is None)
+    ]
+
+
 def bad_line_end(data: bytes | bytearray, start: int, end: int) -> bool:
     """Tell whether there is a CR or LF in C{data[start:end]} that is not part of a CRLF; a last CR is not judged."""
     return _BARE.search(data, start, end) is not None

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 from weakref import WeakSet
 
 from gateway.api import Identity, Key, Transaction
 from gateway.api.services import Clock
 from gateway.api.settings import Duration, Help, Networks, NetworkSet
 
-#: Fields by which an intermediary says that it is there. They are looked for in the lines, for an index of the fields would
-#: cost each request more than all the rest here.
-_FORWARDED_BY = re.compile(rb"(?:via|forwarded|x-forwarded-for):", re.IGNORECASE)
+#: Fields by which proxies name themselves (RFC 9110 section 7.6.3) or those behind them (RFC 7239).
+PROXY_FIELDS: Final = ("via", "forwarded", "x-forwarded-for")
+
+# They are looked for in the lines, for an index of the fields would cost each request more than all the rest here.
+_FORWARDED_BY = re.compile(f"(?:{'|'.join(PROXY_FIELDS)}):".encode("ascii"), re.IGNORECASE)
 _FIRST = b"vVfFxX"
 
 

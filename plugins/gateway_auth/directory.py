@@ -148,10 +148,11 @@ class Directory:
     async def find_members(self) -> None:
         """Find out how groups name their members, so that they are not asked for by all there is."""
         if not self.is_down:
+            turn = self._members.turn
             with contextlib.suppress(Unavailable):
                 found = await self._servers.ask(self._work.find_members)
                 if found is not None:
-                    self._members.put(found)
+                    self._members.put(found, turn)
 
     def forget(self, user: str) -> None:
         """Forget the groups of a user, by the canonical name, and what is known of groups within groups."""

@@ -22,9 +22,13 @@ MEMBERS_SECONDS: Final = 600.0
 
 
 class GroupMembers:
-    """Knows the attributes; threads read what the reactor's thread writes, which is one reference."""
+    """
+    Knows the attributes; threads read what the reactor's thread writes, which is one reference.
 
-    __slots__ = ("_known", "_now")
+    @ivar turn: stands for the time since it was told to forget; compared by identity.
+    """
+
+    __slots__ = ("_known", "_now", "turn")
 
     def __init__(self, now: Callable[[], float]) -> None:
         """
@@ -34,19 +38,26 @@ class GroupMembers:
         """
         self._now = now
         self._known: tuple[float, tuple[str, ...]] = (0.0, ALL)
+        self.turn = object()
 
     def get(self) -> tuple[str, ...]:
         """Give the attributes to ask for."""
         until, known = self._known
         return known if self._now() < until else ALL
 
-    def put(self, found: tuple[str, ...]) -> None:
-        """Keep what was found out."""
-        self._known = self._now() + 2.5 * MEMBERS_SECONDS, found
+    def put(self, found: tuple[str, ...], turn: object) -> None:
+        """
+        Keep what was found out, unless it was told to forget meanwhile.
+
+        @param turn: L{turn} from before the directory was asked.
+        """
+        if turn is self.turn:
+            self._known = self._now() + 2.5 * MEMBERS_SECONDS, found
 
     def clear(self) -> None:
         """Ask for all until it was found out again."""
         self._known = (0.0, ALL)
+        self.turn = object()
 
 
 def find_members(link: Link, settings: LdapSettings) -> tuple[str, ...] | None:

@@ -21,10 +21,11 @@ from math import inf
 from typing import Final, Protocol
 
 from gateway.api import Identity, Key, Transaction
+from gateway_auth.connections import PROXY_FIELDS
 from gateway_auth.rewriting import Rewriting
 
 #: Lines that tell who asks, whatever he is known by: the kind of program, and proxies that pass on what others ask.
-_ALWAYS: Final = ("user-agent", "via", "forwarded", "x-forwarded-for")
+_ALWAYS: Final = ("user-agent", *PROXY_FIELDS)
 
 
 class Proof(Protocol):

@@ -20,10 +20,10 @@ from gateway.api import Services, Transaction
 from gateway.api.catalogue.identity import ADDRESS_SHARED
 from gateway.api.settings import NetworkSet
 from gateway_auth.address_book import AddressBook, Mark, Reason
+from gateway_auth.connections import PROXY_FIELDS
 
-#: Fields by which proxies name themselves (RFC 9110 section 7.6.3) or those behind them (RFC 7239). They are looked for in
-#: all lines at once, for an index of the fields would cost each request more than all the rest here.
-_RELAYED = re.compile(rb"\n(?i:via|x-forwarded-for|forwarded):")
+# They are looked for in all lines at once, for an index of the fields would cost each request more than all the rest here.
+_RELAYED = re.compile(f"\n(?i:{'|'.join(PROXY_FIELDS)}):".encode("ascii"))
 
 #: Networks that operators are told of once; more than that are in no configuration.
 _MOST_TOLD = 1000

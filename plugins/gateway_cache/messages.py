@@ -241,17 +241,6 @@ class Asked(Message):
 _CONDITION_SET = frozenset(_CONDITIONS)
 
 
-def asked_of(method: bytes, lines: Sequence[bytes], last: Asked | None = None) -> Asked:
-    """
-    Make the value of a request, or take the one that was made for an equal head.
-
-    @param last: what this gave for the request before on this connection.
-    """
-    if last is not None and last.lines is lines and last.method == method:
-        return last
-    return Asked(method, lines)
-
-
 class Answer(Message):
     """
     A response's head.

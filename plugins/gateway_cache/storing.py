@@ -212,13 +212,19 @@ class Storing:
         for copy in written.refused:
             if copy.held is not None:
                 self._memory.drop(copy.held)
+        words, to_floor = folder.shared.words, folder.shared.floor
         for copy, _ in written.placed:
             held = copy.held
             if held is None or held.gone:
                 continue
-            stamps = written.stamps.get(copy.slot)
-            # What this process has changed itself it need not read anew.
-            if stamps is not None and held.stamp == stamps[0]:
+            slot = copy.slot
+            stamps = written.stamps.get(slot)
+            # What this process has changed itself it need not read anew, unless somebody has removed it just then.
+            if (
+                stamps is not None
+                and held.stamp == stamps[0]
+                and copy.since > words[slot + to_floor]
+            ):
                 held.stamp = stamps[1]
         if self._awaited:
             for copy in (*(copy for copy, _ in written.placed), *written.refused):

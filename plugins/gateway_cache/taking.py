@@ -21,7 +21,7 @@ from gateway_cache.entry import Head
 from gateway_cache.incoming import INLINE_BYTES
 from gateway_cache.invalidation import invalidated
 from gateway_cache.keys import key_of
-from gateway_cache.messages import Answer, asked_of
+from gateway_cache.messages import Answer, Asked
 from gateway_cache.parts import COMBINED_BYTES, Combined, combine, part_variant, parts_for
 from gateway_cache.policy import Policy
 from gateway_cache.sinks import PartSink, ShortSink, Sink
@@ -259,7 +259,7 @@ class Taking:
         if b"content-location" not in answer.wanted or is_for_one(txn):
             return
         now = self._now()
-        asked = asked_of(b"POST", request.fields.lines)
+        asked = Asked(b"POST", request.fields.lines)
         asking = Asking(
             asked, key_of(request, policy.keys), policy, "method", now, self._store.mark()
         )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.api import Block, Client, Plugin, Response, Server, Transaction, hookimpl
+from gateway.api import Block, Client, Plugin, PluginError, Response, Server, Transaction, hookimpl
 from gateway.message.fields import Fields
 from gateway.service import GatewayService
 from gateway.testing.harness import CLIENT, ORIGIN, Harness
@@ -103,11 +103,6 @@ class Undecided(Plugin):
         return self._ask("request_headers")
 
     @hookimpl()
-    def upstream_connected(self, txn: Transaction, server: Server) -> Any:
-        """Wait or not."""
-        return self._ask("upstream_connected")
-
-    @hookimpl()
     def response_headers(self, txn: Transaction) -> Any:
         """Wait or not."""
         return self._ask("response_headers")
@@ -125,8 +120,25 @@ class Undecided(Plugin):
         return made
 
 
+class AskedOfServers(Undecided):
+    """The same, asked about servers too, without which many a tunnel needs no coroutine."""
+
+    @hookimpl()
+    def upstream_connected(self, txn: Transaction, server: Server) -> Any:
+        """Wait or not."""
+        return self._ask("upstream_connected")
+
+
 class Play:
-    """One run: peers that act at random, then the end and a look at what is left."""
+    """
+    One run: peers that act at random, then the end and a look at what is left.
+
+    @cvar said: what clients may say.
+    @cvar answered: what origins may answer.
+    """
+
+    said: tuple[bytes, ...] = SAID
+    answered: tuple[bytes, ...] = ANSWERED
 
     def __init__(
         self,
@@ -135,7 +147,7 @@ class Play:
         seed: int,
         mode: str,
         waits: frozenset[str],
-        undecided: type[Undecided] = Undecided,
+        undecided: type[Undecided] = AskedOfServers,
         settings: Mapping[str, object] | None = None,
     ) -> None:
         self.undecided = undecided(waits)
@@ -206,7 +218,7 @@ class Play:
             client = self.clients[which % 2]
             if not client.left:
                 self._one_of(
-                    [lambda: client.send(SAID[what % len(SAID)])] * 6
+                    [lambda: client.send(self.said[what % len(self.said)])] * 6
                     + [client.reset, client.close, client.end, client.stop_reading, client.read_on],
                     what // 32,
                 )
@@ -217,7 +229,7 @@ class Play:
             if open_ones:
                 connection: OriginConnection = open_ones[which % len(open_ones)]
                 self._one_of(
-                    [lambda: connection.send(ANSWERED[what % len(ANSWERED)])] * 6
+                    [lambda: connection.send(self.answered[what % len(self.answered)])] * 6
                     + [
                         connection.reset,
                         connection.close,
@@ -296,7 +308,7 @@ class AnyOrderTests(SynchronousTestCase):
         self.assertEqual(len(play.watcher.seen), len(lines))
         self.assertEqual([line for line in lines if line["outcome"] == "unknown"], [])
         # A bool for an answer is a fault of the plugin's and logged as one; nothing else is.
-        faults = [fault for fault in self.flushLoggedErrors() if not _of_plugin(fault.value)]
+        faults = [fault for fault in self.flushLoggedErrors() if not of_plugin(fault.value)]
         self.assertEqual(faults, [])
         play.clients.clear()
         if play.watcher.alive:
@@ -304,9 +316,8 @@ class AnyOrderTests(SynchronousTestCase):
         self.assertEqual(play.watcher.alive, 0)
 
 
-def _of_plugin(error: BaseException | None) -> bool:
-    from gateway.api import PluginError
-
+def of_plugin(error: BaseException | None) -> bool:
+    """Tell whether an error is one of a plugin that the test has brought about."""
     return isinstance(error, (PluginError, TimeoutError)) or (
         isinstance(error, TypeError) and "answered" in str(error)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.api import Transaction
 from gateway.testing.peers import chunked, request, response
+from tests.scenarios.plugins import OnRequest, OnResponse
 from tests.scenarios.support import URL, ScenarioTestCase
 
 HOP = (
@@ -64,6 +66,25 @@ class RequestTests(ScenarioTestCase):
             self.assertEqual(client.response().status, 400, name)
             self.assertEqual(origin.connections, [])
 
+    def test_what_a_plugin_has_written(self) -> None:
+        """A client can't take out what a plugin tells of it by sending the same and saying that it ends here."""
+
+        def tells(txn: Transaction) -> None:
+            txn.request.fields.set("X-Groups", "guests")
+
+        gateway = self.reverse(plugins={"test": OnRequest(tells)})
+        origin = gateway.origin(reply=response())
+        client = gateway.client()
+        for lines in (
+            (b"Connection: X-Groups, X-Only-Here", b"X-Groups: guests", b"X-Only-Here: yes"),
+            (b"X-Only-Here: yes", b"X-Groups: a", b"X-Groups: guests", b"Connection: x-groups"),
+        ):
+            client.send(request(b"/", *lines))
+            self.assertEqual(origin.requests[-1].all("x-groups"), [b"guests"])
+            self.assertEqual(origin.requests[-1].get("connection"), None)
+        self.assertEqual(origin.requests[0].get("x-only-here"), None)
+        self.assertEqual(origin.requests[1].get("x-only-here"), b"yes")
+
     def test_order_and_spelling(self) -> None:
         """All other fields keep their order, their spelling and their repetitions."""
         gateway = self.forward()
@@ -110,6 +131,25 @@ class ResponseTests(ScenarioTestCase):
         client = gateway.client()
         client.send(request(URL))
         self.assertEqual(client.response().get("content-type"), b"text/plain")
+
+    def test_what_a_plugin_has_written(self) -> None:
+        """Nor can a server take out what a plugin adds to its answer."""
+
+        def tells(txn: Transaction) -> None:
+            assert txn.response is not None
+            txn.response.fields.set("X-Guard", "on")
+
+        gateway = self.forward(plugins={"test": OnResponse(tells)})
+        gateway.origin(
+            reply=response(
+                b"x", b"Connection: X-Guard, X-Only-Here", b"X-Guard: on", b"X-Only-Here: yes"
+            )
+        )
+        client = gateway.client()
+        client.send(request(URL))
+        answer = client.response()
+        self.assertEqual(answer.all("x-guard"), [b"on"])
+        self.assertEqual(answer.get("x-only-here"), None)
 
     def test_interim(self) -> None:
         """So it is in interim responses."""

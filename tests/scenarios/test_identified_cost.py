@@ -7,7 +7,7 @@ from typing import Any
 from gateway.testing.spoken import request_bytes
 from gateway_auth.tests.browser import AGENT, Browser
 from gateway_auth.tests.local_users import basic
-from tests.opcodes import opcodes
+from tests.opcodes import Unhurried, opcodes
 from tests.scenarios.test_auth import PAGE, AuthCase
 
 HOST = "www.example.com"
@@ -17,7 +17,7 @@ ALICE = basic("alice", "alicepw")
 FIELDS = {"User-Agent": AGENT, "Accept": "*/*", "Accept-Language": "en", "Cookie": "theirs=1"}
 
 
-class IdentifiedCostTests(AuthCase):
+class IdentifiedCostTests(Unhurried, AuthCase):
     """Requests on a kept connection, each with another C{Referer} as a browser sends it."""
 
     def cost(self, fields: dict[str, str], mode: Any = "forward", **settings: object) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.api import NONE, Need, Side, Transaction, Whole, hookimpl
 from gateway.testing.peers import request, response
-from tests.opcodes import opcodes
+from tests.opcodes import Unhurried, opcodes
 from tests.scenarios.scanners import BAD, clean
 from tests.scenarios.support import ScenarioTestCase
 from tests.scenarios.unpackers import Shallow, shallow
@@ -34,7 +34,7 @@ class Chooses(Shallow):
         return self.need
 
 
-class CostTests(ScenarioTestCase):
+class CostTests(Unhurried, ScenarioTestCase):
     """Requests on kept connections through a reverse proxy, with an access log."""
 
     def opcodes(self, *, wants: bool | None, infected: bool = False) -> float:

@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 from gateway.testing.harness import Harness
 from gateway.testing.peers import request, response
-from tests.opcodes import opcodes
+from tests.opcodes import Unhurried, opcodes
 from tests.scenarios.caches import CachedTestCase
 
 #: A multiple of how many rounds go by between two that are looked at.
@@ -18,7 +18,7 @@ HEAD = (
 )
 
 
-class CostTests(CachedTestCase):
+class CostTests(Unhurried, CachedTestCase):
     """Requests on kept connections through a reverse proxy with an access log, each for another URL."""
 
     def opcodes(self, gateway: Harness, control: bytes, method: bytes = b"GET") -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from gateway.testing.harness import Harness
 from gateway.testing.peers import request, response
-from tests.opcodes import opcodes
+from tests.opcodes import Unhurried, opcodes
 from tests.scenarios.support import ScenarioTestCase
 
 #: A multiple of how many rounds go by between two in which plugins are timed.
@@ -20,7 +20,7 @@ HEAD = (
 )
 
 
-class CostTests(ScenarioTestCase):
+class CostTests(Unhurried, ScenarioTestCase):
     """Requests on kept connections, whose answers come whole."""
 
     def opcodes(self, gateway: Harness, ask: Callable[[int], bytes], *lines: bytes) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.api import Transaction, hookimpl
 from gateway.testing.peers import request, response
-from tests.opcodes import opcodes
+from tests.opcodes import Unhurried, opcodes
 from tests.scenarios.plugins import Base
 from tests.scenarios.support import ScenarioTestCase
 
@@ -26,7 +26,7 @@ class NoOp(Base):
         return
 
 
-class CostTests(ScenarioTestCase):
+class CostTests(Unhurried, ScenarioTestCase):
     """Requests on kept connections through a reverse proxy."""
 
     def opcodes(self, plugins: int) -> float:

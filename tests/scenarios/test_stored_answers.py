@@ -6,6 +6,8 @@ import os
 import tempfile
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from gateway.api import (
     Block,
     Response,
@@ -175,7 +177,8 @@ class AgainTests(HookTestCase):
     def given(self, plugin: Base | None = None, **site: object) -> ScriptedClient:
         """Start a gateway that always gives the same, in memory."""
         self.same = Stored(Response(200, Fields(list(self.DATED)), OLD, reason=b"OK"), memo={})
-        plugins: dict[str, object] = {"store": Storing(lambda txn: self.same)}
+        self.found: object = self.same
+        plugins: dict[str, object] = {"store": Storing(lambda txn: self.found)}
         if plugin is not None:
             plugins["test"] = plugin
         self.gateway = self.reverse(site, plugins=plugins)
@@ -254,11 +257,24 @@ class AgainTests(HookTestCase):
         for _ in range(2):
             client.send(request(b"/"))
         self.assertEqual((len(client.responses()), spared.asked), (2, []))
-        self.same = None  # type: ignore[assignment]
+        waiting: Deferred[Stored] = Deferred()
+        self.found = waiting
+        client.send(request(b"/"))
+        waiting.callback(self.same)
+        self.gateway.settle()
+        files = Files()
+        self.found = files.stored(b"in a file")
+        client.send(request(b"/"))
+        self.gateway.settle()
+        self.assertEqual(
+            [one.content for one in client.responses()[2:]], [OLD, b"in a file"], spared.asked
+        )
+        self.assertEqual(spared.asked, [])
+        self.found = None
         self.gateway.origin(reply=response(b"fresh"))
         client.send(request(b"/"))
         self.assertEqual(
-            (client.responses()[2].content, spared.asked), (b"fresh", ["response", "end"])
+            (client.responses()[4].content, spared.asked), (b"fresh", ["response", "end"])
         )
 
     def test_not_judged(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway_auth.directory import Directory
-from gateway_auth.group_members import MEMBERS_SECONDS
+from gateway_auth.group_members import ALL, MEMBERS_SECONDS
 from gateway_auth.ldap_messages import Entry
 from gateway_auth.tests.directories import ALICE, DirectoryCase
 from gateway_auth.tests.servers import ACCOUNT, BASE, FakeServer, group, person
@@ -62,6 +62,24 @@ class GroupMembersTests(DirectoryCase):
         self.server.entries.append(UNIQUE)
         self.assertEqual(self.login(directory, "alice").groups, {"staff"})
         directory.forget("alice")
+        self.assertEqual(self.login(directory, "alice").groups, {"staff", "unique"})
+
+    def test_evicted_meanwhile(self) -> None:
+        """What was being found out while somebody was evicted does not count: there may be a new kind since."""
+
+        server = self.server
+
+        class Asked(list[str]):
+            def append(self, what: str) -> None:
+                super().append(what)
+                if what == f"search ({ALL[-1]}=*)":
+                    server.entries.append(UNIQUE)
+                    directory.forget("alice")
+
+        server.asked = Asked()
+        directory = self.directory(server)
+        directory.start()
+        self.clock.advance(0)
         self.assertEqual(self.login(directory, "alice").groups, {"staff", "unique"})
 
     def test_not_told(self) -> None:

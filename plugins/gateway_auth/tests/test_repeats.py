@@ -196,6 +196,24 @@ class BasicTests(RepeatTestCase):
             for kept in (b"root", b"toor", b"authorization"):
                 self.assertNotIn(kept, came.raw.lower())
 
+    def test_site_is_told_what_the_client_has_guessed(self) -> None:
+        """Who sends what the origin will be told of him, and says that it ends here, keeps nothing of it from the origin."""
+        self.begin("reverse", sites=SITE)
+        guessed = {
+            **basic("anna", "secret", "Authorization"),
+            "Connection": "X-Remote-User, X-Remote-Groups",
+            "X-Remote-User": "anna",
+            "X-Remote-Groups": "staff",
+        }
+        self.again(guessed)
+        self.ask({**guessed, "Referer": "1"})
+        self.assertEqual(len(self.one.origin.requests), 4)
+        for came in self.one.origin.requests:
+            self.assertEqual(
+                [came.all(name) for name in ("x-remote-user", "x-remote-groups")],
+                [[b"anna"], [b"staff"]],
+            )
+
 
 class CookieTests(RepeatTestCase):
     """A cookie with each request."""
@@ -487,6 +505,16 @@ class ConnectionTests(LocalUsersTestCase):
         """The same lines mean nothing on another connection of the same client."""
         self.assertEqual(self.user(self.mine), "anna")
         self.assertIsInstance(self.ask(Client("192.0.2.7", 4001, mode="forward")), Challenge)
+
+    def test_proxy_on_the_way(self) -> None:
+        """A request that another proxy passes on by the same connection is nobody's, however it says so; the next one is his again."""
+        own = self.lines
+        self.assertEqual(self.user(self.mine), "anna")
+        for more in (b"Via: 1.1 x", b"forwarded: for=192.0.2.9", b"X-FORWARDED-For: 192.0.2.9"):
+            self.lines = [*own, b"Referer: x", more]
+            self.assertNotIsInstance(self.ask(self.mine), Identity)
+            self.lines = [*own, b"Referer: y"]
+            self.assertEqual(self.user(self.mine), "anna")
 
     def test_trusted_proxy(self) -> None:
         """A connection that turns out to be a trusted proxy's is nobody's from then on."""

@@ -6,20 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway_cache.messages import WANTED, Asked, Message, asked_of, index, wanted_index
+from gateway_cache.messages import WANTED, Asked, Message, index, wanted_index
 from gateway_cache.policy import TAG_FIELDS, UNKEYED
-from gateway_cache.tests.rules import lines, request
+from gateway_cache.tests.rules import request
 
 
 class MessagesTests(SynchronousTestCase):
-    def test_same_head(self) -> None:
-        """An equal head on the same connection is not read again."""
-        head = lines("Host: example.com")
-        first = asked_of(b"GET", head)
-        self.assertIs(asked_of(b"GET", head, first), first)
-        self.assertIsNot(asked_of(b"HEAD", head, first), first)
-        self.assertIsNot(asked_of(b"GET", list(head), first), first)
-
     def test_cacheable(self) -> None:
         """GET and HEAD without content may be answered from the cache; what content asks for is in no key."""
         self.assertTrue(request().cacheable)

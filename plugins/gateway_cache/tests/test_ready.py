@@ -10,6 +10,7 @@ from gateway_cache.memory import COPY, Copy
 from gateway_cache.messages import Asked
 from gateway_cache.policy import Policy
 from gateway_cache.ready import ready_of
+from gateway_cache.state import LAST
 from gateway_cache.store import DiskStore
 from gateway_cache.tests.rules import request
 from gateway_cache.tests.stores import KEY, StoreTestCase, head, put
@@ -175,6 +176,26 @@ class PluginTests(CacheTestCase):
         self.get(Pragma="no-cache")
         self.assertEqual(self.get(If_Match='"y"').content, b"hello")
         self.assertEqual(self.asked, 5)
+
+    def test_same_head(self) -> None:
+        """An equal head is not read again on its connection, unless it is asked for otherwise."""
+        gateway = self.started()
+        gateway.origin[URL] = self.page(b"hello", "Cache-Control: max-age=60")
+        client = gateway.client()
+        kept = []
+        for method, content in (
+            ("GET", b"hello"),
+            ("GET", b"hello"),
+            ("HEAD", b""),
+            ("GET", b"hello"),
+        ):
+            seen = self.successResultOf(gateway.request(method, URL, on=client))
+            self.assertEqual(seen.content, content)
+            assert seen.transaction is not None
+            kept.append(seen.transaction.client.store[LAST])
+        self.assertIs(kept[1], kept[0])
+        self.assertEqual([one.method for one in kept[1:]], [b"GET", b"HEAD", b"GET"])
+        self.assertEqual(self.asked, 1)
 
     def test_ages(self) -> None:
         """It says how old it is now, each second, until it is not fresh."""

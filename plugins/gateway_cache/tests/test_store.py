@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 from gateway_cache.opening import acquire, release
+from gateway_cache.shared import Shared
 from gateway_cache.tests.stores import KEY, AtOnce, StoreTestCase, content_of, head, put
 
 
@@ -207,6 +208,27 @@ class StoreTests(StoreTestCase):
         self.assertEqual(store.find(KEY), ())
         self.bench.settle()
         self.assertEqual((store.find(KEY), store.stats()["objects"]), ((), 0))
+
+    def test_removed_between_two_steps_of_its_writer(self) -> None:
+        """What is removed just when its writer notes in its slot that it is written is not taken for the writer's own change."""
+        store = self.store()
+        folder = store.folder
+        assert folder is not None
+        changed = Shared.changed
+        invalidated: list[int] = []
+
+        def meanwhile(shared: Shared, slot: int) -> int:
+            if not invalidated:
+                invalidated.append(slot)
+                # As another process does, whose own writing comes later.
+                shared.invalidate(slot)
+            return changed(shared, slot)
+
+        put(store, head(), b"abc")
+        self.patch(Shared, "changed", meanwhile)
+        self.bench.settle()
+        self.assertEqual(invalidated, [folder.shared.slot(KEY)])
+        self.assertEqual(store.find(KEY), ())
 
     def test_stored_twice_at_once(self) -> None:
         """Of two that are written together the later one is found, whatever their lengths."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.net.deadlines import Deadline, Deadlines
+from gateway.net.deadlines import _MOST_SPARE, Deadline, Deadlines
 
 
 class DeadlinesTests(SynchronousTestCase):
@@ -55,6 +55,37 @@ class DeadlinesTests(SynchronousTestCase):
         limit.reset(2)
         self.wait(2.5)
         self.assertEqual(self.fired, ["x"])
+
+    def test_given_back(self) -> None:
+        """A limit that was given back is another's: it fires at that one's time, sooner or later, and for nobody else."""
+        first = self.deadlines.watch(self.fire, 10)
+        first.give_back()
+        later = self.deadlines.watch(lambda: self.fire("later"), 20)
+        self.assertIs(later, first)
+        self.wait(19.75)
+        self.assertEqual(self.fired, [])
+        self.wait(0.75)
+        self.assertEqual(self.fired, ["later"])
+        later.give_back()
+        self.deadlines.watch(self.fire, 100).give_back()
+        self.deadlines.watch(lambda: self.fire("sooner"), 5)
+        self.wait(5.5)
+        self.assertEqual(self.fired, ["later", "sooner"])
+
+    def test_given_back_and_left(self) -> None:
+        """A limit that was given back fires for nobody, and leaves its slot at its time."""
+        self.deadlines.watch(self.fire, 10).give_back()
+        self.wait(10.5)
+        self.assertEqual((self.fired, len(self.deadlines)), ([], 0))
+        self.deadlines.watch(self.fire).reset(10)
+        self.wait(10.5)
+        self.assertEqual(self.fired, ["x"])
+
+    def test_given_back_by_many(self) -> None:
+        """So many are kept and no more."""
+        for limit in [self.deadlines.watch(self.fire, 10) for _ in range(_MOST_SPARE + 5)]:
+            limit.give_back()
+        self.assertEqual((len(self.deadlines.spare), len(self.deadlines)), (_MOST_SPARE,) * 2)
 
     def test_off(self) -> None:
         """A limit that is off does not fire, and can be turned on again."""

@@ -422,10 +422,12 @@ class InactivityTests(TunnelTestCase):
         self.assertEqual(self.ends, [TunnelEnd(0, 0, EndReason.INACTIVITY)])
 
     def test_nothing_left(self) -> None:
-        """After the end no time limit is left behind."""
+        """After the end no time limit is left behind but one that waits for somebody else."""
         self.started()
         self.client.lose(ConnectionLost())
         self.turn()
+        self.assertEqual(len(self.deadlines.spare), 1)
+        self.wait(11)
         self.assertEqual(len(self.deadlines), 0)
 
 

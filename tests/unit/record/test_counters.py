@@ -91,6 +91,12 @@ class CountersTests(SynchronousTestCase):
             (sum(forward.buckets), forward.seconds, forward.outcomes["intercepted"]), (0, 0.0, 1)
         )
 
+    def test_statuses_that_are_none(self) -> None:
+        """What a plugin says in the place of a status spoils no metrics."""
+        for status in (1000, 99, -5, 999):
+            self.counters.ended(ended(status=status))
+        self.assertEqual(self.counters.modes["forward"].statuses, [3, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+
     def test_an_end_that_was_not_told(self) -> None:
         """A transaction without an outcome is counted, as one that nobody can explain."""
         self.counters.ended(ended(outcome=None))

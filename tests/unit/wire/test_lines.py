@@ -24,6 +24,7 @@ from gateway.wire.lines import (
     bad_line_end,
     binds,
     content_length,
+    going_on,
     is_binding_challenge,
     joined,
     name_of,
@@ -293,6 +294,14 @@ class SmallTests(SynchronousTestCase):
         self.assertEqual(without_nominated(trailers, [b"Host: x"]), trailers)
         found = without_nominated(trailers, [b"Connection: a", b"connection: C"])
         self.assertEqual(found, (b"B: 2",))
+
+    def test_going_on(self) -> None:
+        """A line that ends here goes on where a plugin has written it, unless it is one of the connection's own."""
+        received = [b"Connection: X-A", b"X-A: 1", b"X-B: 2"]
+        ended = set(received[:2])
+        self.assertEqual(going_on([*received, b"X-C: 3"], received, ended), [b"X-B: 2", b"X-C: 3"])
+        written = [bytes(bytearray(line)) for line in received]
+        self.assertEqual(going_on(written, received, ended), [b"X-A: 1", b"X-B: 2"])
 
     def test_not_in_trailers(self) -> None:
         """What frames, routes, authenticates or describes the content is never taken from a trailer."""
