@@ -58,6 +58,7 @@ from gateway.api.errors import (
 from gateway.api.events import Event, EventField, EventGroup, EventType, Notify, Severity
 from gateway.api.hooks import API_VERSION, Maybe, NoSettings, Plugin
 from gateway.api.marks import Fail, hookimpl, hookspec
+from gateway.api.messages import Request, Response
 from gateway.api.review import Caution, Listener, SettingFault, SettingPath, Surroundings
 from gateway.api.services import (
     Clock,
@@ -91,8 +92,6 @@ from gateway.api.transaction import (
     Outcome,
     Phase,
     Refused,
-    Request,
-    Response,
     Timings,
     Transaction,
     Tunnelled,

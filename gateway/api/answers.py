@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from gateway.api.errors import UpstreamError
-    from gateway.api.transaction import Response, Transaction
+    from gateway.api.messages import Response
+    from gateway.api.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

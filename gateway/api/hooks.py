@@ -40,8 +40,9 @@ from gateway.api.content import (
     Unscannable,
 )
 from gateway.api.marks import SPEC_MARK, HookSpec, hookspec
+from gateway.api.messages import Response
 from gateway.api.review import Caution, SettingFault, Surroundings
-from gateway.api.transaction import Client, Identity, Response, Transaction
+from gateway.api.transaction import Client, Identity, Transaction
 from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from gateway.api.client_certificate import ClientCertificate
 from gateway.api.errors import TransactionError
+from gateway.api.messages import Request, Response
 from gateway.api.verdicts import Verdict
-from gateway.message.fields import Fields
 
 T = TypeVar("T")
 
@@ -235,117 +235,6 @@ class Client:
         if self._store is None:
             self._store = Store()
         return self._store
-
-
-class Request:
-    """
-    A request with its resolved target (RFC 9110 section 7.1).
-
-    @ivar raw_method: as received; methods are case-sensitive.
-    @ivar scheme: C{"http"} or C{"https"}; empty for CONNECT.
-    @ivar host: the target's host in lower case, an IPv6 address without brackets.
-    @ivar port: the target's port.
-    @ivar raw_target: origin-form (path and query), C{b"*"}, or the authority of a CONNECT.
-    @ivar minor: the client's HTTP minor version, 0 or 1.
-    @ivar fields: what the client sent; a plugin may change it until the request is forwarded.
-    @ivar length: declared length of the content in bytes; 0 without content, C{None} if it is not declared (chunked).
-    """
-
-    __slots__ = ("fields", "host", "length", "minor", "port", "raw_method", "raw_target", "scheme")
-
-    def __init__(
-        self,
-        raw_method: bytes,
-        scheme: str,
-        host: str,
-        port: int,
-        raw_target: bytes,
-        minor: int,
-        fields: Fields,
-        length: int | None,
-    ) -> None:
-        self.raw_method = raw_method
-        self.scheme = scheme
-        self.host = host
-        self.port = port
-        self.raw_target = raw_target
-        self.minor = minor
-        self.fields = fields
-        self.length = length
-
-    @property
-    def method(self) -> str:
-        """The method as text."""
-        return self.raw_method.decode("ascii")
-
-    @property
-    def path(self) -> str:
-        """The path without the query, as sent (still percent-encoded)."""
-        return self.raw_target.partition(b"?")[0].decode("latin-1")
-
-    @property
-    def query(self) -> str:
-        """The query without its question mark; empty if there is none."""
-        return self.raw_target.partition(b"?")[2].decode("latin-1")
-
-    @property
-    def authority(self) -> str:
-        """Host and, where it is not the scheme's default, port; an IPv6 address in brackets."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        if (self.scheme, self.port) in (("http", 80), ("https", 443)):
-            return host
-        return f"{host}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        """The target URI; for CONNECT just C{host:port}."""
-        if not self.scheme:
-            return self.authority
-        target = self.raw_target.decode("latin-1")
-        return f"{self.scheme}://{self.authority}{'' if target == '*' else target}"
-
-
-class Response:
-    """
-    A response: the upstream's head, or one made here with whole content.
-
-    @ivar status: 100-999.
-    @ivar reason: the reason phrase as received; not to be relied on.
-    @ivar fields: a plugin may change it until it is delivered.
-    @ivar length: declared length in bytes, C{None} if not declared.
-    @ivar content: whole content of a response made here, else empty.
-    @ivar logged_type: lines, and the media type in them as the log writes it: of a response that is given again they are
-        not looked through again. For the record alone; C{None} before.
-    """
-
-    __slots__ = ("content", "fields", "length", "logged_type", "reason", "status")
-
-    def __init__(
-        self,
-        status: int,
-        fields: Fields | None = None,
-        content: bytes = b"",
-        *,
-        reason: bytes = b"",
-        length: int | None = None,
-    ) -> None:
-        self.status = status
-        self.reason = reason
-        self.fields: Fields = Fields() if fields is None else fields
-        self.content = content
-        self.length = length
-        self.logged_type: tuple[list[bytes], str] | None = None
-
-    def again(self) -> Response:
-        """Make the same response once more; C{fields} is its own."""
-        made = Response.__new__(Response)
-        made.status = self.status
-        made.reason = self.reason
-        made.fields = Fields(self.fields.lines)
-        made.content = self.content
-        made.length = self.length
-        made.logged_type = None
-        return made
 
 
 class Timings:

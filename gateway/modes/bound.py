@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from gateway.api.transaction import Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Transaction
 from gateway.modes.mode import Mode
 from gateway.net.owner import Owner, OwnKey
 from gateway.pipeline.ports import Upstream

@@ -21,7 +21,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.api.errors import ClientError, PluginError, TransactionError
-from gateway.api.transaction import Client, Response, Timings, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Client, Timings, Transaction
 from gateway.api.verdicts import Block
 from gateway.config.certificate_files import covers
 from gateway.message.forwarding import Forwarding, trusts

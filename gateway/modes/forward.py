@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from gateway.api.answers import Route
 from gateway.api.errors import ClientError, TransactionError, UpstreamError
-from gateway.api.transaction import Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Transaction
 from gateway.config.parents import Parent
 from gateway.message.forwarding import Addresses, Forwarding, Policy, trusts
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority

@@ -16,7 +16,8 @@ from cryptography import x509
 
 from gateway.api.answers import Route
 from gateway.api.errors import ClientError, TransactionError
-from gateway.api.transaction import Identity, Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Identity, Transaction
 from gateway.message.forwarding import Forwarding
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
 from gateway.modes import onward

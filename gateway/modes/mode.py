@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from gateway.api.transaction import Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Transaction
 from gateway.pipeline.ports import Upstream
 from gateway.wire.events import RequestHead
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.api.errors import ClientError, TransactionError
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.message.fields import Fields
 from gateway.message.forwarding import Forwarding
 from gateway.message.via import Via

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.api.transaction import Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Transaction
 from gateway.pipeline.ca_formats import PublishedCa
 from gateway.pipeline.ca_page import ca_response
 from gateway.pipeline.pages import page

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.api.errors import ClientError
-from gateway.api.transaction import Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Transaction
 from gateway.message.forwarding import Forwarding, trusts
 from gateway.message.target import InvalidTarget, parse_absolute, parse_authority
 from gateway.message.via import Via

@@ -15,7 +15,8 @@ from twisted.internet.defer import Deferred
 
 from gateway.api.answers import Route
 from gateway.api.errors import GatewayError, TransactionError
-from gateway.api.transaction import Failed, Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Failed, Transaction
 from gateway.message.forwarding import Forwarding
 from gateway.message.location import OriginReferences
 from gateway.message.target import format_authority

@@ -4,7 +4,7 @@ What stands for a request that could not be read, so that it has its line in the
 
 from __future__ import annotations
 
-from gateway.api.transaction import Request
+from gateway.api.messages import Request
 from gateway.message.fields import Fields
 
 

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from time import time
 from typing import Any, Protocol
 
-from gateway.api.transaction import Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Transaction
 from gateway.message.dates import http_date
 from gateway.wire.events import RequestHead
 from gateway.wire.write import LAST_CHUNK, WHOLE_HEAD, chunk, last_chunk, response_head, section

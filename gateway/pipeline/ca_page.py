@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.message.fields import Fields
 from gateway.pipeline.ca_formats import FORMATS, NEXT_FILE, PublishedCa, export, fingerprint
 from gateway.pipeline.ca_texts import PLATFORMS, Platform

@@ -17,8 +17,9 @@ from typing import Any
 from twisted.internet.defer import CancelledError
 
 from gateway.api.errors import UpstreamError
+from gateway.api.messages import Response
 from gateway.api.services import Clock
-from gateway.api.transaction import Response, Transaction
+from gateway.api.transaction import Transaction
 from gateway.pipeline.driver import Signal
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.refreshing import Unheard

@@ -8,7 +8,8 @@ from operator import is_
 from time import time
 
 from gateway.api.answers import Stored
-from gateway.api.transaction import Phase, Response
+from gateway.api.messages import Response
+from gateway.api.transaction import Phase
 from gateway.message.dates import http_date
 from gateway.message.via import Via
 from gateway.pipeline.body import BodyPipe

@@ -40,8 +40,9 @@ from gateway.api.content import (
 )
 from gateway.api.errors import PluginError
 from gateway.api.events import Event
+from gateway.api.messages import Response
 from gateway.api.services import Overloaded
-from gateway.api.transaction import Client, Identity, Response, Transaction
+from gateway.api.transaction import Client, Identity, Transaction
 from gateway.api.verdicts import Block, ReadContent, Respond, Verdict
 from gateway.pipeline.ledger import checked_numbers
 from gateway.pipeline.needs import largest_need

@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from gateway.api.messages import Response
 from gateway.api.services import Clock
-from gateway.api.transaction import Response, Transaction
+from gateway.api.transaction import Transaction
 
 if TYPE_CHECKING:
     from gateway.pipeline.judged import Judged

@@ -14,8 +14,9 @@ from twisted.logger import Logger
 
 from gateway.api.answers import Stored, Validator
 from gateway.api.errors import ClientError, UpstreamError
+from gateway.api.messages import Response
 from gateway.api.services import Clock
-from gateway.api.transaction import Aborted, Delivered, Outcome, Response
+from gateway.api.transaction import Aborted, Delivered, Outcome
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange, LateBlock

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.api.verdicts import Block, Verdict
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.deferred import Fetch

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.api.transaction import Request, Response
+from gateway.api.messages import Request, Response
 from gateway.config.hosts import HostSet
 from gateway.config.sections.large_file import AGENTS, DEFAULT, HOSTS, LargeFile
 from gateway.message.fields import Fields

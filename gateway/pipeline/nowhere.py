@@ -4,7 +4,8 @@ The upstream of a transaction that goes nowhere: it is answered here, or another
 
 from __future__ import annotations
 
-from gateway.api.transaction import Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Transaction
 
 
 class Nowhere:

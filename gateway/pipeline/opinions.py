@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 from twisted.logger import Logger
 
 from gateway.api.answers import Challenge, Route, Stored, Validator
-from gateway.api.transaction import Identity, Phase, Response
+from gateway.api.messages import Response
+from gateway.api.transaction import Identity, Phase
 from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange

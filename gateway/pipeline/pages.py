@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from html import escape
 from http import HTTPStatus
 
-from gateway.api.transaction import Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Transaction
 from gateway.message.fields import Fields
 from gateway.pipeline.judged import Judged
 from gateway.pipeline.page_texts import (

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from gateway.api.answers import Route
 from gateway.api.errors import TransactionError
-from gateway.api.transaction import Outcome, Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Outcome, Transaction
 from gateway.api.verdicts import Block
 from gateway.pipeline.body import BodyPipe, Sink
 from gateway.wire.events import ResponseHead

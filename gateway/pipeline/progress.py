@@ -12,8 +12,9 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError
 
+from gateway.api.messages import Response
 from gateway.api.services import Clock
-from gateway.api.transaction import Aborted, Delivered, Outcome, Response
+from gateway.api.transaction import Aborted, Delivered, Outcome
 from gateway.message.fields import Fields
 from gateway.pipeline.deferred import PREFIX, Fetch, Fetches
 from gateway.pipeline.driver import Signal

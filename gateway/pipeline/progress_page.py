@@ -13,7 +13,7 @@ import secrets
 from html import escape
 from urllib.parse import quote, unquote, urlsplit
 
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.message.fields import Fields
 from gateway.pipeline.deferred import Fetch
 

@@ -16,8 +16,9 @@ from twisted.internet.defer import CancelledError
 
 from gateway.api.answers import Validator
 from gateway.api.errors import UpstreamError
+from gateway.api.messages import Response
 from gateway.api.services import Clock
-from gateway.api.transaction import Response, Timings, Transaction
+from gateway.api.transaction import Timings, Transaction
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.refusal import TimedOut
 

@@ -11,7 +11,8 @@ from twisted.logger import Logger
 
 from gateway.api.answers import Challenge
 from gateway.api.errors import ClientError, TransactionError
-from gateway.api.transaction import Aborted, Failed, Outcome, Refused, Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Aborted, Failed, Outcome, Refused, Transaction
 from gateway.api.verdicts import Block, Respond, Verdict
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange

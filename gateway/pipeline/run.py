@@ -25,6 +25,7 @@ from gateway.api.errors import (
     UpstreamError,
 )
 from gateway.api.events import Event
+from gateway.api.messages import Response
 from gateway.api.services import Clock
 from gateway.api.transaction import (
     Aborted,
@@ -33,7 +34,6 @@ from gateway.api.transaction import (
     Outcome,
     Phase,
     Refused,
-    Response,
     Transaction,
     Tunnelled,
 )

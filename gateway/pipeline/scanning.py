@@ -14,7 +14,8 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.api.content import ContentRefused, FirstBytes, ScanJob, Side, Unscannable, Whole
-from gateway.api.transaction import Phase, Response, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Phase, Transaction
 from gateway.api.verdicts import Verdict
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans, Soon

@@ -5,7 +5,7 @@ Heads of stored responses as they are sent, kept with what is stored: written on
 from __future__ import annotations
 
 from gateway.api.answers import Stored
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.wire.write import WHOLE_HEAD, section
 
 #: Where the memo of a stored response has it.

@@ -13,7 +13,8 @@ import secrets
 import time
 from collections.abc import Collection
 
-from gateway.api.transaction import Request, Transaction
+from gateway.api.messages import Request
+from gateway.api.transaction import Transaction
 from gateway.message.fields import Fields
 from gateway.record.escape import PLAIN, Memo, json_string, url_text, word, word_text
 from gateway.wire.events import ResponseHead

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
+from gateway.api.messages import Response
 from gateway.api.services import Clock, HttpAnswer, HttpFailed
-from gateway.api.transaction import Response
 from gateway.message.fields import Fields
 from gateway.pipeline.waiting import limited
 

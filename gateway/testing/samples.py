@@ -13,6 +13,7 @@ from dataclasses import replace
 from gateway.api.answers import ClientHello, Server
 from gateway.api.content import ScanJob, Side
 from gateway.api.events import Event, Severity
+from gateway.api.messages import Request, Response
 from gateway.api.review import Listener, Surroundings
 from gateway.api.transaction import (
     Client,
@@ -20,8 +21,6 @@ from gateway.api.transaction import (
     Delivered,
     Intercepted,
     Phase,
-    Request,
-    Response,
     Timings,
     Transaction,
     Tunnelled,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.net.faults import NameNotFound
 from gateway.testing.harness import Names
 from gateway.testing.messages import Message, read_requests, read_responses

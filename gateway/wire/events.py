@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from gateway.api.transaction import Request, Response
+from gateway.api.messages import Request, Response
 from gateway.message.fields import Fields
 from gateway.wire.lines import FieldLine
 from gateway.wire.write import section as joined_lines

@@ -7,7 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api import ClientError, Key, PluginError, UpstreamError
-from gateway.api.transaction import Client, ClientTls, Request, Response, Timings, Transaction
+from gateway.api.messages import Request, Response
+from gateway.api.transaction import Client, ClientTls, Timings, Transaction
 from gateway.message.fields import Fields
 
 SCORE: Key[int] = Key("reputation.score")

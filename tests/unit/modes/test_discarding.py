@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.api.transaction import Client, Response, Timings, Transaction
+from gateway.api.messages import Response
+from gateway.api.transaction import Client, Timings, Transaction
 from gateway.message.fields import Fields
 from gateway.modes.discarding import Discarding
 from gateway.pipeline.body import BodyPipe

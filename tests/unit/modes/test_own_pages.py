@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.message.target import parse_absolute
 from gateway.modes.own_pages import OWN_HOST, own_response
 from gateway.net.authority import Published

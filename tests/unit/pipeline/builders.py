@@ -10,8 +10,9 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from gateway.api.events import Event, EventType
+from gateway.api.messages import Request
 from gateway.api.services import HttpAnswer, HttpFailed, Services, Threads
-from gateway.api.transaction import Client, Request, Timings, Transaction
+from gateway.api.transaction import Client, Timings, Transaction
 from gateway.message.fields import Fields
 from gateway.pipeline.jobs import Jobs
 from gateway.record.keyvalue import Store

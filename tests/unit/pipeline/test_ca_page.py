@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.pipeline.ca_formats import FORMATS, NEXT_FILE, as_pem, export, fingerprint
 from gateway.pipeline.ca_page import PATHS, ca_response
 from gateway.pipeline.ca_texts import PLATFORMS

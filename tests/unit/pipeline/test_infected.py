@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.content import Side
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.message.fields import Fields
 from gateway.pipeline.infected import (
     UNSURE_SECONDS,

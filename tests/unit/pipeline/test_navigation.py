@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import gateway
-from gateway.api.transaction import Request, Response
+from gateway.api.messages import Request, Response
 from gateway.config.hosts import HostSet
 from gateway.config.sections.large_file import AGENTS, HOSTS, LargeFile
 from gateway.message.fields import Fields

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.content import Side
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.pipeline.judged import Judged
 from gateway.pipeline.page_texts import TEXTS
 from gateway.pipeline.pages import page

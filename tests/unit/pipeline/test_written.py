@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.answers import Stored
-from gateway.api.transaction import Response
+from gateway.api.messages import Response
 from gateway.message.fields import Fields
 from gateway.pipeline.written import written_head
 

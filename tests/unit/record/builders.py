@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.api.transaction import (
-    Client,
-    Delivered,
-    Identity,
-    Outcome,
-    Request,
-    Response,
-    Timings,
-    Transaction,
-)
+from gateway.api.messages import Request, Response
+from gateway.api.transaction import Client, Delivered, Identity, Outcome, Timings, Transaction
 from gateway.message.fields import Fields
 
 #: 2026-11-21T22:14:24.488Z

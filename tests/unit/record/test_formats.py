@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.errors import ClientError, GatewayError, TransactionError, UpstreamError
+from gateway.api.messages import Response
 from gateway.api.transaction import (
     Aborted,
     ClientTls,
@@ -19,7 +20,6 @@ from gateway.api.transaction import (
     Failed,
     Intercepted,
     Refused,
-    Response,
     Transaction,
     Tunnelled,
 )
