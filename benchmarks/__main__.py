@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
             case "auth":
                 from benchmarks.auth import auth
 
-                return auth(state, cores, options.port_base, options.users, say)
+                return auth(state, cores, options.port_base, options.users, options.rates, say)
             case "identified":
                 from benchmarks.identified import identified
 
@@ -241,6 +241,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="first logins against a real directory, and whether the reactor waits meanwhile",
     )
     logins.add_argument("--users", type=int, default=500)
+    logins.add_argument(
+        "--rates",
+        type=_numbers,
+        default=[50, 250, 0],
+        help="logins a second, comma-separated; 0: all at the same moment",
+    )
     known = commands.add_parser(
         "identified", help="what kept-alive requests of known users cost more than those of nobody"
     )
