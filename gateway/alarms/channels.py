@@ -7,11 +7,12 @@ started in the end has opened nothing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from gateway.alarms.attempt import Deliver
 from gateway.api.alarms import Channel, ChannelRules, Notice
 
 #: Characters of a receiver's name.
@@ -21,8 +22,6 @@ MOST_RECEIVERS = 100
 
 #: What a receiver is told of that says nothing of it.
 _ALL = ChannelRules()
-
-Deliver: TypeAlias = Callable[[Notice], Awaitable[None] | None]
 
 
 class Queued(Channel, Protocol):

@@ -70,9 +70,9 @@ class ClientConnection(Leaving):
         "_untaken",
         "forwarding",
         "forwarding_site",
-        "way",
         "mode",
         "upload",
+        "way",
     )
 
     _log = Logger()

@@ -22,7 +22,8 @@ from gateway.message.forwarding import Forwarding
 from gateway.message.target import InvalidTarget, format_authority, parse_absolute, parse_authority
 from gateway.modes import onward
 from gateway.modes.bound import BoundMode
-from gateway.modes.forward import ForwardMode, ForwardUpstream
+from gateway.modes.connect_upstream import ConnectUpstream
+from gateway.modes.forward_upstream import ProxyMode
 from gateway.net.owner import Owner, OwnKey
 from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import UpstreamConnection
@@ -69,7 +70,7 @@ class Server:
 
     def __init__(
         self,
-        through: ForwardUpstream,
+        through: ConnectUpstream,
         sides: Sides,
         name: str,
         owner: Owner | None = None,
@@ -95,7 +96,7 @@ class Server:
         self.key: Hashable = key if owner is None else OwnKey(key, "", owner)
 
     @property
-    def mode(self) -> ForwardMode:
+    def mode(self) -> ProxyMode:
         """The forward mode that it belongs to."""
         return self._through.mode
 
@@ -115,7 +116,7 @@ class Server:
             return self
         return Server(self._through, self._sides, self.name, owner)
 
-    def renewed(self, mode: ForwardMode, sides: Sides) -> Server:
+    def renewed(self, mode: ProxyMode, sides: Sides) -> Server:
         """Give the same server, as a newer configuration reaches it."""
         return Server(self._through.again(mode), sides, self.name, self.owner)
 

@@ -83,7 +83,7 @@ class ReverseMode:
             head.scheme = "https"
         if target[0] == _SLASH:
             # The parser lets printable ASCII through; of that only the fragment has no place here.
-            if b"#" in target:
+            if _HASH in target:
                 raise InvalidTarget("a fragment has no place in a request")
             return
         if head.raw_method == b"CONNECT":

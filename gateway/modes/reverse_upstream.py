@@ -8,7 +8,6 @@ only while nothing was sent on (RFC 9110 section 9.2.2).
 from __future__ import annotations
 
 from collections.abc import Hashable
-from time import monotonic
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -24,6 +23,7 @@ from gateway.message.via import Via
 from gateway.modes import onward
 from gateway.modes.bound import BoundMode
 from gateway.modes.origins import OriginState
+from gateway.modes.reaching import noted
 from gateway.modes.running_site import RunningSite
 from gateway.net.dial import Dialer, Trace
 from gateway.net.faults import (
@@ -113,8 +113,10 @@ class Choice:
 class ReverseUpstream:
     """Where one request of a site goes."""
 
-    __slots__ = ("_choice", "_head", "_origin", "_way", "route", "tunnels")
+    __slots__ = ("_choice", "_head", "_origin", "_way")
 
+    route = "origin"
+    tunnels = False
     interception = None
     shares = True
 
@@ -124,8 +126,6 @@ class ReverseUpstream:
         self._origin: OriginState | None = None
         # Made when something is to be chosen.
         self._choice: Choice | None = None
-        self.tunnels = False
-        self.route = "origin"
 
     def reroute(self, txn: Transaction, route: Route) -> None:
         """
@@ -192,8 +192,6 @@ class ReverseUpstream:
         assert state is not None
         origin = state.origin
         trace = Trace()
-        begun = monotonic()
-        clock = mode.dialer.reactor.seconds()
         txn.upstream = f"{origin.host}:{origin.port}"
         make: Any = mode.pool.factory(self._key(state))
         seconds = mode.connect_seconds
@@ -214,10 +212,7 @@ class ReverseUpstream:
             hop = await mode.dialer.dial(
                 origin.host, origin.port, make, timeout=seconds, guarded=False, trace=trace
             )
-        if trace.resolved_at is not None:
-            txn.timings.resolved = begun + trace.resolved_at - clock
-        if trace.connected_at is not None:
-            txn.timings.connected = begun + trace.connected_at - clock
+        noted(txn, trace, 0, mode.dialer.reactor)
         address = f"[{trace.address}]" if ":" in trace.address else trace.address
         hop.address = f"{address}:{origin.port}"
         made: UpstreamConnection = hop
@@ -416,9 +411,10 @@ class BoundReverseUpstream(ReverseUpstream):
 
 
 _STRICT = b"strict-transport-security:"
+_S = frozenset((b"S", b"s"))
 
 
 def _is_strict(lines: list[bytes]) -> bool:
     """Tell whether there is such a field already."""
     length = len(_STRICT)
-    return any(line[:length].lower() == _STRICT for line in lines if line[:1] in b"Ss")
+    return any(line[:length].lower() == _STRICT for line in lines if line[:1] in _S)

@@ -119,10 +119,7 @@ class Deadlines:
         else:
             made = Deadline(self, expired)
         if seconds is not None:
-            # What reset does nearly always.
-            made.at = at = self.now + seconds
-            if at < made.due:
-                made.reset(seconds)
+            made.reset(seconds)
         return made
 
     def place(self, deadline: Deadline) -> None:

@@ -129,12 +129,20 @@ class ImmediateConnection(tcp.Connection):
         if producer is not None:
             producer.stopProducing()
             self.producer = None
+        self._part(reason).connectionLost(reason)
+
+    def _part(self, reason: Failure | None) -> Any:
+        """
+        Close the socket, and let go of it and of the protocol, which is given.
+
+        @param reason: why, if it is not that all is said.
+        """
         if type(self.reactor) is SlimEPollReactor:
             self.reactor.forget(self)
         else:
             self.stopReading()
             self.stopWriting()
-        if type(reason.value) is ConnectionDone:
+        if reason is None or type(reason.value) is ConnectionDone:
             try:  # noqa: SIM105 - this is quicker, and every connection ends here
                 self.socket.close()
             except OSError:
@@ -146,7 +154,7 @@ class ImmediateConnection(tcp.Connection):
         del self.protocol
         del self.socket
         del self.fileno
-        protocol.connectionLost(reason)
+        return protocol
 
     def close_at_once(self) -> bool:
         """
@@ -167,18 +175,7 @@ class ImmediateConnection(tcp.Connection):
         self.disconnected = 1
         self.connected = 0
         self.producer = None
-        if type(self.reactor) is SlimEPollReactor:
-            self.reactor.forget(self)
-        else:
-            self.stopReading()
-            self.stopWriting()
-        try:  # noqa: SIM105 - as in connectionLost
-            self.socket.close()
-        except OSError:
-            pass
-        del self.protocol
-        del self.socket
-        del self.fileno
+        self._part(None)
         return True
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -301,7 +298,7 @@ class ImmediateConnection(tcp.Connection):
             super().loseWriteConnection()
             return
         self._writeDisconnecting = self._writeDisconnected = True
-        try:  # noqa: SIM105 - as in connectionLost
+        try:  # noqa: SIM105 - as in _part
             self.socket.shutdown(_SENDING)
         except OSError:
             pass
@@ -336,6 +333,7 @@ def _with_code_of_its_own(kind: _T) -> _T:
         "send_held",
         "writeSequence",
         "connectionLost",
+        "_part",
         "close_at_once",
         "registerProducer",
         "unregisterProducer",

@@ -187,11 +187,7 @@ class Tunnel:
             that is enough. It must not raise.
         @param reading: it is known that both read: neither is paused, nor did it come to its end.
         """
-        deadline = self._deadline
-        # What reset does nearly always.
-        deadline.at = at = self._deadlines.now + self._inactivity
-        if at < deadline.due:
-            deadline.reset(self._inactivity)
+        self._deadline.reset(self._inactivity)
         client, upstream = self._client, self._upstream
         client.take_over()
         upstream.take_over()
@@ -486,8 +482,7 @@ class _Side:
         """Pass on the end of this direction."""
         tunnel = self.tunnel
         if not tunnel._cut:
-            # As touched does.
-            tunnel._deadline.at = tunnel._deadlines.now + tunnel._inactivity
+            tunnel.touched()
             tunnel.side_ended(self)
 
     def writeConnectionLost(self) -> None:

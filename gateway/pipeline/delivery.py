@@ -127,20 +127,22 @@ class Delivery:
         txn.phase = _DELIVERING
         if not down.persistent or not x.asked.minor:
             down.whole(status, head.reason, self._fields(head, more), content)
-        elif (
-            shared.onward_for is via
-            and head.fields.lines is shared.received
-            and status == shared.status
-            and head.reason is shared.reason
-            and not more
-        ):
-            down.send_whole(shared.onward, content)
         else:
-            fields = self._fields(head, more)
-            written = WHOLE_HEAD % (status, head.reason, fields, len(content))
-            if not more and _goes_on_alike(head):
-                shared.onward = written
-                shared.onward_for = via
+            as_received = (
+                head.fields.lines is shared.received
+                and status == shared.status
+                and head.reason is shared.reason
+                and not more
+            )
+            if as_received and shared.onward_for is via:
+                written = shared.onward
+            else:
+                fields = self._fields(head, more)
+                written = WHOLE_HEAD % (status, head.reason, fields, len(content))
+                # Else the section says nothing of the length, or the date is that of each answer.
+                if as_received and shared.framing > 0 and shared.dated:
+                    shared.onward = written
+                    shared.onward_for = via
             down.send_whole(written, content)
         if self._cache_store is not None:
             copy = self._copy(x, status)
@@ -291,16 +293,3 @@ class Delivery:
                 more,
             )
         return fields + self._via[shared.minor] + more
-
-
-def _goes_on_alike(head: ResponseHead) -> bool:
-    """Tell whether the next whole answer with the same section goes on with the same head."""
-    shared = head.section
-    return (
-        head.fields.lines is shared.received
-        and head.status == shared.status
-        and head.reason is shared.reason
-        # Else the section says nothing of the length, and the date is that of each answer.
-        and shared.framing > 0
-        and shared.dated
-    )

@@ -7,6 +7,7 @@ As long as every answer is in hand these are plain calls; only where a plugin ha
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import CoroutineType
 from typing import Any, TypeAlias
 
@@ -14,7 +15,7 @@ from twisted.logger import Logger
 
 from gateway.api.answers import Challenge, Route, Stored, Validator
 from gateway.api.messages import Response
-from gateway.api.transaction import Identity, Phase
+from gateway.api.transaction import Identity, Phase, Transaction
 from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange
@@ -53,7 +54,6 @@ class Opinions:
         # The usual configuration asks about request heads only, and who it is is usually in hand.
         self.asks_more = plans.cache_lookup is not None or plans.select_upstream is not None
         self._authenticate = plans.authenticate
-        self._stored_headers = plans.stored.response_headers
         self.judges = plans.response_headers is not None or scans is not None
 
     @property
@@ -63,10 +63,18 @@ class Opinions:
 
         To be kept by who asks: by this object it would be a cycle, and an old snapshot has to go without the collector.
         """
+        return self._asking(self.plans.response_headers)
+
+    @property
+    def judge_stored(self) -> Callable[[Exchange, Response], Opinion]:
+        """Give the same for what is stored and answers without the upstream being asked: those who want to know of that."""
+        return self._asking(self.plans.stored.response_headers)
+
+    def _asking(self, plan: Callable[[Transaction], Any] | None) -> Callable[..., Opinion]:
         scans = self._scans
-        if scans is not None and self.plans.response_headers is None:
+        if scans is not None and plan is None:
             return scans.download
-        return self._answered
+        return partial(self._answered, plan)
 
     def admit(self, x: Exchange) -> Opinion:
         """Ask who it is and whether it may."""
@@ -94,11 +102,16 @@ class Opinions:
                     return self._asked_on(x, opinion)  # type: ignore[return-value]
         return self._looked_up(x) if self.asks_more else None
 
-    def _answered(self, x: Exchange, head: Response) -> Opinion:
-        """Ask whether the answer may pass, its content too where somebody wants that whole."""
+    def _answered(
+        self, plan: Callable[[Transaction], Any] | None, x: Exchange, head: Response
+    ) -> Opinion:
+        """
+        Ask about an answer.
+
+        @param plan: of those who are asked about its head.
+        """
         txn = x.txn
         txn.response = head
-        plan = self.plans.response_headers
         if plan is not None:
             txn.phase = _ANSWERED
             verdict = plan(txn)
@@ -106,19 +119,6 @@ class Opinions:
                 return self._judged(x, head, verdict)  # type: ignore[return-value]
         txn.phase = _JUDGED
         return None if self._scans is None else self._scans.download(x, head)
-
-    def judge_stored(self, x: Exchange, response: Response) -> Opinion:
-        """Ask the same of what is stored and answers without the upstream being asked: those who want to know of that."""
-        txn = x.txn
-        txn.response = response
-        txn.phase = _ANSWERED
-        plan = self._stored_headers
-        if plan is not None:
-            verdict = plan(txn)
-            if verdict is not None:
-                return self._judged(x, response, verdict)  # type: ignore[return-value]
-        txn.phase = _JUDGED
-        return None if self._scans is None else self._scans.download(x, response)
 
     async def _identified(self, x: Exchange, identity: Any) -> Verdict | None:
         """Take an answer to who it is that is no plain identity, then ask the rest."""

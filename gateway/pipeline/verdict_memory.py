@@ -26,9 +26,6 @@ DOT: Final = 0x2E
 #: A message that says more of its content is scanned each time.
 MOST_HINTS = 400
 _MOST_SUFFIX = 16
-#: Heads of which is remembered what they say of their content, and how long these may be.
-_MOST_SEEN = 256
-_MOST_SEEN_BYTES = 4096
 _HINT = re.compile(rb"\n(?i:(content-[tedr][^\n]*))")
 
 
@@ -102,8 +99,7 @@ def key_of(mark: bytes, lines: list[bytes], target: bytes) -> Key | None:
     @param target: of the request.
     @return: C{None}: it says too much to be remembered.
     """
-    known = _seen.get(id(lines))
-    hints = known[1] if known is not None and known[0] is lines else _kept(lines)
+    hints = hints_of(lines)
     if len(hints) > MOST_HINTS:
         return None
     return mark, hints, suffix_of(target) if DOT in target else b""
@@ -115,21 +111,7 @@ def suffix_of(target: bytes) -> bytes:
     return end[:_MOST_SUFFIX] if dot else b""
 
 
-# What lines of fields say of content, as a key has it, by the identity of the lines, which heads alike share and nobody
-# changes; what is in here keeps them, so that no other lines can have it.
-_seen: dict[int, tuple[list[bytes], bytes]] = {}
-
-
 def hints_of(lines: list[bytes]) -> bytes:
     """Give what lines of fields say of content, as a key has it."""
     # The most usual thing that is done for a message that was never there before, so it is done in C.
     return b"\n".join(_HINT.findall(b"\n" + b"\n".join(lines)))
-
-
-def _kept(lines: list[bytes]) -> bytes:
-    hints = hints_of(lines)
-    if sum(map(len, lines)) <= _MOST_SEEN_BYTES:
-        if len(_seen) >= _MOST_SEEN:
-            _seen.clear()
-        _seen[id(lines)] = (lines, hints)
-    return hints

@@ -11,6 +11,7 @@ from gateway.wire.write import WHOLE_HEAD, section
 #: Where the memo of a stored response has it.
 _NAME = "gateway.head"
 _BODILESS = frozenset((204, 304))
+_D = frozenset((b"D", b"d"))
 
 
 class Written:
@@ -72,4 +73,4 @@ def written_head(stored: Stored, via: bytes, more: bytes) -> bytes | None:
 
 def dated(lines: list[bytes]) -> bool:
     """Tell whether there is a Date; an index of all fields would cost ten times as much."""
-    return any(line[:1] in b"Dd" and line[:5].lower() == b"date:" for line in lines)
+    return any(line[:1] in _D and line[:5].lower() == b"date:" for line in lines)

@@ -48,6 +48,11 @@ _START = b"HTTP/1."
 _VIEWED = 32768
 
 
+def _tail(data: bytes, start: int) -> bytes | memoryview:
+    """Give the content behind a head without copying much."""
+    return data[start:] if len(data) < _VIEWED else memoryview(data)[start:]
+
+
 def _whole(events: list[ResponseEvent]) -> list[ResponseEvent] | WholeResponse:
     """Give what one read brought, as a tuple if that is a final response with its end and nothing before it."""
     head, end = events[0], events[-1]
@@ -117,9 +122,7 @@ class ResponseParser(MessageReader):
             if data.startswith(block):
                 # The last head again, with all of its content: nothing of the head is looked at twice.
                 self._awaiting = False
-                start = len(block)
-                content = data[start:] if total < _VIEWED else memoryview(data)[start:]
-                return ResponseHead(like), content, END
+                return ResponseHead(like), _tail(data, len(block)), END
         out: list[ResponseEvent] = []
         try:
             self._not_broken()
@@ -151,10 +154,7 @@ class ResponseParser(MessageReader):
                 if head.framing > 0 and head.framing == len(data) - stop - 4 and head.status >= 200:
                     # With all of its content.
                     self._awaiting = False
-                    content = (
-                        data[stop + 4 :] if len(data) < _VIEWED else memoryview(data)[stop + 4 :]
-                    )
-                    return _whole([*out, content, END])
+                    return _whole([*out, _tail(data, stop + 4), END])
                 data = data[stop + 4 :]
                 if head.status < 200 and head.status != 101:
                     self._interim += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.api import Transaction, hookimpl
 from gateway.testing.harness import Harness
-from gateway.testing.peers import chunked, request, response
+from gateway.testing.peers import ScriptedOrigin, chunked, request, response
 from tests.scenarios.plugins import Base
 from tests.scenarios.support import URL, ScenarioTestCase
 
@@ -121,8 +121,8 @@ class RequestTests(ScenarioTestCase):
             client.send(each)
         return [found.status for found in client.responses()]
 
-    def test_forms_of_targets(self) -> None:
-        """An absolute-form goes to the host that it names, a path to the one in Host, whatever came before."""
+    def two_sites(self) -> tuple[Harness, ScriptedOrigin, ScriptedOrigin]:
+        """Start a gateway in front of site.example.com and other.example.com; give it and their origins."""
         gateway = self.reverse(
             sites=[
                 {"host": ["site.example.com"], "origins": ["http://198.51.100.1"]},
@@ -130,7 +130,11 @@ class RequestTests(ScenarioTestCase):
             ]
         )
         one = gateway.origin(reply=response(b"one"))
-        other = gateway.origin("198.51.100.2", reply=response(b"two"))
+        return gateway, one, gateway.origin("198.51.100.2", reply=response(b"two"))
+
+    def test_forms_of_targets(self) -> None:
+        """An absolute-form goes to the host that it names, a path to the one in Host, whatever came before."""
+        gateway, one, other = self.two_sites()
         fields = b"Host: site.example.com"
         self.asked(
             gateway,
@@ -146,14 +150,7 @@ class RequestTests(ScenarioTestCase):
 
     def test_other_hosts(self) -> None:
         """Another Host leads to another site; the same one with other fields does not."""
-        gateway = self.reverse(
-            sites=[
-                {"host": ["site.example.com"], "origins": ["http://198.51.100.1"]},
-                {"host": ["other.example.com"], "origins": ["http://198.51.100.2"]},
-            ]
-        )
-        one = gateway.origin(reply=response(b"one"))
-        other = gateway.origin("198.51.100.2", reply=response(b"two"))
+        gateway, one, other = self.two_sites()
         statuses = self.asked(
             gateway,
             request(b"/1"),

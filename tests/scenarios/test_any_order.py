@@ -245,6 +245,15 @@ class Play:
         client.send(self._greeting)
         return client
 
+    def through(self, actions: list[tuple[str, int, int]]) -> list[dict[str, Any]]:
+        """Act, and finish whatever comes of it; gives the lines of the log."""
+        try:
+            for action in actions:
+                self.act(*action)
+        finally:
+            self.finish()
+        return self.gateway.log
+
     def finish(self) -> None:
         """Stop the gateway; the harness looks whether each transaction is in the log once."""
         self.gateway.stop()
@@ -299,12 +308,7 @@ class AnyOrderTests(SynchronousTestCase):
     ) -> None:
         """Each transaction is told of once, logged once, and gone; nothing is logged as a fault of ours."""
         play = Play(self.mktemp(), seed=seed, mode=mode, waits=waits)
-        try:
-            for action in actions:
-                play.act(*action)
-        finally:
-            play.finish()
-        lines = play.gateway.log
+        lines = play.through(actions)
         self.assertEqual(len(play.watcher.seen), len(lines))
         self.assertEqual([line for line in lines if line["outcome"] == "unknown"], [])
         # A bool for an answer is a fault of the plugin's and logged as one; nothing else is.

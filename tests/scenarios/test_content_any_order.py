@@ -100,12 +100,7 @@ class AnyOrderTests(SynchronousTestCase):
             undecided=Holding,
             settings={"scan.temp_limit": "4MiB", "scan.on.too_large": too_large},
         )
-        try:
-            for action in actions:
-                play.act(*action)
-        finally:
-            play.finish()
-        lines = play.gateway.log
+        lines = play.through(actions)
         self.assertEqual(len(play.watcher.seen), len(lines))
         self.assertEqual([line for line in lines if line["outcome"] == "unknown"], [])
         pipeline: Any = play.gateway.service.pipeline  # type: ignore[attr-defined]

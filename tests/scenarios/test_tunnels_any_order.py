@@ -49,12 +49,7 @@ class AnyOrderTests(SynchronousTestCase):
         play = TunnelPlay(
             self.mktemp(), seed=seed, mode=mode, waits=frozenset(), undecided=Undecided
         )
-        try:
-            for action in actions:
-                play.act(*action)
-        finally:
-            play.finish()
-        lines = play.gateway.log
+        lines = play.through(actions)
         self.assertEqual(len(play.watcher.seen), len(lines))
         for line in lines:
             self.assertNotEqual(line["outcome"], "unknown")
