@@ -27,7 +27,7 @@ KERBEROS := $(VENV)/.installed-kerberos-$(SET)
 help:
 	@echo 'make run          start the gateway: a forward proxy on 127.0.0.1:8080'
 	@echo 'make test         every test, against real servers too (installs those where it may)'
-	@echo 'make unit         the tests that need no server: the fast inner loop'
+	@echo 'make unit         the tests that need no server; the quick inner loop is: make unit PLUGIN_TESTS='
 	@echo 'make coverage     the same, with branch coverage of the parsers and the pipeline'
 	@echo 'make lint         style, types, imports, news fragments, generated documents'
 	@echo 'make conformance  the external judges against tests/floors.json; raises the floors'

@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
                     state, cores, options.port_base, options.rounds, options.seconds, OUT, say
                 )
             case "scan":
-                from benchmarks.scan import scan
+                from benchmarks.scan import PARTS, scan
 
                 return scan(
                     state,
@@ -138,6 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
                     options.seconds,
                     OUT,
                     say,
+                    options.only or PARTS,
                 )
             case _:
                 return _compare(options, state, cores)
@@ -279,6 +280,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     scanned.add_argument("--files", type=int, default=300, help="in the corpus of each round")
     scanned.add_argument("--rounds", type=int, default=3)
     scanned.add_argument("--seconds", type=float, default=3, help="of a window")
+    scanned.add_argument(
+        "--only",
+        type=_names(["corpus", "remembered", "first-byte"]),
+        help="comma-separated: corpus,remembered,first-byte",
+    )
     told = commands.add_parser(
         "alarms", help="what a flood of alarms does to the requests beside it"
     )

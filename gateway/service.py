@@ -108,7 +108,9 @@ class GatewayService(Service):
         self.pins = Pins(reactor, self.tell)
         self.pins.follow(automatic=config.tls.pinned_bypass)
         self.counters = Counters()
-        self.recorder = Recorder(config.log, self.counters, reactor)
+        self.recorder = Recorder(
+            config.log, self.counters, reactor, getattr(reactor, "sends", None)
+        )
         self.deadlines = Deadlines(reactor)
         self.readiness = Readiness()
         self._room = Room(config.limits.connections or inf)

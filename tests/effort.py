@@ -15,6 +15,8 @@ from typing import Any
 from hypothesis import settings
 from twisted.trial import _synctest
 
+from gateway.collector import THRESHOLDS
+
 _ROOT = Path(__file__).resolve().parent.parent
 
 # How many full collections there were when something was last taken out of their sight.
@@ -56,8 +58,9 @@ def prepare() -> None:
 
     The number of examples holds for properties that do not say how many they get, too. What Hypothesis has found out is
     kept beside the tree: the tables of Unicode, which take it seconds, and examples that failed. Where trial runs is
-    cleared away each time.
+    cleared away each time. Cycles are looked for as seldom as in a gateway that has started.
     """
+    gc.set_threshold(*THRESHOLDS)
     _synctest._setWarningRegistryToNone = _begin_test
     os.fsync = _sync
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(_ROOT / ".hypothesis"))

@@ -33,7 +33,7 @@ class BoundMode:
     @ivar owner: whose the upstream connections are.
     """
 
-    __slots__ = ("_origins", "keeps_http10", "mode", "name", "owner")
+    __slots__ = ("_origins", "connects", "keeps_http10", "mode", "name", "owner")
 
     def __init__(
         self, mode: Mode, owner: Owner, origins: dict[tuple[Hashable, ...], str] | None = None
@@ -42,6 +42,7 @@ class BoundMode:
         self.owner = owner
         self.name = mode.name
         self.keeps_http10 = mode.keeps_http10
+        self.connects = mode.connects
         self._origins = {} if origins is None else origins
 
     def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> Upstream | Response:

@@ -51,6 +51,7 @@ from gateway.wire.events import End, RequestEvent, RequestHead, Section
 from gateway.wire.http1_request import RequestParser
 
 _OWN = PREFIX.encode()
+_OWN_LENGTH = len(_OWN)
 
 #: Bytes of pipelined requests that are taken in while a transaction runs.
 PIPELINE_BYTES = 65536
@@ -97,8 +98,10 @@ class ClientConnection(Leaving):
         self._lingered = self._discards = -1
         self._listening = listening
         self.client = client
-        self.mode: Mode = listening.mode if mode is None else mode
-        self.parser = RequestParser(listening.limits)
+        if mode is None:
+            mode = listening.mode
+        self.mode: Mode = mode
+        self.parser = RequestParser(listening.limits, mode.connects)
         self.upload: BodyPipe | None = None
         self.owner: Owner | None = None
         self._writer = ResponseWriter(self)
@@ -147,15 +150,36 @@ class ClientConnection(Leaving):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes: a request, content of the running one, or what waits behind it."""
+        if self._exchange is not None or self._lingered >= 0 or self._held & SCREENING:
+            self._take(data)
+            return
+        parser = self.parser
+        begun = parser.partial
+        try:
+            events = parser.receive(data)
+        except RemoteProtocolError as error:
+            self._refuse_unread(ClientError(error.detail, status=error.status, page=error.page))
+            return
+        listening = self._listening
+        deadline = self._deadline
+        if not events:
+            # The time for a head runs from its first byte, or a byte now and then would hold the connection for ever.
+            if not begun:
+                deadline.reset(listening.request_head)
+            return
+        deadline.at = at = listening.deadlines.now + listening.inactivity
+        if at < deadline.due:
+            deadline.reset(listening.inactivity)
+        self._begin(events)
+
+    def _take(self, data: bytes) -> None:
+        """Take bytes that do not begin a request, or not yet."""
         if self._lingered >= 0:
             if self._drops(data):
                 self._finished(parted=True)
             return
         if self._exchange is None:
-            if self._held & SCREENING:
-                self.parser.hold(data)
-            else:
-                self._read(data)
+            self.parser.hold(data)
             return
         deadline = self._deadline
         deadline.at = self._listening.deadlines.now + self._listening.inactivity
@@ -253,8 +277,8 @@ class ClientConnection(Leaving):
         listening = self._listening
         self.forwarding = None
         self.way = None
-        self.parser.renew(listening.limits)
         mode = self.mode.renewed(listening.mode)
+        self.parser.renew(listening.limits, None if mode is None else mode.connects)
         if mode is None:
             self._ending = True
             if self._writer.complete:
@@ -336,26 +360,6 @@ class ClientConnection(Leaving):
 
     # Reading requests.
 
-    def _read(self, data: bytes) -> None:
-        parser = self.parser
-        begun = parser.partial
-        try:
-            events = parser.receive(data)
-        except RemoteProtocolError as error:
-            self._refuse_unread(ClientError(error.detail, status=error.status, page=error.page))
-            return
-        listening = self._listening
-        if not events:
-            # The time for a head runs from its first byte, or a byte now and then would hold the connection for ever.
-            if not begun:
-                self._deadline.reset(listening.request_head)
-            return
-        deadline = self._deadline
-        deadline.at = at = listening.deadlines.now + listening.inactivity
-        if at < deadline.due:
-            deadline.reset(listening.inactivity)
-        self._begin(events)
-
     def _begin(self, events: list[RequestEvent]) -> None:
         """Make a transaction of a head and run it."""
         head: Any = events[0]
@@ -397,7 +401,7 @@ class ClientConnection(Leaving):
         elif type(upstream) is Response:
             exchange.upstream = NOWHERE  # type: ignore[assignment]
             exchange.start(listening.pipeline.respond(exchange, upstream), self._finished)
-        elif head.raw_target.startswith(_OWN):
+        elif head.raw_target[:_OWN_LENGTH] == _OWN:
             exchange.start(listening.pipeline.own(exchange), self._finished)
         else:
             listening.pipeline.begin(exchange, self._finished)

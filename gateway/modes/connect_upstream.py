@@ -16,32 +16,46 @@ from gateway.modes.reaching import Reaching
 from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import UpstreamConnection
 from gateway.pipeline.driver import Signal
-from gateway.pipeline.ports import Intercepts
 from gateway.wire.events import RequestHead, ResponseHead
 from gateway.wire.write import request_head, section
 
 
-class ConnectUpstream(ForwardUpstream):
-    """Where a CONNECT goes. No other request goes the same way, so nothing of it is remembered."""
+class Destination:
+    """
+    Where CONNECTs to one target go, by one configuration. It does not know the mode, which remembers it.
 
-    __slots__ = ()
+    @ivar host: the target's, and so is C{port}.
+    @ivar parent: the parent of the configuration; C{None}: they go to the host itself.
+    @ivar to: where to and by which rules.
+    """
+
+    __slots__ = ("host", "parent", "port", "to")
+
+    def __init__(self, mode: ProxyMode, head: RequestHead) -> None:
+        self.host = host = head.host
+        self.port = port = head.port
+        self.parent = parent = mode.parent_of(host)
+        self.to = place(parent, host, port)
+
+
+class ConnectUpstream(ForwardUpstream):
+    """Where a CONNECT goes."""
+
+    __slots__ = ("interception",)
 
     tunnels = True
 
-    def __init__(self, mode: ProxyMode, head: RequestHead) -> None:
+    def __init__(self, mode: ProxyMode, head: RequestHead, destination: Destination) -> None:
+        # As ForwardUpstream does, but for its way: nothing is written for the far end of a tunnel.
         self._head = head
         self._mode = mode
-        self._host = host = head.host
-        self._parent = parent = mode.parent_of(host)
-        self._to = place(parent, host, head.port)
+        self._host = destination.host
+        self.parent = parent = destination.parent
+        self._to = destination.to
         self._said = None
         self._guarded = parent is None
         self.route = "direct" if parent is None else "parent"
-
-    @property
-    def interception(self) -> Intercepts | None:  # type: ignore[override]
-        """Who may look into the tunnel."""
-        return self._mode.interception
+        self.interception = mode.interception
 
     @property
     def mode(self) -> ProxyMode:
@@ -57,7 +71,7 @@ class ConnectUpstream(ForwardUpstream):
         """Go to a host by its name, where the request has an address that is only said to be that host's."""
         self._host = host
         if self._said is None:
-            self._parent = parent = self._mode.parent_of(host)
+            self.parent = parent = self._mode.parent_of(host)
             self._guarded = parent is None
             self._to = place(parent, host, self._head.port)
         elif self._to[2] == "direct":
@@ -69,15 +83,10 @@ class ConnectUpstream(ForwardUpstream):
 
     def again(self, mode: ProxyMode) -> ConnectUpstream:
         """Give the same, as a mode of a newer configuration sees it; what a plugin has said of it goes on to hold."""
-        made = ConnectUpstream(mode, self._head)
+        made = ConnectUpstream(mode, self._head, Destination(mode, self._head))
         if self._said is not None:
             made.reroute(None, self._said)
         return made
-
-    @property
-    def reaches(self) -> bool:
-        """A parent has to grant a tunnel first."""
-        return self._parent is None
 
     def reach(
         self, txn: Transaction, made: Callable[[Any], object], failed: Callable[[Any], object]
@@ -87,7 +96,7 @@ class ConnectUpstream(ForwardUpstream):
 
     async def dial(self, txn: Transaction) -> UpstreamConnection | TunnelHop:
         """Connect to the target itself, or have the parent do it."""
-        if self._parent is None:
+        if self.parent is None:
             # The far end of a tunnel hears no HTTP.
             end: TunnelHop = await self._dialled(txn, TunnelHop)
             return end
@@ -101,13 +110,13 @@ class ConnectUpstream(ForwardUpstream):
 
         @raise UpstreamError: it refuses.
         """
-        assert self._parent is not None
+        assert self.parent is not None
         target = format_authority("", self._host, self._head.port)
         asking = _Asking()
         fields = [
             b"Host: " + target,
             self._mode.via.lines[self._head.minor],
-            *credentials(self._parent),
+            *credentials(self.parent),
         ]
         hop.ask(b"CONNECT", request_head(b"CONNECT", target, section(fields)), asking)
         try:

@@ -17,7 +17,7 @@ from gateway.message.forwarding import Addresses, Forwarding, Policy, trusts
 from gateway.message.target import InvalidTarget, parse_absolute, parse_authority
 from gateway.message.via import Via
 from gateway.modes import onward
-from gateway.modes.connect_upstream import ConnectUpstream
+from gateway.modes.connect_upstream import ConnectUpstream, Destination
 from gateway.modes.forward_upstream import ForwardUpstream, Way
 from gateway.modes.mode import Mode
 from gateway.modes.own_pages import OWN_HOST, own_response
@@ -26,10 +26,13 @@ from gateway.net.pool import Pool
 from gateway.net.upstream_tls import Side
 from gateway.pipeline.ca_formats import PublishedCa
 from gateway.pipeline.ports import Intercepts
+from gateway.wire.connects import KnownConnects
 from gateway.wire.events import RequestHead
 
 #: Clients of which it is remembered whether they may use the proxy; one costs some 100 bytes.
 _REMEMBERED = 4096
+#: Targets of CONNECTs of which it is remembered where they lead; one costs some 300 bytes.
+_MOST_DESTINATIONS = 1024
 _SLASH = 0x2F
 # As a number, for where bytes are looked for in others, an error is raised and dropped first: twenty times as dear.
 _HASH = 0x23
@@ -84,6 +87,9 @@ class ForwardMode:
         self.side: Any = side
         self.interception: Any = interception
         self.published = published
+        self.connects: KnownConnects | None = KnownConnects()
+        # By the targets of CONNECTs, those that may be gone to.
+        self._destinations: dict[bytes, Destination] = {}
 
     def _resolve(self, head: RequestHead) -> None:
         """
@@ -166,15 +172,29 @@ class ForwardMode:
         self, txn: Transaction, head: RequestHead, connection: Any
     ) -> ConnectUpstream | Response:
         """Do the same for a CONNECT."""
+        target = head.target
+        # All of it follows from the target alone; what a header section remembers is for other methods and any target.
+        known = self._destinations.get(target)
         head.scheme = ""
-        head.host, head.port = parse_authority(head.target, None)
+        if known is not None:
+            head.host = known.host
+            head.port = known.port
+            self._let_in(txn, connection)
+            answer = None if head.section.harmless else onward.check(head, self.via)
+            return ConnectUpstream(self, head, known) if answer is None else answer
+        head.host, head.port = parse_authority(target, None)
         self._let_in(txn, connection)
         if head.port not in self.connect_ports:
             raise TransactionError(
                 f"CONNECT to port {head.port} is not allowed", status=403, page="port_not_allowed"
             )
         answer = onward.check(head, self.via)
-        return ConnectUpstream(self, head) if answer is None else answer
+        if answer is not None:
+            return answer
+        if len(self._destinations) >= _MOST_DESTINATIONS:
+            self._destinations.clear()
+        made = self._destinations[target] = Destination(self, head)
+        return ConnectUpstream(self, head, made)
 
     def _let_in(self, txn: Transaction, connection: Any) -> None:
         """

@@ -111,10 +111,10 @@ class ForwardUpstream:
         "_head",
         "_host",
         "_mode",
-        "_parent",
         "_said",
         "_to",
         "_way",
+        "parent",
         "route",
     )
 
@@ -123,7 +123,7 @@ class ForwardUpstream:
         self._head = head
         self._mode = way.mode
         self._host = way.host
-        self._parent = parent = way.parent
+        self.parent = parent = way.parent
         # Where to and by which rules.
         self._to = way.to
         # What a plugin has said of it.
@@ -136,10 +136,10 @@ class ForwardUpstream:
         """Go where a plugin says, past the guard's eyes; a parent that it names gets no credentials of ours."""
         self.route = route.kind
         self._said = route
-        self._parent = None
+        self.parent = None
         self._guarded = True
         if route.kind == "parent":
-            self._parent = Parent(route.host, route.port)
+            self.parent = Parent(route.host, route.port)
             self._to = route.host, route.port, "guarded parent"
         elif route.kind == "origin":
             self._to = route.host, route.port, "route"
@@ -174,7 +174,7 @@ class ForwardUpstream:
         @param make: makes the protocol.
         """
         mode = self._mode
-        parent = self._parent
+        parent = self.parent
         if parent is not None and parent.scheme == "https":
             trace = Trace()
             try:
@@ -217,7 +217,7 @@ class ForwardUpstream:
         """Write the request head: origin-form to an origin, absolute-form to a parent."""
         head = self._head
         way = self._way
-        lines = head.fields.lines
+        lines = head.lines()
         target = head.raw_target
         if chunked is None and lines is way.lines and self._said is None:
             return b"%b %b%b HTTP/1.1\r\n%b\r\n" % (
@@ -227,7 +227,7 @@ class ForwardUpstream:
                 way.fields,
             )
         host = format_authority("http", head.host, head.port)
-        origin = b"" if self._parent is None else b"http://" + host
+        origin = b"" if self.parent is None else b"http://" + host
         if origin:
             target = origin + (b"" if target == b"*" else target)
         may_bind = onward.taint(head, hop)
@@ -245,7 +245,7 @@ class ForwardUpstream:
         return request_head(head.raw_method, target, fields)
 
     def _fields(self, host: bytes, chunked: bool | None) -> bytes:
-        more = () if self._parent is None else credentials(self._parent)
+        more = () if self.parent is None else credentials(self.parent)
         return onward.client_fields(
             self._head, host, self._mode.via, chunked, self._way.forwarding, more
         )
@@ -274,7 +274,7 @@ class ForwardUpstream:
     def _challenged(self, head: ResponseHead) -> bytes:
         """Look at a 401 or 407."""
         if head.status == 407:
-            if self._parent is not None:
+            if self.parent is not None:
                 raise UpstreamError(
                     "the parent proxy refused our credentials", page="parent_refused"
                 )
@@ -283,7 +283,7 @@ class ForwardUpstream:
         # itself; and an HTTP/1.0 client's connection ends here in any case.
         fields = head.fields
         if (
-            self._parent is None
+            self.parent is None
             and self._head.minor
             and any(map(is_binding_challenge, fields.get_all("www-authenticate")))
             and "proxy-support" not in fields

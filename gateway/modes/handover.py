@@ -8,7 +8,6 @@ to, and why, is not known here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
@@ -43,6 +42,7 @@ class Handover(HeldReading):
     __slots__ = (
         "_after",
         "_deadline",
+        "_ends",
         "_exchange",
         "_listening",
         "_tunnel",
@@ -58,6 +58,8 @@ class Handover(HeldReading):
     parser: RequestParser
     _after: Callable[[], None] | None
     _deadline: Deadline
+    # Of a tunnel, whose it is and who is told of its end.
+    _ends: tuple[Transaction, Callable[[None], object]]
     _exchange: Exchange | None
     _listening: Listening
     _tunnel: Tunnel | None
@@ -97,12 +99,13 @@ class Handover(HeldReading):
         listening = self._listening
         exchange = self._exchange
         assert exchange is not None
+        self._ends = exchange.txn, over
         self._tunnel = tunnel = Tunnel(
             self.transport,
             hop.transport,
             deadlines=listening.deadlines,
             inactivity=listening.tunnel_inactivity,
-            finished=partial(self._tunnelled, exchange.txn, over),
+            finished=self._tunnelled,
             deadline=self._deadline,
         )
         if self._held:
@@ -110,11 +113,13 @@ class Handover(HeldReading):
         if self.owner is not None:
             # What serves the tunnel is none of them any more.
             self.owner.leave()
-        listening.tunnel_opened(self)
+        listening.counted.tunnels += 1
         tunnel.start(early, rest, seen, reads and not self._half_closed)
 
-    def _tunnelled(self, txn: Transaction, over: Callable[[None], object], end: TunnelEnd) -> None:
+    def _tunnelled(self, end: TunnelEnd) -> None:
         """The tunnel has ended, and with it the connection."""
+        txn, over = self._ends
+        del self._ends
         txn.bytes_in += end.up
         txn.bytes_out += end.down
         txn.notes["tunnel"] = end.reason
@@ -123,7 +128,7 @@ class Handover(HeldReading):
         del self._deadline
         self._writer.forget()
         listening = self._listening
-        listening.tunnel_closed(self)
+        listening.counted.tunnels -= 1
         listening.closed(self)
         over(None)
 

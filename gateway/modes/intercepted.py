@@ -28,6 +28,7 @@ from gateway.net.owner import Owner, OwnKey
 from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import UpstreamConnection
 from gateway.net.upstream_tls import Side, secure
+from gateway.wire.connects import KnownConnects
 from gateway.wire.events import RequestHead, ResponseHead
 from gateway.wire.write import request_head
 
@@ -168,6 +169,7 @@ class InterceptedMode:
 
     name = "forward"
     keeps_http10 = True
+    connects: KnownConnects | None = None
 
     __slots__ = ("_fault", "_identity", "server")
 
@@ -320,7 +322,7 @@ class InterceptedUpstream:
         host = section.host_field
         if host is None or head.target[0] != 0x2F:
             host = format_authority("https", head.host, head.port)
-        lines = head.fields.lines
+        lines = head.lines()
         alike = chunked is None and section.harmless and method not in onward.COUNTED
         way = section.way
         if alike and way is not None and way.lines is lines and way.host == host:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from math import inf
 from typing import Any, Protocol
 
@@ -39,20 +39,25 @@ class Secures(Protocol):
         """Give who the client is by its certificate, when the handshake is done."""
 
 
+class Counted(Protocol):
+    """
+    The numbers of one mode.
+
+    @ivar accepted: connections since the start.
+    @ivar connections: those that are open.
+    @ivar tunnels: tunnels that are open.
+    """
+
+    accepted: int
+    connections: int
+    tunnels: int
+
+
 class Traffic(Protocol):
     """Who counts connections."""
 
-    def connection_opened(self, mode: str) -> None:
-        """One more."""
-
-    def connection_closed(self, mode: str) -> None:
-        """One less."""
-
-    def tunnel_opened(self, mode: str) -> None:
-        """One more tunnel."""
-
-    def tunnel_closed(self, mode: str) -> None:
-        """One less."""
+    def counted(self, mode: str) -> Counted:
+        """Give the numbers of a mode; they are shown from the first time on that somebody asks for them."""
 
     def tls_handshake(self, side: str, result: str, seconds: float = 0.0) -> None:
         """A handshake has ended; see L{TlsCounters<gateway.record.tls_counters.TlsCounters>} for the words."""
@@ -113,13 +118,21 @@ _OF_SNAPSHOT = (
 )
 
 
+#: How the number of a transaction ends.
+_LOW_DIGITS = tuple(f"{low:03x}" for low in range(0x1000))
+
+
 def ids(prefix: str) -> Callable[[], str]:
     """
     Give what makes transaction ids: a random prefix for the process, then a number.
 
-    Nothing of it is run by the interpreter, which would take longer over the call than over the text.
+    Nothing of it is run by the interpreter, which would take longer over the call than over the text; and only the first part
+    of a number is written out, once for all that have it in common.
     """
-    return map(f"{prefix.replace('%', '%%')}%08x".__mod__, count(1)).__next__
+    made = chain.from_iterable(map(f"{prefix}{high:05x}".__add__, _LOW_DIGITS) for high in count())
+    # Nobody has the number 0.
+    next(made)
+    return made.__next__
 
 
 @implementer(IProtocolFactory)
@@ -132,6 +145,7 @@ class Listening:
     @ivar refused: connections that were turned away because there were too many.
     @ivar tls_handshake: counts one that ended, as L{Traffic} says.
     @ivar tls_decided: counts a CONNECT that was decided on, likewise.
+    @ivar counted: what its connections are counted in; C{None} as long as there was none.
     """
 
     _log = Logger()
@@ -177,6 +191,7 @@ class Listening:
         self.connections: set[Any] = set()
         self.refused = 0
         self._traffic = traffic
+        self.counted: Any = None
         self.tls_handshake = traffic.tls_handshake
         self.tls_decided = traffic.tls_decided
         self._connection = connection
@@ -233,20 +248,15 @@ class Listening:
         Requests whose heads are complete from here on belong to that snapshot. What runs has its pipeline and its
         upstream already and keeps them.
         """
+        before = self._mode_name
         for name in _OF_SNAPSHOT:
             setattr(self, name, getattr(newer, name))
+        if self._mode_name != before and self.counted is not None:
+            self._count_as(self._mode_name)
         for connection in self.connections:
             connection.renew()
 
     # For connections.
-
-    def tunnel_opened(self, connection: Any) -> None:
-        """One of them became a tunnel."""
-        self._traffic.tunnel_opened(self._mode_name)
-
-    def tunnel_closed(self, connection: Any) -> None:
-        """That tunnel ended."""
-        self._traffic.tunnel_closed(self._mode_name)
 
     def opened(self, connection: Any) -> None:
         """One more, unless it has come in another's place."""
@@ -255,7 +265,11 @@ class Listening:
             return
         connections.add(connection)
         self._room.open += 1
-        self._traffic.connection_opened(self._mode_name)
+        counted = self.counted
+        if counted is None:
+            counted = self._count_as(self._mode_name)
+        counted.accepted += 1
+        counted.connections += 1
 
     def closed(self, connection: Any) -> None:
         """One less."""
@@ -263,7 +277,11 @@ class Listening:
         if connection in connections:
             connections.remove(connection)
             self._room.open -= 1
-            self._traffic.connection_closed(self._mode_name)
+            self.counted.connections -= 1
+
+    def _count_as(self, mode: str) -> Counted:
+        self.counted = counted = self._traffic.counted(mode)
+        return counted
 
     def succeeded(self, connection: Any, successor: Any) -> None:
         """One of them goes on as another, on the same transport."""

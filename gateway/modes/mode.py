@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from gateway.api.messages import Response
 from gateway.api.transaction import Transaction
 from gateway.pipeline.ports import Upstream
+from gateway.wire.connects import KnownConnects
 from gateway.wire.events import RequestHead
 
 
@@ -21,10 +22,12 @@ class Mode(Protocol):
 
     @ivar name: C{"forward"} or C{"reverse"}.
     @ivar keeps_http10: an HTTP/1.0 client may keep its connection; not through a proxy (RFC 9112 section 9.3).
+    @ivar connects: heads of CONNECTs that it has let go on; C{None}: it lets none.
     """
 
     name: str
     keeps_http10: bool
+    connects: KnownConnects | None
 
     def upstream(self, txn: Transaction, head: RequestHead, connection: Any) -> Upstream | Response:
         """

@@ -7,6 +7,7 @@ OPTIONS count their Max-Forwards down (section 7.6.2).
 
 from __future__ import annotations
 
+from itertools import filterfalse
 from typing import Any
 
 from gateway.api.errors import ClientError, TransactionError
@@ -143,13 +144,13 @@ def fields(
         out = [b"Host: " + host]
         if head.section.host_field is not None:
             dropped.extend(line for line in head.fields.lines if name_of(line) == b"host")
-    kept = head.fields.lines
+    kept = head.lines()
     if dropped:
         drop = drop.union(dropped) if drop is not None else set(dropped)
     if drop is None:
         out += kept
     elif kept is head.section.received:
-        out += [line for line in kept if line not in drop]
+        out += filterfalse(drop.__contains__, kept)
     else:
         out += going_on(kept, head.section.received, drop)
     out.append(via.lines[head.minor])
@@ -181,8 +182,8 @@ def taint(head: RequestHead, hop: UpstreamConnection) -> bool:
     @param hop: by which it goes now.
     @return: whether one has.
     """
-    lines = head.fields.lines
-    if lines is head.section.received or not binds(lines):
+    own = head.own_fields
+    if own is None or own.lines is head.section.received or not binds(own.lines):
         return False
     hop.taint()
     return True

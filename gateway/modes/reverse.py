@@ -23,6 +23,7 @@ from gateway.modes.sites import HostTable
 from gateway.net.dial import Dialer
 from gateway.net.pool import Pool
 from gateway.net.upstream_tls import Side
+from gateway.wire.connects import KnownConnects
 from gateway.wire.events import RequestHead
 
 _SLASH = 0x2F
@@ -35,6 +36,7 @@ class ReverseMode:
 
     name = "reverse"
     keeps_http10 = True
+    connects: KnownConnects | None = None
 
     def __init__(
         self,

@@ -68,10 +68,10 @@ class Way:
     @ivar field: the value of Host; C{None}: none.
     @ivar host: the target's, and so is C{port}.
     @ivar lines: field lines that were sent on like this before; C{None}: none were.
-    @ivar fields: as what.
+    @ivar between: as what: all that stands between the target and the id of a request.
     """
 
-    __slots__ = ("field", "fields", "forwarding", "host", "lines", "mode", "port", "site")
+    __slots__ = ("between", "field", "forwarding", "host", "lines", "mode", "port", "site")
 
     def __init__(
         self, mode: SiteMode, site: RunningSite, head: RequestHead, forwarding: Forwarding
@@ -83,7 +83,7 @@ class Way:
         self.port = head.port
         self.forwarding = forwarding
         self.lines: list[bytes] | None = None
-        self.fields = b""
+        self.between = b""
 
 
 class Choice:
@@ -233,12 +233,12 @@ class ReverseUpstream:
         """Write the request head."""
         head = self._head
         way = self._way
-        lines = head.fields.lines
+        lines = head.lines()
         if chunked is None and lines is way.lines:
-            fields = way.fields
+            between = way.between
         else:
             may_bind = onward.taint(head, hop)
-            fields = self._fields(chunked)
+            between = b" HTTP/1.1\r\n%bX-Request-Id: " % self._fields(chunked)
             if (
                 chunked is None
                 and head.section.way is way
@@ -246,17 +246,21 @@ class ReverseUpstream:
                 # Else it is asked for the host that the origin is.
                 and way.field
                 # Else a line was taken out that the next one alike has again.
-                and head.fields.lines is lines
+                and head.lines() is lines
                 and not may_bind
-                and len(fields) <= onward.MOST_KEPT
+                and len(between) <= onward.MOST_KEPT
             ):
-                way.fields = fields
+                way.between = between
                 way.lines = lines
-        return b"%b %b HTTP/1.1\r\n%bX-Request-Id: %b\r\n\r\n" % (
-            head.raw_method,
-            head.raw_target,
-            fields,
-            txn.id.encode("ascii"),
+        return b"".join(
+            (
+                head.raw_method,
+                b" ",
+                head.raw_target,
+                between,
+                txn.id.encode(),
+                b"\r\n\r\n",
+            )
         )
 
     def _fields(self, chunked: bool | None) -> bytes:

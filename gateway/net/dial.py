@@ -191,16 +191,14 @@ class Dialling(Trace):
     __slots__ = (
         "_at_once",
         "_cancelled",
-        "_coarse",
         "_dialer",
         "_factory",
         "_faults",
         "_guard",
         "_host",
         "_limit",
-        "_next",
+        "_pending",
         "_port",
-        "_resolving",
         "_running",
         "_waiting",
         "over",
@@ -222,11 +220,9 @@ class Dialling(Trace):
         self._guard = dialer.guard if guarded else None
         # Nearly always there are none.
         self._faults: tuple[TransactionError, ...] = ()
-        # One of these two is its time limit.
-        self._limit: IDelayedCall | None = None
-        self._coarse: Deadline | None = None
-        self._next: IDelayedCall | None = None
-        self._resolving: Deferred[None] | None = None
+        self._limit: IDelayedCall | Deadline | None = None
+        # The look-up, and later the time of the next attempt.
+        self._pending: Deferred[Any] | IDelayedCall | None = None
         self.over = False
         self._cancelled = False
         # Those that wait for an answer.
@@ -240,7 +236,7 @@ class Dialling(Trace):
         dialer = self._dialer
         deadlines = dialer.deadlines
         if deadlines is not None and timeout >= _LONG:
-            self._coarse = deadlines.watch(self._out_of_time, timeout)
+            self._limit = deadlines.watch(self._out_of_time, timeout)
         else:
             self._limit = dialer.reactor.callLater(timeout, self._out_of_time)
         try:
@@ -252,8 +248,9 @@ class Dialling(Trace):
             self._end(error)
             return
         assert isinstance(found, Deferred)
-        resolving = self._resolving = found.addCallback(self._resolved)
-        resolving.addErrback(self._unresolved)
+        # Before it is asked: it may be there by now.
+        self._pending = found
+        found.addCallback(self._resolved).addErrback(self._unresolved)
 
     def cancel(self) -> None:
         """End every attempt and tell nothing; harmless when it is over."""
@@ -274,7 +271,6 @@ class Dialling(Trace):
         self._end(failure.value)
 
     def _resolved(self, addresses: tuple[str, ...]) -> None:
-        self._resolving = None
         dialer = self._dialer
         self.resolved_at = dialer.reactor.seconds()
         # Taken from the end.
@@ -283,7 +279,7 @@ class Dialling(Trace):
 
     def _go_on(self) -> None:
         """Begin the next attempt that is not over before it began."""
-        self._next = None
+        self._pending = None
         waiting = self._waiting
         guard = self._guard
         while waiting:
@@ -300,7 +296,7 @@ class Dialling(Trace):
                 return
             if error is None:
                 if waiting:
-                    self._next = self._dialer.reactor.callLater(ATTEMPT_DELAY, self._go_on)
+                    self._pending = self._dialer.reactor.callLater(ATTEMPT_DELAY, self._go_on)
                 return
             self._note(address, error)
         if not self._running:
@@ -339,8 +335,8 @@ class Dialling(Trace):
             return
         self._running = tuple(other for other in self._running if other is not attempt)
         self._note(attempt.address, error)
-        if self._next is not None:
-            self._next.cancel()
+        if self._pending is not None:
+            self._pending.cancel()
         self._go_on()
 
     def _note(self, address: str, error: OSError) -> None:
@@ -356,8 +352,9 @@ class Dialling(Trace):
         self.address = attempt.address
         self.connected_at = self._dialer.reactor.seconds()
         protocol: IProtocol | None = None
+        factory = self._factory
         try:
-            protocol = self._factory()
+            protocol = factory()
             transport = attempt.transport(protocol)
         except Exception as error:
             attempt.cancel()
@@ -375,7 +372,7 @@ class Dialling(Trace):
     def _out_of_time(self) -> None:
         self._limit = None
         where = f"{self._host}:{self._port}"
-        if self._resolving is not None:
+        if self.resolved_at is None:
             self._end(NameTimeout(f"{where}: the name was not found in time"))
         else:
             self._end(ConnectTimeout(f"{where}: no answer to the connection attempt"))
@@ -389,24 +386,23 @@ class Dialling(Trace):
     def _stop(self, best: Attempt | StockAttempt | None = None) -> None:
         """End the look-up, the timers and every attempt but the one that has connected."""
         self.over = True
-        coarse = self._coarse
-        if coarse is not None:
-            self._coarse = None
-            coarse.give_back()
-        if self._limit is not None:
-            self._limit.cancel()
+        limit = self._limit
+        if limit is not None:
             self._limit = None
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
+            if type(limit) is Deadline:
+                limit.give_back()
+            else:
+                limit.cancel()
         running, self._running = self._running, ()
         for attempt in running:
             if attempt is not best:
                 attempt.cancel()
-        self._waiting.clear()
-        if self._resolving is not None:
-            resolving, self._resolving = self._resolving, None
-            resolving.cancel()
+        if self._waiting:
+            self._waiting.clear()
+        pending = self._pending
+        if pending is not None:
+            self._pending = None
+            pending.cancel()
 
 
 class _Called(Dialling):

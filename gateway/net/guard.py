@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Collection
+from operator import itemgetter
 from typing import Protocol
 
 from gateway.net.own_addresses import is_own_address
@@ -18,6 +19,7 @@ from gateway.net.own_addresses import is_own_address
 #: Above this the remembered judgements are dropped; one costs some 200 bytes.
 _REMEMBERED = 4096
 
+_PORT = itemgetter(1)
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -61,9 +63,8 @@ class Guard:
         @return: the name of the rule that forbids it, C{None} when it may be dialled.
         """
         own = self._own()
-        for _, listening in own:
-            if listening == port and self._is_own(address, port, own):
-                return "own_listener"
+        if port in map(_PORT, own) and self._is_own(address, port, own):
+            return "own_listener"
         try:
             return self._judged[address]
         except KeyError:

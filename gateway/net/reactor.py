@@ -12,6 +12,7 @@ reactor.
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from select import EPOLLIN, EPOLLOUT
 from time import monotonic
 from typing import Any, Protocol
@@ -30,6 +31,13 @@ _MOST_EVENTS = 64
 _LONGEST = 2147483.0
 
 
+class Parting(Protocol):
+    """A connection that is to be closed, and has said all."""
+
+    def part(self) -> None:
+        """Close."""
+
+
 class Sender(Protocol):
     """A connection with something to send."""
 
@@ -46,16 +54,18 @@ class HeldSends:
 
     @ivar open: whether there is somebody who sends it.
     @ivar waiting: whose.
+    @ivar afterwards: what no peer waits for, and is done when all is sent.
     """
 
-    __slots__ = ("open", "waiting")
+    __slots__ = ("afterwards", "open", "waiting")
 
     def __init__(self) -> None:
         self.open = False
         self.waiting: list[Sender] = []
+        self.afterwards: list[Callable[[], object]] = []
 
     def send(self) -> None:
-        """Send what waits."""
+        """Send what waits, then do what waits for that."""
         waiting, self.waiting = self.waiting, []
         for sender in waiting:
             try:
@@ -63,6 +73,13 @@ class HeldSends:
             except BaseException:
                 # One connection's fault: the others' answers wait for nothing else.
                 log.err()
+        if self.afterwards:
+            afterwards, self.afterwards = self.afterwards, []
+            for call in afterwards:
+                try:
+                    call()
+                except BaseException:
+                    log.err()
 
 
 class SlimEPollReactor(EPollReactor):
@@ -76,6 +93,7 @@ class SlimEPollReactor(EPollReactor):
         self.sends = HeldSends()
         # Descriptors registered since the last look at the poller: what that look saw was of somebody before them.
         self._fresh: set[int] = set()
+        self._parting: list[Parting] = []
         super().__init__()
 
     # The stock reactor's time follows the wall clock, and time limits with it.
@@ -105,6 +123,10 @@ class SlimEPollReactor(EPollReactor):
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events and hand each to its descriptor."""
+        if self._parting:
+            self._part_all()
+            # What comes of it, such as a timer, may be due at once.
+            timeout = 0.0
         fresh = self._fresh
         if fresh:
             fresh.clear()
@@ -222,21 +244,22 @@ class SlimEPollReactor(EPollReactor):
         elif fd < 0 or self._continuousPolling.isWriting(writer):
             super().removeWriter(writer)
 
-    def replace(self, writer: Any, reader: Any) -> None:
+    def turn(self, selectable: Any) -> None:
         """
-        Watch a descriptor for bytes that was watched for room so far, and for somebody else: in one system call.
+        Watch for bytes where room was watched for so far: in one system call.
 
         The same as L{removeWriter} and L{addReader}.
         """
-        fd = reader.fileno()
-        if fd not in self._writes or fd in self._reads:
-            self.removeWriter(writer)
-            self.addReader(reader)
-            return
-        self._poller.modify(fd, EPOLLIN)
-        self._writes.remove(fd)
-        self._reads.add(fd)
-        self._selectables[fd] = reader
+        fd = selectable.fileno()
+        writes = self._writes
+        reads = self._reads
+        if fd in writes and fd not in reads:
+            self._poller.modify(fd, EPOLLIN)
+            writes.remove(fd)
+            reads.add(fd)
+        else:
+            self.removeWriter(selectable)
+            self.addReader(selectable)
 
     def forget(self, selectable: Any) -> None:
         """Stop watching somebody's descriptor, which is about to be closed: L{removeReader} and L{removeWriter}."""
@@ -250,6 +273,24 @@ class SlimEPollReactor(EPollReactor):
         elif fd < 0 or self._continuousPolling._readers or self._continuousPolling._writers:
             super().removeReader(selectable)
             super().removeWriter(selectable)
+
+    def part_soon(self, connection: Parting) -> None:
+        """
+        Watch a connection no more, and have it closed in the next turn.
+
+        The stock way is to wait until there is room for the nothing that is to be sent: four system calls.
+        """
+        self.forget(connection)
+        self._parting.append(connection)
+
+    def _part_all(self) -> None:
+        parting, self._parting = self._parting, []
+        for connection in parting:
+            try:
+                connection.part()
+            except BaseException:
+                # As in a round: one connection's fault.
+                log.err()
 
 
 def install() -> None:

@@ -127,11 +127,12 @@ class TlsTransport:
     # What the transport below calls.
 
     def makeConnection(self, transport: Any) -> None:
-        """Take the transport and begin the handshake."""
+        """Take the transport and begin the handshake, or wait for the peer to begin it."""
         self._below = transport
         self._send = transport.write
         self.connected = 1
-        self._shake()
+        if not self._accepts:
+            self._shake()
 
     def dataReceived(self, data: bytes) -> None:
         """Take records."""

@@ -33,9 +33,18 @@ _ssl_do_handshake = lib.SSL_do_handshake
 _bio_read = lib.BIO_read
 _bio_write = lib.BIO_write
 _bio_waiting = lib.BIO_get_mem_data
+_ssl_version = lib.SSL_version
 _NOWHERE = ffi.NULL
 _WANT_READ = lib.SSL_ERROR_WANT_READ
 _ZERO_RETURN = lib.SSL_ERROR_ZERO_RETURN
+
+# Bytes that a record has beside its content at least: head, type of content and tag (RFC 8446 section 5.2).
+_AROUND_TLS13 = 5 + 1 + 16
+# Head, explicit nonce and tag (RFC 5288 section 3); head and tag (RFC 7905 section 2).
+_AROUND_GCM = 5 + 8 + 16
+_AROUND_CHACHA20 = 5 + 16
+# No message is so much shorter than its content.
+_NEVER = -2 * RECORD_BYTES
 
 
 def _look() -> None:
@@ -55,7 +64,16 @@ _look()
 class QuickRecords:
     """See L{Records<gateway.net.tls_records.Records>}."""
 
-    __slots__ = ("_connection", "_error", "_from", "_into", "_ssl", "more")
+    __slots__ = (
+        "_around",
+        "_connection",
+        "_error",
+        "_from",
+        "_into",
+        "_ssl",
+        "_usual",
+        "more",
+    )
 
     def __init__(self, connection: SSL.Connection) -> None:
         self._connection = connection
@@ -64,30 +82,43 @@ class QuickRecords:
         self._from = connection._from_ssl
         self._error: SSL.Error | None = None
         self.more = True
+        # What a record has around its content, while nothing waits in either direction and no part of one is here.
+        self._around = _NEVER
+        # The same, whatever waits.
+        self._usual = _NEVER
 
     def feed(self, data: bytes) -> None:
         """Take what the network brought."""
+        self._around = _NEVER
         _bio_write(self._into, data, len(data))
 
     def received(self, data: bytes) -> bytes:
         """
         Take what the network brought, and give content.
 
-        The usual message is one record. OpenSSL takes from the network no more than the record it reads, so if nothing
-        waits there after one was read, there is no more of any.
+        The usual message is one record, and its length tells: what came with nothing before it, and is as much longer than
+        the content as a record is at least, was that record and nothing else. So there is nothing left to be asked for.
         """
-        into = self._into
-        _bio_write(into, data, len(data))
+        size = len(data)
+        _bio_write(self._into, data, size)
         got: int = _ssl_read(self._ssl, _CONTENT, RECORD_BYTES)
-        if got > 0 and not _bio_waiting(into, _NOWHERE):
-            self.more = _bio_waiting(self._from, _NOWHERE) != 0
+        if size - got == self._around and got > 0:
             return _CONTENT_VIEW[:got]  # type: ignore[no-any-return]
-        try:
-            content = self._content(got)
-        except SSL.Error as error:
-            self._error = error
-            self.more = True
-            return b""
+        return self._received(got)
+
+    def _received(self, got: int) -> bytes:
+        """
+        Go on after the first answer of C{SSL_read}.
+
+        OpenSSL takes from the network no more than the record it reads, so if nothing waits there after one was read,
+        there is no more of any.
+        """
+        if got > 0 and not _bio_waiting(self._into, _NOWHERE):
+            more = self.more = _bio_waiting(self._from, _NOWHERE) != 0
+            self._around = _NEVER if more else self._usual
+            return _CONTENT_VIEW[:got]  # type: ignore[no-any-return]
+        self._around = _NEVER
+        content = self._content(got)
         if not self.more:
             self.more = _bio_waiting(self._from, _NOWHERE) != 0
         return content
@@ -98,7 +129,8 @@ class QuickRecords:
         done: int = _ssl_do_handshake(ssl)
         if done == 1:
             # Errors in callbacks are raised only here.
-            self._connection.do_handshake()
+            self._connection._raise_ssl_error(ssl, done)
+            self._usual = _around(self._connection)
             return True
         if _ssl_get_error(ssl, done) != _WANT_READ:
             self._connection._raise_ssl_error(ssl, done)
@@ -110,13 +142,23 @@ class QuickRecords:
 
         @raise SSL.ZeroReturnError: the peer has said that it sends no more.
         """
-        if self._error is not None:
-            error, self._error = self._error, None
+        if self._error is None:
+            data = self._content(_ssl_read(self._ssl, _CONTENT, RECORD_BYTES))
+            if data or self._error is None:
+                return data
+        error, self._error = self._error, None
+        try:
             raise error
-        return self._content(_ssl_read(self._ssl, _CONTENT, RECORD_BYTES))
+        finally:
+            # It knows this frame, and so would keep itself and the connection for the collector to find.
+            del error
 
     def _content(self, got: int) -> bytes:
-        """Go on after the first answer of C{SSL_read}, until it has no more or there is no room for a record."""
+        """
+        Go on after the first answer of C{SSL_read}, until it has no more or there is no room for a record.
+
+        An error is kept at once, or the next connection would find this one's; but content before it comes first.
+        """
         ssl = self._ssl
         size = 0
         while got > 0:
@@ -125,23 +167,20 @@ class QuickRecords:
                 self.more = True
                 return _CONTENT_VIEW[:size]  # type: ignore[no-any-return]
             got = _ssl_read(ssl, _CONTENT + size, RECORD_BYTES)
-        self.more = False
         why: int = _ssl_get_error(ssl, got)
-        if why != _WANT_READ:
-            # At once, or the next connection would find this one's error; but content before it comes first.
+        if why == _ZERO_RETURN:
+            self._error = SSL.ZeroReturnError()
+        elif why != _WANT_READ:
             try:
-                if why == _ZERO_RETURN:
-                    raise SSL.ZeroReturnError
                 self._connection._raise_ssl_error(ssl, got)
             except SSL.Error as error:
-                if not size:
-                    raise
-                self._error = error
-                self.more = True
+                self._error = error.with_traceback(None)
+        self.more = self._error is not None
         return _CONTENT_VIEW[:size] if size else b""
 
     def encrypt(self, data: bytes) -> None:
         """Make records of content."""
+        self._around = _NEVER
         size = len(data)
         done: int = _ssl_write(self._ssl, data, size)
         if done != size:
@@ -185,3 +224,16 @@ class QuickRecords:
         while (made := _bio_read(self._from, _OUT, _OUT_BYTES)) > 0:
             parts.append(_OUT_VIEW[:made])
         return b"".join(parts)
+
+
+def _around(connection: SSL.Connection) -> int:
+    """Give how many bytes a record has beside its content at least, where all that it has is known."""
+    version: int = _ssl_version(connection._ssl)
+    if version == SSL.TLS1_3_VERSION:
+        return _AROUND_TLS13
+    cipher = connection.get_cipher_name() or ""
+    if "GCM" in cipher:
+        return _AROUND_GCM
+    if "CHACHA20" in cipher:
+        return _AROUND_CHACHA20
+    return _NEVER

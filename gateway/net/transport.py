@@ -48,6 +48,8 @@ _HELD_BYTES = 32768
 MOST_ACCEPTED = 16
 #: The plain number: as a member of an enumeration it would be turned into one first.
 _SENDING = int(socket.SHUT_WR)
+_DONE = Failure(ConnectionDone())
+_half_closes = IHalfCloseableProtocol.providedBy
 #: For connections of reactors that nobody's writes wait for.
 _NEVER_HELD = HeldSends()
 #: What a send to a connection that is no more may say; any other error is one of this call.
@@ -71,25 +73,34 @@ class ImmediateConnection(tcp.Connection):
     # shutdown(2) right before close(2) does nothing for a descriptor that no other process has.
     _shouldShutdown = False
 
-    def _take(self, connected: Socket, protocol: IProtocol, reactor: IReactorFDSet) -> None:
-        """Take a connected socket that does not block; nothing is read before C{startReading}."""
+    def _take(self, connected: Socket, protocol: IProtocol | None, reactor: IReactorFDSet) -> None:
+        """
+        Take a connected socket that does not block; nothing is read before C{startReading}.
+
+        @param protocol: C{None}: it will be set before that.
+        """
         # What the stock constructors set, without asking the kernel for what the socket is already.
         self.reactor = reactor
         self._tempDataBuffer = []
         self._tempDataLen = 0
         self.socket = connected  # type: ignore[assignment]
         self.fileno = connected.fileno
-        self.protocol = protocol
+        self.protocol = protocol  # type: ignore[assignment]
         self.connected = 1
         # Of these the stock classes keep the first values, and an attribute that is found there and not here is looked
-        # up at length each time it is asked for; what is rarely asked for stays there.
+        # up at length each time it is asked for; what is rarely asked for stays there. What is often set later on is set here
+        # too: the attributes of all connections share a table that takes no further names soon, and then each is given a
+        # dictionary of its own.
         self.readSize = _READ_BYTES
-        self.dataBuffer = b""
         self.producer = None
+        self.streamingProducer = False
         self.disconnected = False
         self.disconnecting = False
         self._writeDisconnected = False
         self._writeDisconnecting = False
+        # What is written may leave at once: it is connected, its direction is open, nothing is queued, and nobody feeds it
+        # only when asked. One question for each write in place of five.
+        self._free = True
         self._sends = reactor.sends if type(reactor) is SlimEPollReactor else _NEVER_HELD
         # What waits for the end of the reactor's round; nothing is queued before it, and nobody watches for room.
         self._held = b""
@@ -107,11 +118,11 @@ class ImmediateConnection(tcp.Connection):
             return None
         if self._broken:
             return main.CONNECTION_LOST
-        if not IHalfCloseableProtocol.providedBy(self.protocol):
+        if not _half_closes(self.protocol):
             return main.CONNECTION_DONE
         # As the reactor would in several steps: the other half of the connection goes on, unless that was the last of it.
         try:
-            self.protocol.readConnectionLost()
+            self.protocol.readConnectionLost()  # type: ignore[attr-defined]
         except BaseException:
             log.err()
             self.connectionLost(Failure())
@@ -125,6 +136,8 @@ class ImmediateConnection(tcp.Connection):
             return
         self.disconnected = 1
         self.connected = 0
+        self._free = False
+        self._held = b""
         producer = self.producer
         if producer is not None:
             producer.stopProducing()
@@ -137,8 +150,9 @@ class ImmediateConnection(tcp.Connection):
 
         @param reason: why, if it is not that all is said.
         """
-        if type(self.reactor) is SlimEPollReactor:
-            self.reactor.forget(self)
+        reactor = self.reactor
+        if type(reactor) is SlimEPollReactor:
+            reactor.forget(self)
         else:
             self.stopReading()
             self.stopWriting()
@@ -150,10 +164,8 @@ class ImmediateConnection(tcp.Connection):
         else:
             self._closeSocket(not reason.check(ConnectionAborted))
         protocol = self.protocol
-        # A connection and its protocol know each other, and these are methods of its own socket.
+        # A connection and its protocol know each other.
         del self.protocol
-        del self.socket
-        del self.fileno
         return protocol
 
     def close_at_once(self) -> bool:
@@ -164,16 +176,11 @@ class ImmediateConnection(tcp.Connection):
         """
         if self._held:
             self.send_held()
-        if (
-            self.dataBuffer
-            or self._tempDataLen
-            or not self.connected
-            or self.disconnecting
-            or self._writeDisconnecting is not self._writeDisconnected
-        ):
+        if self.disconnecting or not (self._free or (self._writeDisconnected and self.connected)):
             return False
         self.disconnected = 1
         self.connected = 0
+        self._free = False
         self.producer = None
         self._part(None)
         return True
@@ -184,6 +191,8 @@ class ImmediateConnection(tcp.Connection):
             self.producer = producer
             self.streamingProducer = True
         else:
+            # A pull producer is asked for more by doWrite only.
+            self._free = False
             super().registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
@@ -191,6 +200,27 @@ class ImmediateConnection(tcp.Connection):
         self.producer = None
         if self.disconnecting and self.connected:
             self.startWriting()
+        elif not self._free:
+            self._settle()
+
+    def startWriting(self) -> None:
+        """Watch for room."""
+        self.reactor.addWriter(self)
+        self._settle()
+
+    def stopWriting(self) -> None:
+        """Watch for room no more."""
+        self.reactor.removeWriter(self)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Find out whether what is written next may leave at once."""
+        self._free = bool(self.connected) and not (
+            self.dataBuffer
+            or self._tempDataLen
+            or self._writeDisconnecting
+            or (self.producer is not None and not self.streamingProducer)
+        )
 
     def resumeProducing(self) -> None:
         """Read again."""
@@ -204,11 +234,7 @@ class ImmediateConnection(tcp.Connection):
             if len(held) > _HELD_BYTES:
                 self.send_held()
             return
-        if self.dataBuffer or self._tempDataLen or not self.connected or self._writeDisconnected:
-            super().write(data)
-            return
-        if self.producer is not None and not self.streamingProducer:
-            # A pull producer is asked for more by doWrite only.
+        if not self._free:
             super().write(data)
             return
         sends = self._sends
@@ -226,8 +252,6 @@ class ImmediateConnection(tcp.Connection):
         if not data:
             return
         self._held = b""
-        if not self.connected:
-            return
         try:
             sent = self.socket.send(data)
         except BlockingIOError:
@@ -247,10 +271,7 @@ class ImmediateConnection(tcp.Connection):
             return
         if self._held:
             self.send_held()
-        if self.dataBuffer or self._tempDataLen or not self.connected or self._writeDisconnected:
-            super().writeSequence([bytes(part) for part in parts])
-            return
-        if self.producer is not None and not self.streamingProducer:
+        if not self._free:
             super().writeSequence([bytes(part) for part in parts])
             return
         try:
@@ -272,10 +293,25 @@ class ImmediateConnection(tcp.Connection):
         super().writeSequence(rest)
 
     def loseConnection(self) -> None:
-        """Close when everything queued is sent and the producer is done."""
+        """Close when everything queued is sent and the producer is done; in the next turn at the earliest."""
         if self._held:
             self.send_held()
-        super().loseConnection()
+        reactor = self.reactor
+        if (
+            self._free
+            and self.producer is None
+            and not self.disconnecting
+            and type(reactor) is SlimEPollReactor
+        ):
+            self.disconnecting = True
+            reactor.part_soon(self)
+        else:
+            super().loseConnection()
+
+    def part(self) -> None:
+        """Close, as was asked for, unless more was said since: then it is closed when that is sent."""
+        if self._free:
+            self.connectionLost(_DONE)
 
     def abortConnection(self) -> None:
         """Reset; what was held back for a moment is sent before, as it would have been without."""
@@ -287,25 +323,19 @@ class ImmediateConnection(tcp.Connection):
         """End our direction, at once if nothing is queued: the stock way is two C{epoll_ctl} and an empty send."""
         if self._held:
             self.send_held()
-        if (
-            self.dataBuffer
-            or self._tempDataLen
-            or self.producer is not None
-            or not self.connected
-            or self.disconnecting
-            or self._writeDisconnecting
-        ):
+        if not self._free or self.producer is not None or self.disconnecting:
             super().loseWriteConnection()
             return
+        self._free = False
         self._writeDisconnecting = self._writeDisconnected = True
         try:  # noqa: SIM105 - as in _part
             self.socket.shutdown(_SENDING)
         except OSError:
             pass
         protocol = self.protocol
-        if IHalfCloseableProtocol.providedBy(protocol):
+        if _half_closes(protocol):
             try:
-                protocol.writeConnectionLost()
+                protocol.writeConnectionLost()  # type: ignore[attr-defined]
             except BaseException:
                 log.err()
                 self.connectionLost(Failure())
@@ -319,9 +349,9 @@ class ImmediateConnection(tcp.Connection):
 _T = TypeVar("_T", bound=type)
 
 
-def _with_code_of_its_own(kind: _T) -> _T:
+def with_code_of_its_own(kind: _T) -> _T:
     """
-    Give a class copies of the methods that it inherits and that are called most.
+    Give a class copies of the methods that it inherits and that are called most, but for those that it has itself.
 
     CPython makes the attribute loads of a piece of code quick for the one type that comes by (PEP 659). Clients' and
     upstreams' connections come by in turn, and code that they share is quick for neither.
@@ -339,6 +369,8 @@ def _with_code_of_its_own(kind: _T) -> _T:
         "unregisterProducer",
         "resumeProducing",
     ):
+        if name in vars(kind):
+            continue
         method = vars(ImmediateConnection)[name]
         own = FunctionType(
             method.__code__.replace(),
@@ -354,7 +386,7 @@ def _with_code_of_its_own(kind: _T) -> _T:
     return kind
 
 
-@_with_code_of_its_own
+@with_code_of_its_own
 class Server(ImmediateConnection, tcp.Server):
     """An accepted connection."""
 
@@ -453,9 +485,12 @@ class Port(tcp.Port):
             raise
 
 
-@_with_code_of_its_own
 class Outgoing(ImmediateConnection):
-    """A connection made by L{gateway.net.attempt.Attempt}: already connected when it is built."""
+    """
+    A connection that we made: already connected when it is built.
+
+    One that is to be made yet is an L{Attempt<gateway.net.attempt.Attempt>}.
+    """
 
     logstr = "upstream"
 

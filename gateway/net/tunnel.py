@@ -139,8 +139,8 @@ class Tunnel:
             else may touch it again.
         @param splice: whether bulk may go over to C{splice(2)}, where the sockets allow it.
         """
-        client = self._client = _Side(self, client_transport, _CLIENT_CLOSED, _CLIENT_RESET)
-        upstream = _Side(self, upstream_transport, _UPSTREAM_CLOSED, _UPSTREAM_RESET)
+        client = self._client = _Side(self, client_transport)
+        upstream = _Side(self, upstream_transport)
         self._upstream = client.other = upstream
         upstream.other = client
         self._deadlines = deadlines
@@ -192,7 +192,7 @@ class Tunnel:
         client.take_over()
         upstream.take_over()
         if client.lost or upstream.lost:
-            self._cut_off((client if client.lost else upstream).reset)
+            self._cut_off(_CLIENT_RESET if client.lost else _UPSTREAM_RESET)
             return
         if early_from_client:
             client.pass_on(early_from_client)
@@ -251,7 +251,7 @@ class Tunnel:
         other = side.other
         side.ended = True
         if self._reason is None:
-            self._reason = side.closed
+            self._reason = _CLIENT_CLOSED if side is self._client else _UPSTREAM_CLOSED
         if other.ended:
             side.close()
             if not other.lost:
@@ -259,7 +259,6 @@ class Tunnel:
             if side.lost and other.lost:
                 self._finish()
         else:
-            other.release_producer()
             other.end_writing()
 
     def side_lost(self, side: _Side, orderly: bool) -> None:
@@ -269,12 +268,14 @@ class Tunnel:
         if not self._cut:
             if self._splice is not None:
                 self._take_back()
+            from_client = side is self._client
             if orderly:
-                self._reason = self._reason or side.closed
+                if self._reason is None:
+                    self._reason = _CLIENT_CLOSED if from_client else _UPSTREAM_CLOSED
                 if not other.lost:
                     other.close()
             else:
-                self._reason = side.reset
+                self._reason = _CLIENT_RESET if from_client else _UPSTREAM_RESET
                 self._cut = True
                 if not other.lost:
                     other.transport.abortConnection()
@@ -288,7 +289,7 @@ class Tunnel:
             client, upstream = self._client, self._upstream
             # Nothing more is reported. Cut loose from each other they need no collector of garbage, which took more
             # time than all that the tunnel did.
-            del client.tunnel, client.other, upstream.tunnel, upstream.other
+            del client.tunnel, client.other, upstream.tunnel
             finished(TunnelEnd(client.taken, upstream.taken, self._reason))
 
     # Splicing.
@@ -378,12 +379,10 @@ class _Side:
 
     __slots__ = (
         "_feeding",
-        "closed",
         "ended",
         "lost",
         "other",
         "paused",
-        "reset",
         "seen",
         "taken",
         "transport",
@@ -392,13 +391,9 @@ class _Side:
 
     other: _Side
 
-    def __init__(
-        self, tunnel: Tunnel, transport: Carrier, closed: EndReason, reset: EndReason
-    ) -> None:
+    def __init__(self, tunnel: Tunnel, transport: Carrier) -> None:
         self.tunnel = tunnel
         self.transport = transport
-        self.closed = closed
-        self.reset = reset
         self.taken = 0
         self.ended = False
         self.lost = False
@@ -425,7 +420,8 @@ class _Side:
             self.transport.unregisterProducer()
 
     def end_writing(self) -> None:
-        """Pass on the end of the other direction once all before it is sent."""
+        """Pass on the end of the other direction, which feeds nothing more to this one, once all before it is sent."""
+        self.release_producer()
         half_close = getattr(self.transport, "loseWriteConnection", None)
         if half_close is None:
             self.transport.loseConnection()

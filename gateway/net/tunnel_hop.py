@@ -26,15 +26,13 @@ class TunnelHop:
     @ivar used: how many exchanges it has seen: none, ever.
     """
 
-    __slots__ = ("_lost", "_rest", "_spoke", "address", "transport", "used")
-
-    def __init__(self) -> None:
-        self.address = ""
-        self.used = 0
-        self.transport: Any = None
-        self._rest = b""
-        self._lost = False
-        self._spoke: Callable[[], None] | None = None
+    # It lives for a moment and is asked for next to nothing: what is never set is cheaper than what is set for nothing.
+    address = ""
+    used = 0
+    transport: Any = None
+    _rest = b""
+    _lost = False
+    _spoke: Callable[[], None] | None = None
 
     @classmethod
     def of(cls, hop: Any) -> TunnelHop:

@@ -128,8 +128,9 @@ class Delivery:
         if not down.persistent or not x.asked.minor:
             down.whole(status, head.reason, self._fields(head, more), content)
         else:
+            own = head.own_fields
             as_received = (
-                head.fields.lines is shared.received
+                (own is None or own.lines is shared.received)
                 and status == shared.status
                 and head.reason is shared.reason
                 and not more
@@ -270,9 +271,10 @@ class Delivery:
 
         @param more: lines of the upstream's own, each with its CRLF.
         """
-        lines = head.fields.lines
+        own = head.own_fields
         shared = head.section
         received = shared.received
+        lines = received if own is None else own.lines
         if lines is received:
             fields = shared.passed
         elif len(lines) > len(received) and all(map(is_, received, lines)):

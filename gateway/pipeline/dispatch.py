@@ -273,7 +273,7 @@ def _identity(steps: Steps) -> Callable[..., Any]:
             if isinstance(answer, Deferred):
                 answer = await step.settled(answer)
 
-    return round_of(steps, go_on)
+    return round_of(steps, go_on, final_kind=Identity)
 
 
 def _every(steps: Steps) -> Callable[..., Any]:

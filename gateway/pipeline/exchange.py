@@ -40,6 +40,15 @@ class Quick(Protocol):
     def arrived(self, x: Exchange, head: ResponseHead) -> None:
         """Take an answer that came whole."""
 
+    def reached(self, x: Exchange, hop: Hop) -> None:
+        """Take the connection for a tunnel."""
+
+    def unreached(self, x: Exchange, error: BaseException) -> None:
+        """Learn why there is none."""
+
+    def tunnelled(self, x: Exchange) -> None:
+        """Learn that the tunnel has ended."""
+
     def run(
         self, x: Exchange, refusal: None, given: ResponseHead | BaseException
     ) -> Coroutine[Any, Any, None]:
@@ -78,6 +87,7 @@ class Exchange(Task):
     @ivar last_hop: the connection used last.
     @ivar answering: some byte of an answer came.
     @ivar quick: takes the answer while no coroutine runs; C{None} if one does.
+    @ivar guide: who it is that has a tunnel made without a coroutine; only there for such a one.
     @ivar scanning: its content is being scanned, or waits for room, which has a time limit of its own; only there while
         a coroutine runs.
     @ivar judged: what was said of content of it last; C{None}: nothing.
@@ -87,12 +97,15 @@ class Exchange(Task):
         only there while a coroutine runs.
     """
 
+    guide: Quick
+
     __slots__ = (
         "answering",
         "asked",
         "content",
         "down",
         "download",
+        "guide",
         "hop",
         "judged",
         "last_hop",
@@ -242,6 +255,22 @@ class Exchange(Task):
         """Send on what one read brought."""
         if self.download is not None:
             self.download.flush()
+
+    # What becomes of a tunnel's connection while no coroutine runs.
+
+    def reached(self, hop: Hop) -> None:
+        """Take it."""
+        self.quick = None
+        self.guide.reached(self, hop)
+
+    def unreached(self, error: BaseException) -> None:
+        """Learn why there is none."""
+        self.quick = None
+        self.guide.unreached(self, error)
+
+    def tunnelled(self, _: None) -> None:
+        """Learn that the tunnel is at its end."""
+        self.guide.tunnelled(self)
 
     # What the client's side and the transaction call.
 

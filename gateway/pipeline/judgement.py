@@ -28,7 +28,6 @@ from gateway.pipeline.findings import Finding, Findings, plain
 from gateway.pipeline.infected import address_of
 from gateway.pipeline.judged import Judged
 from gateway.pipeline.look import Look
-from gateway.pipeline.recall import Recall, recall_by
 from gateway.pipeline.scan_means import Scanning
 from gateway.pipeline.verdict_memory import (
     Key,
@@ -44,7 +43,7 @@ class Judgement:
 
     @ivar memory: what was said of content before; C{None}: nothing is remembered, as somebody's answers can't be, or
         as C{scan.remember} says.
-    @ivar recall: asked first of an answer that came whole; C{None}: nothing is remembered.
+    @ivar patterns: asks what plugins scan with; C{None}: their answers can't be remembered.
     """
 
     def __init__(self, plans: CallPlans, scanning: Scanning) -> None:
@@ -52,14 +51,12 @@ class Judgement:
         settings = scanning.settings
         self._scan = plans.scan_content
         self._unpack = plans.unpack_content
-        self._patterns = plans.scan_patterns
+        self.patterns = plans.scan_patterns
         self._scanning = scanning
         self._counts = scanning.counts
         self.memory: VerdictMemory | None = None
-        self.recall: Recall | None = None
-        if settings.remember and self._patterns is not None:
+        if settings.remember and self.patterns is not None:
             self.memory = VerdictMemory(settings.remember)
-            self.recall = recall_by(self.memory, self._patterns, scanning.counts)
         on = settings.on
         self._on: dict[str, str] = {
             "infected": on.infected,
@@ -89,7 +86,7 @@ class Judgement:
         if memory is None:
             return None
         found = None
-        patterns = self._patterns()  # type: ignore[misc]
+        patterns = self.patterns()  # type: ignore[misc]
         if patterns is not None:
             key = _key(x.txn, side, mark)
             if key is not None:
@@ -108,7 +105,7 @@ class Judgement:
         """
         side = job.side
         memory = self.memory
-        patterns = None if self._patterns is None else self._patterns()
+        patterns = None if self.patterns is None else self.patterns()
         findings = await self._looked_at(x, job)
         answer = findings.answer()
         if answer is None:
@@ -120,7 +117,7 @@ class Judgement:
         if memory is not None and patterns is not None:
             key = _key(x.txn, side, mark)
             # It was scanned with what was there when it began, and with what came meanwhile.
-            if key is not None and self._patterns is not None and self._patterns() == patterns:
+            if key is not None and self.patterns is not None and self.patterns() == patterns:
                 memory.remember(key, patterns, judged)
         return self.conclude(x, judged, job.size, job)
 

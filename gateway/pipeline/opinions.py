@@ -51,6 +51,7 @@ class Opinions:
         """
         self.plans = plans
         self._scans = scans
+        self._judge_content = None if scans is None else scans.judge
         # The usual configuration asks about request heads only, and who it is is usually in hand.
         self.asks_more = plans.cache_lookup is not None or plans.select_upstream is not None
         self._authenticate = plans.authenticate
@@ -71,9 +72,9 @@ class Opinions:
         return self._asking(self.plans.stored.response_headers)
 
     def _asking(self, plan: Callable[[Transaction], Any] | None) -> Callable[..., Opinion]:
-        scans = self._scans
-        if scans is not None and plan is None:
-            return scans.download
+        judge_content = self._judge_content
+        if judge_content is not None and plan is None:
+            return judge_content
         return partial(self._answered, plan)
 
     def admit(self, x: Exchange) -> Opinion:
@@ -118,7 +119,7 @@ class Opinions:
             if verdict is not None:
                 return self._judged(x, head, verdict)  # type: ignore[return-value]
         txn.phase = _JUDGED
-        return None if self._scans is None else self._scans.download(x, head)
+        return None if self._judge_content is None else self._judge_content(x, head)
 
     async def _identified(self, x: Exchange, identity: Any) -> Verdict | None:
         """Take an answer to who it is that is no plain identity, then ask the rest."""
@@ -162,8 +163,8 @@ class Opinions:
                 if type(found) is CoroutineType:
                     return self._found(x, found)  # type: ignore[return-value]
                 self._take(x, found)
-        if x.stored is not None:
-            return None
+                if x.stored is not None:
+                    return None
         select = self.plans.select_upstream
         if select is not None:
             route = select(x.txn)
@@ -226,7 +227,7 @@ class Opinions:
             x.txn.verdict = verdict
             if type(verdict) is not Allow:
                 return verdict
-        return None if self._scans is None else await _soon(self._scans.download(x, head))
+        return None if self._judge_content is None else await _soon(self._judge_content(x, head))
 
     def _filter_upload(self, x: Exchange) -> None:
         """

@@ -140,11 +140,11 @@ class TunnelUpstream(Upstream, Protocol):
     """
     One that makes tunnels.
 
-    @ivar reaches: a tunnel takes a connection and nothing else, so L{reach} can be asked.
+    @ivar parent: who has to grant the tunnel; C{None}: it takes a connection and nothing else, so L{reach} can be asked.
     """
 
     @property
-    def reaches(self) -> bool: ...  # noqa: D102
+    def parent(self) -> object: ...  # noqa: D102
 
     def reach(
         self,
@@ -153,7 +153,7 @@ class TunnelUpstream(Upstream, Protocol):
         failed: Callable[[Any], object],
     ) -> Reaching:
         """
-        Make a connection as L{dial} does, for who wants to be called back; only if C{reaches}.
+        Make a connection as L{dial} does, for who wants to be called back; only without a C{parent}.
 
         @param made: called with it, perhaps before this returns.
         @param failed: called with why there is none, likewise.

@@ -25,7 +25,12 @@ SAMPLED = 16
 
 
 def round_of(
-    steps: Steps, go_on: GoOn, silence: object = None, *, final: bool = False
+    steps: Steps,
+    go_on: GoOn,
+    silence: object = None,
+    *,
+    final: bool = False,
+    final_kind: type | None = None,
 ) -> Callable[..., Any]:
     """
     Compile a round for a hook of one argument for which C{None} is no opinion.
@@ -33,6 +38,7 @@ def round_of(
     @param go_on: called when somebody has one, or a Deferred, and at the first step in the rounds that are looked at.
     @param silence: what the round gives if nobody has.
     @param final: an answer that need not be waited for is what the round gives.
+    @param final_kind: so is one of this type in any case.
     @return: raises what L{Step.begin} and C{go_on} raise.
     """
     functions = tuple(step.function for step in steps)
@@ -78,12 +84,11 @@ def round_of(
             return go_on(0, None, (subject,))
         if answer is None:
             return silence
-        if final:
-            kind = type(answer)
-            if kind in answered:
-                # It gave the like before, so this is no mistake, and nothing to be waited for.
-                answered[kind] += 1
-                return answer
+        kind = type(answer)
+        if (final or kind is final_kind) and kind in answered:
+            # It gave the like before, so this is no mistake, and nothing to be waited for.
+            answered[kind] += 1
+            return answer
         return go_on(0, steps[0].judged(answer), (subject,))
 
     def look(subject: Any) -> Any:

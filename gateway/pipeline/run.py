@@ -9,7 +9,6 @@ needs no coroutine at all (L{Pipeline.begin} and L{Pipeline.arrived}).
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from time import monotonic
 from types import CoroutineType
 from typing import Any
@@ -193,7 +192,7 @@ class Pipeline:
         upstream: TunnelUpstream = x.upstream  # type: ignore[assignment]  # its C{tunnels} says so
         if (
             self.plans.upstream_connected is not None
-            or not upstream.reaches
+            or upstream.parent is not None
             or x.stored is not None
             or txn.decrypted_only
         ):
@@ -204,29 +203,26 @@ class Pipeline:
         if self._scans is not None:
             unseen(txn)
         txn.route = upstream.route
-        x.quick = self
-        reaching: Any = upstream.reach(txn, partial(self._reached, x), partial(self._unreached, x))
+        x.quick = x.guide = self
+        reaching: Any = upstream.reach(txn, x.reached, x.unreached)
         if x.quick is not None:
             # It stands where the hop will be: who drops that ends this.
             x.hop = reaching
         return True
 
-    def _reached(self, x: Exchange, hop: Hop) -> None:
+    def reached(self, x: Exchange, hop: Hop) -> None:
         """Let such a tunnel begin."""
-        x.quick = None
-        x.hop = hop
         try:
-            self._tunnel(x, hop, partial(self._tunnelled, x))
+            self._tunnel(x, hop, x.tunnelled)
         except Exception as error:
             x.start(self.run(x, None, error), x.finished)
 
-    def _unreached(self, x: Exchange, error: BaseException) -> None:
+    def unreached(self, x: Exchange, error: BaseException) -> None:
         """There is no connection for it."""
-        x.quick = None
         x.hop = None
         x.start(self.run(x, None, error), x.finished)
 
-    def _tunnelled(self, x: Exchange, _: None) -> None:
+    def tunnelled(self, x: Exchange) -> None:
         """Such a tunnel has ended."""
         x.txn.outcome = _TUNNELLED
         self._end(x, self._complete)
@@ -464,8 +460,12 @@ class Pipeline:
         txn.timings.ended = monotonic()
         if upload is not None:
             txn.bytes_in += upload.count
-        if self._scans is not None:
-            self._scans.ended(x)
+        scans = self._scans
+        if scans is not None:
+            judged = x.judged
+            # The usual case has nothing left to be counted.
+            if judged is None or upload is not None or judged.token != "clean":  # noqa: S105
+                scans.ended(x)
         stored = x.stored
         refresh = None
         if stored is not None and stored.refresh is not None:

@@ -13,7 +13,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from gateway.api.content import ContentRefused, FirstBytes, ScanJob, Side, Unscannable, Whole
+from gateway.api.content import ContentRefused, FirstBytes, Need, ScanJob, Side, Unscannable, Whole
 from gateway.api.messages import Response
 from gateway.api.transaction import Phase, Transaction
 from gateway.api.verdicts import Verdict
@@ -26,6 +26,7 @@ from gateway.pipeline.hold import CAPACITY, TOO_LARGE, Hold
 from gateway.pipeline.judged import Judged
 from gateway.pipeline.judgement import Judgement, job_of, note
 from gateway.pipeline.meanwhile import Choices, Meanwhile
+from gateway.pipeline.recall import recall_by
 from gateway.pipeline.scan_means import Scanning
 from gateway.pipeline.spool import SpooledContent
 from gateway.wire.events import ResponseHead
@@ -53,11 +54,8 @@ class Scans:
         self._need = plans.content_need
         self._response_filters = plans.response_filters
         self._scanning = scanning
-        self._infected = scanning.infected.entries
         self._per_object = scanning.budget.per_object
-        self._judgement = judgement = Judgement(plans, scanning)
-        # What comes out of filters is known only when it has.
-        self._recall = judgement.recall if plans.response_filters is None else None
+        self._judgement = Judgement(plans, scanning)
         self._counted = scanning.counts.judged
         choices = Choices(scanning, start)
         self._choices = None if choices.holds else choices
@@ -68,12 +66,38 @@ class Scans:
         memory = self._judgement.memory
         return 0 if memory is None else len(memory)
 
+    @property
+    def judge(self) -> Callable[[Exchange, Response], Soon[Verdict | None]]:
+        """
+        Give what takes an answer as L{download} does, and sooner where it is remembered that its content is clean.
+
+        To be kept by who asks: by this object it would be a cycle, and an old snapshot has to go without the collector.
+        """
+        judgement = self._judgement
+        # What comes out of filters is known only when it has.
+        if (
+            judgement.memory is None
+            or judgement.patterns is None
+            or self._response_filters is not None
+        ):
+            return self.download
+        scanning = self._scanning
+        return recall_by(
+            judgement.memory,
+            judgement.patterns,
+            scanning.counts,
+            self._need,
+            scanning.infected.entries,
+            judgement.known_infected,
+            self.download,
+        )
+
     def ended(self, x: Exchange) -> None:
-        """Count what passed, or could have, without anybody having had all of it in hand."""
-        judged = x.judged
-        if judged is not None and x.upload is None and judged.token == "clean":  # noqa: S105
-            # The usual case.
-            return
+        """
+        Count what passed, or could have, without anybody having had all of it in hand.
+
+        Nothing is to be counted where there was no upload, and what was last said of content is that it is clean.
+        """
         notes = x.txn.notes
         said = notes.get("scan_response")
         if said is not None and said != "clean":
@@ -130,32 +154,23 @@ class Scans:
     def _most(self, need: Whole) -> int:
         return min(need.max_bytes, self._per_object)
 
-    def download(self, x: Exchange, head: Response) -> Soon[Verdict | None]:
-        """Take an answer whose head may pass, and ask about its content."""
+    def download(
+        self, x: Exchange, head: Response, need: Need | None = None, mark: bytes = b""
+    ) -> Soon[Verdict | None]:
+        """
+        Take an answer whose head may pass, and ask about its content.
+
+        @param need: what is wanted of it, if that was asked; C{None}: nothing was.
+        @param mark: by what it is known again, if that was worked out; it is not known for malware then.
+        """
         txn = x.txn
-        txn.response = head
-        txn.phase = _JUDGED
-        content = x.content
-        mark = b""
-        # The usual case is one that came whole; what has to be asked for is asked for once.
-        if content and head.__class__ is ResponseHead:
+        if need is None:
+            txn.response = head
+            txn.phase = _JUDGED
+            if not _has_content(x, head):
+                note(txn, _RESPONSE, "no_content")
+                return None
             need = self._need(txn, _RESPONSE)
-            recall = self._recall
-            if recall is not None and need.__class__ is Whole:
-                if self._infected:
-                    refusal = self._judgement.known_infected(x)
-                    if refusal is not None:
-                        return refusal
-                size = len(content)
-                if size <= need.max_bytes:
-                    mark = fingerprint(content)
-                    if recall(x, head, mark, size):
-                        return None
-        elif _has_content(x, head):
-            need = self._need(txn, _RESPONSE)
-        else:
-            note(txn, _RESPONSE, "no_content")
-            return None
         if not isinstance(need, Whole):
             note(txn, _RESPONSE, "not_needed")
             # What came whole is looked at before its head is sent anyway.

@@ -62,6 +62,18 @@ class AccessLog:
             self.file.dropped += 1
             self._log.failure("no line could be made for {txn}", txn=txn.id)
 
+    def write_all(self, ended: list[Transaction]) -> None:
+        """Write the lines of several; see L{write}."""
+        try:
+            lines = list(map(self._format, ended))
+        except Exception:
+            # Nothing of it is written yet, and the fault is one line's.
+            for txn in ended:
+                self.write(txn)
+            return
+        self.file.write_all(lines)
+        self.count += len(lines)
+
     def start(self) -> None:
         """Open the file."""
         self.file.start()

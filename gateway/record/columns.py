@@ -16,8 +16,8 @@ from collections.abc import Collection
 from gateway.api.messages import Request
 from gateway.api.transaction import Transaction
 from gateway.message.fields import Fields
-from gateway.record.escape import PLAIN, Memo, json_string, url_text, word, word_text
-from gateway.wire.events import ResponseHead
+from gateway.record.escape import ONLY_PLAIN, Memo, json_string, url_text, word, word_text
+from gateway.wire.events import RequestHead, ResponseHead
 
 #: What C{log.mask} may hold.
 MASKS = frozenset(("query", "user"))
@@ -102,7 +102,7 @@ class Columns:
         raw = request.raw_target
         if self._mask_query:
             raw = _without_query(raw)
-        if raw.translate(None, PLAIN):
+        if raw.translate(ONLY_PLAIN) is not raw:
             return origin + url_text(raw)
         return origin if raw == b"*" else origin + raw.decode("ascii")
 
@@ -147,18 +147,23 @@ class Columns:
                 return self.media_types[line[13 : 13 + _MEDIA_TYPE_BYTES]]
         return "-"
 
-    def agent_and_referer(self, fields: Fields) -> tuple[bytes, bytes]:
+    def agent_and_referer(self, request: Request) -> tuple[bytes, bytes]:
         """Give the raw values of User-Agent and of Referer, the latter masked; empty where there is none."""
-        joined = b"\n" + b"\n".join(fields.lines)
-        lowered = joined.lower()
-        agent = referer = b""
-        at = lowered.find(b"\nuser-agent:")
-        if at >= 0:
-            agent = _value(joined, at + 12)
-        at = lowered.find(b"\nreferer:")
-        if at >= 0:
-            referer = self._masked_url(_value(joined, at + 9))
-        return agent, referer
+        if request.__class__ is not RequestHead:
+            found = _agent_and_referer(request.fields.lines)
+        else:
+            lines = request.lines()
+            section = request.section
+            if lines is not section.received:
+                found = _agent_and_referer(lines)
+            else:
+                # Remembered by the section, which a connection reuses for requests that are alike.
+                known = section.agent_and_referer
+                if known is None:
+                    known = section.agent_and_referer = _agent_and_referer(lines)
+                found = known
+        agent, referer = found
+        return agent, self._masked_url(referer) if referer else referer
 
     def field(self, fields: Fields, name: bytes) -> bytes:
         """Give the raw value of the first line of a name, which is in lower case, masked if it is a URL."""
@@ -200,6 +205,19 @@ class Columns:
         if b"@" in value:
             value = _USERINFO.sub(b"//", value)
         return _without_query(value) if self._mask_query else value
+
+
+def _agent_and_referer(lines: list[bytes]) -> tuple[bytes, bytes]:
+    joined = b"\n" + b"\n".join(lines)
+    lowered = joined.lower()
+    agent = referer = b""
+    at = lowered.find(b"\nuser-agent:")
+    if at >= 0:
+        agent = _value(joined, at + 12)
+    at = lowered.find(b"\nreferer:")
+    if at >= 0:
+        referer = _value(joined, at + 9)
+    return agent, referer
 
 
 def field_value(fields: Fields, needle: bytes) -> bytes:

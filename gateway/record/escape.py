@@ -18,8 +18,22 @@ from typing import TypeVar
 
 #: Printable ASCII without space, double quote and backslash: the same in every format.
 PLAIN = bytes(code for code in range(0x21, 0x7F) if code not in b'"\\')
-_SPACED = PLAIN + b" "
+
+
+def _only(plain: bytes) -> bytes:
+    """
+    Give a table for C{bytes.translate} that gives back the very object where all of its bytes are among these.
+
+    Taking them out and looking whether something is left would have the table made anew for each call.
+    """
+    return bytes(code if code in plain else (code + 1) % 256 for code in range(256))
+
+
 _WORD = PLAIN.replace(b"%", b"")
+#: To tell whether there is nothing to escape.
+ONLY_PLAIN = _only(PLAIN)
+_ONLY_SPACED = _only(PLAIN + b" ")
+_ONLY_WORD = _only(_WORD)
 
 _URL_ESCAPES = [chr(code) if code in PLAIN else f"%{code:02X}" for code in range(256)]
 _WORD_ESCAPES = [chr(code) if code in _WORD else f"%{code:02X}" for code in range(256)]
@@ -62,7 +76,7 @@ class Memo(dict[K, str]):
 
 def url_text(raw: bytes) -> str:
     """Give a URL, or a part of it, as one column; what is percent-encoded already stays so."""
-    if not raw.translate(None, PLAIN):
+    if raw.translate(ONLY_PLAIN) is raw:
         return raw.decode("ascii")
     return "".join([_URL_ESCAPES[code] for code in raw])
 
@@ -71,7 +85,7 @@ def word(raw: bytes) -> str:
     """Give bytes as one column, the percent sign encoded too; C{"-"} if there are none."""
     if not raw:
         return "-"
-    if not raw.translate(None, _WORD):
+    if raw.translate(_ONLY_WORD) is raw:
         return raw.decode("ascii")
     return "".join([_WORD_ESCAPES[code] for code in raw])
 
@@ -85,7 +99,7 @@ def quoted(raw: bytes) -> str:
     """Give bytes for a place between double quotes, which are not added; C{"-"} if there are none."""
     if not raw:
         return "-"
-    if not raw.translate(None, _SPACED):
+    if raw.translate(_ONLY_SPACED) is raw:
         return raw.decode("ascii")
     return "".join([_QUOTED_ESCAPES[code] for code in raw])
 
@@ -106,6 +120,6 @@ def json_string(text: str) -> str:
 
 def json_bytes(raw: bytes) -> str:
     """Give a JSON string of a field value: each byte over 0x7e becomes the character of that number."""
-    if not raw.translate(None, _SPACED):
+    if raw.translate(_ONLY_SPACED) is raw:
         return f'"{raw.decode("ascii")}"'
     return json_string(raw.decode("latin-1"))

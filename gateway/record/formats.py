@@ -15,7 +15,7 @@ from gateway.record.columns import Columns
 from gateway.record.connection_tls import json_texts
 from gateway.record.directives import compile_custom
 from gateway.record.escape import Memo, json_bytes, json_string, quoted
-from gateway.record.outcomes import hierarchy, outcome_name, reason, squid_result
+from gateway.record.outcomes import PLAIN_RESULTS, hierarchy, outcome_name, reason, squid_result
 from gateway.wire.events import ResponseHead
 
 #: Makes the line of one transaction, with its line feed: printable ASCII otherwise.
@@ -69,15 +69,20 @@ def _squid(columns: Columns) -> Format:
         request = txn.request
         client = txn.client
         response = txn.response
-        # Most responses know it already.
-        media = response.section.media_type if response.__class__ is ResponseHead else None
-        result = "TCP_MISS" if txn.outcome.__class__ is Delivered else squid_result(txn)
+        if response is None:
+            media = "-"
+        elif response.__class__ is ResponseHead:
+            # Most responses know it already.
+            media = response.section.media_type or media_type(txn)
+        else:
+            media = media_type(txn)
+        result = PLAIN_RESULTS.get(txn.outcome.__class__) or squid_result(txn)
         return (
             f"{timings.wall + spent:.3f} {_PADDED[ms] if ms < 1000 else str(ms).rjust(6)} "
             f"{names[client.address]} {result}/{_THREE[txn.status]} {txn.bytes_out} "
             f"{methods[request.raw_method]} {url(request)} "
             f"{'-' if txn.identity is None else columns.user(txn)} "
-            f"{destinations[client.mode, txn.route, txn.upstream]} {media or media_type(txn)}\n"
+            f"{destinations[client.mode, txn.route, txn.upstream]} {media}\n"
         )
 
     return line
@@ -93,7 +98,7 @@ def _combined(columns: Columns) -> Format:
     def line(txn: Transaction) -> str:
         request = txn.request
         target = columns.request_target(txn)
-        agent, referer = columns.agent_and_referer(request.fields)
+        agent, referer = columns.agent_and_referer(request)
         return (
             f"{names[txn.client.address]} - {'-' if txn.identity is None else user(txn)} "
             f"[{columns.apache_time(txn.timings.wall)}] "
@@ -126,7 +131,7 @@ def _json(columns: Columns) -> Format:
         tls = client.tls
         user = "null" if txn.identity is None else f'"{columns.user(txn)}"'
         media = columns.media_type(txn)
-        agent, referer = columns.agent_and_referer(request.fields)
+        agent, referer = columns.agent_and_referer(request)
         if txn.outcome.__class__ is Delivered:
             ending = '"outcome":"delivered","reason":null,"detail":null'
         else:

@@ -96,6 +96,20 @@ class LineFile:
         elif self._call is None:
             self._call = self._clock.callLater(FLUSH_SECONDS, self._turn)
 
+    def write_all(self, lines: list[str]) -> None:
+        """Take several lines, each as of L{write}."""
+        if self._failing:
+            # Each may be the one too many.
+            for line in lines:
+                self.write(line)
+            return
+        self._lines += lines
+        self._gathered = size = self._gathered + sum(map(len, lines))
+        if size >= FLUSH_BYTES:
+            self.flush()
+        elif self._call is None:
+            self._call = self._clock.callLater(FLUSH_SECONDS, self._turn)
+
     def flush(self) -> None:
         """Write what there is, as far as the file takes it."""
         sink = self._sink or self._open()

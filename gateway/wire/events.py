@@ -45,12 +45,15 @@ class Section:
         Authorization that holds for the connection, as long as nobody has seen to it. Usually 0.
     @ivar asked_upgrade: value of Upgrade if the Connection field names it.
     @ivar accepts_trailers: C{TE: trailers}.
+    @ivar nominates: a Connection field names a field that could be any other one.
     @ivar harmless: nothing in it calls for more than to be sent on; a mode's finding.
+    @ivar agent_and_referer: the values of User-Agent and Referer, as the log found them; remembered there, C{None} before.
     @ivar way: what a mode remembers of where such requests go; C{None}: nothing.
     """
 
     __slots__ = (
         "accepts_trailers",
+        "agent_and_referer",
         "asked_upgrade",
         "declared",
         "demands",
@@ -61,6 +64,7 @@ class Section:
         "host_field",
         "keep_alive",
         "minor",
+        "nominates",
         "persistent",
         "received",
         "special",
@@ -81,11 +85,64 @@ class Section:
         self.demands = 0
         self.asked_upgrade: bytes | None = None
         self.accepts_trailers = False
+        self.nominates = False
         self.harmless = False
+        self.agent_and_referer: tuple[bytes, bytes] | None = None
         self.way: Any = None
 
+    def with_others(self, received: list[bytes]) -> Section:
+        """
+        Give that of lines of which some have become others, all of them without a meaning of their own before and now.
 
-class RequestHead(Request):
+        What is made of this one is shared, where its requests go is not.
+        """
+        made = Section(self.minor, received, self.special)
+        made.framing = self.framing
+        made.hop = self.hop
+        made.host_field = self.host_field
+        made.declared = self.declared
+        made.persistent = self.persistent
+        made.keep_alive = self.keep_alive
+        made.expects_continue = self.expects_continue
+        made.demands = self.demands
+        made.asked_upgrade = self.asked_upgrade
+        made.accepts_trailers = self.accepts_trailers
+        made.harmless = self.harmless
+        return made
+
+
+class _Received:
+    """
+    What the heads of both directions have in common: fields that are made when somebody asks for them. Mostly nobody does.
+
+    @ivar own_fields: C{fields}, if somebody has asked for them; C{None}: nobody has, and they are as received.
+    """
+
+    # Those of two bases can't be joined: each head has its own.
+    __slots__ = ()
+
+    section: Section | ResponseSection
+    own_fields: Fields | None
+
+    @property
+    def fields(self) -> Fields:
+        """The field lines, as received or as plugins have changed them."""
+        own = self.own_fields
+        if own is None:
+            own = self.own_fields = Fields(self.section.received)  # type: ignore[misc]
+        return own
+
+    @fields.setter
+    def fields(self, fields: Fields) -> None:
+        self.own_fields = fields  # type: ignore[misc]
+
+    def lines(self) -> list[bytes]:
+        """Give the lines of C{fields} as they are now."""
+        own = self.own_fields
+        return self.section.received if own is None else own.lines
+
+
+class RequestHead(_Received, Request):
     """
     A request line and its header section.
 
@@ -97,7 +154,9 @@ class RequestHead(Request):
     @ivar section: the header section.
     """
 
-    __slots__ = ("framing", "section", "target", "upgrade")
+    __slots__ = ("framing", "own_fields", "section", "target", "upgrade")
+
+    section: Section
 
     def __init__(self, method: bytes, target: bytes, section: Section) -> None:
         """Make the head of one of the requests that have the section; C{fields} is its own."""
@@ -105,7 +164,7 @@ class RequestHead(Request):
         self.raw_method = method
         self.raw_target = self.target = target
         self.minor = section.minor
-        self.fields = Fields(section.received)
+        self.own_fields = None
         self.scheme = "http"
         self.host = ""
         self.port = 0
@@ -186,7 +245,7 @@ class ResponseSection:
         return passed
 
 
-class ResponseHead(Response):
+class ResponseHead(_Received, Response):
     """
     A status line and its header section.
 
@@ -197,14 +256,16 @@ class ResponseHead(Response):
     @ivar section: what was received.
     """
 
-    __slots__ = ("framing", "section")
+    __slots__ = ("framing", "own_fields", "section")
+
+    section: ResponseSection
 
     def __init__(self, section: ResponseSection) -> None:
         """Make a head of its own for one of the responses that have the section."""
         self.section = section
         self.status = section.status
         self.reason = section.reason
-        self.fields = Fields(section.received)
+        self.own_fields = None
         self.content = b""
         self.length = section.length
         self.framing = section.framing

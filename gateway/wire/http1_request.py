@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
+from itertools import compress, repeat
+from operator import ne
 
 from gateway.wire.body import MessageReader
+from gateway.wire.connects import KnownConnects
 from gateway.wire.errors import RemoteProtocolError
 from gateway.wire.events import (
     BINDING_CREDENTIALS,
@@ -53,6 +56,8 @@ _METHOD_BEGINS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _LONG_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{65,}")
 #: Empty lines that may stand before a request line (RFC 9112 section 2.2).
 _LEADING_EMPTY_LINES = 8
+#: The field lines of no message; never changed.
+_NO_LINES: list[bytes] = []
 #: Fields that a Connection field may not take away from the message: the request would change its meaning.
 _NOT_NOMINATED = frozenset(
     (
@@ -73,10 +78,24 @@ class RequestParser(MessageReader):
     @ivar partial: bytes of a head of which not all is there.
     """
 
-    __slots__ = ("_like", "_longest", "_section", "_skipped", "partial")
+    __slots__ = ("_connects", "_like", "_longest", "_section", "_skipped", "partial")
 
-    def __init__(self, limits: HeadLimits = DEFAULT_LIMITS) -> None:
-        super().__init__(limits)
+    def __init__(
+        self, limits: HeadLimits = DEFAULT_LIMITS, connects: KnownConnects | None = None
+    ) -> None:
+        """
+        Read from the beginning of a connection.
+
+        @param connects: of all connections with these limits; C{None}: heads of CONNECTs are not remembered.
+        """
+        # As of MessageReader.
+        self._limits = limits
+        self.rest = b""
+        self._scanned = self._left = 0
+        self._chunks = None
+        self._lines: list[bytes] = _NO_LINES
+        self.reading_content = False
+        self._connects = connects
         self.partial = b""
         # Bytes of empty lines before the head that is being read.
         self._skipped = 0
@@ -86,9 +105,10 @@ class RequestParser(MessageReader):
         # Request lines before it are looked at closer if they are longer: they may break a limit.
         self._longest = 0
 
-    def renew(self, limits: HeadLimits) -> None:
+    def renew(self, limits: HeadLimits, connects: KnownConnects | None = None) -> None:
         """Keep to other limits from the next head on, and forget what was made of the heads before."""
         self._limits = limits
+        self._connects = connects
         self._section = b""
         self._like = None
 
@@ -108,11 +128,19 @@ class RequestParser(MessageReader):
             # One whole request whose header section is the last one again: nothing of that is looked at twice.
             section = self._section
             end = len(data) - len(section)
-            if 0 < end <= self._longest and data.endswith(section):
+            # Cut out and compared, here and in what else each message is asked: a method that takes more than one argument is dearer.
+            if 0 < end <= self._longest and data[end:] == section:
                 match = _LINES[like.minor].fullmatch(data, 0, end)
                 if match is not None:
                     method, target = match.groups()
                     return [RequestHead(method, target, like), END]
+        elif like is None and self._connects is not None:
+            known_connect = self._connects.get(data) if data[:8] == b"CONNECT " else None
+            if known_connect is not None and not (
+                self.reading_content or self.rest or self.partial or self._skipped or self._left
+            ):
+                target, like = known_connect
+                return [RequestHead(b"CONNECT", target, like), END]
         out: list[RequestEvent] = []
         try:
             if self._left < 0:
@@ -140,9 +168,11 @@ class RequestParser(MessageReader):
             if not head.framing:
                 if len(data) > stop + 4:
                     self.rest = data[stop + 4 :]
+                elif head.raw_method == b"CONNECT" and self._connects is not None:
+                    self._connects.keep(data, head)
                 return [head, END]
             out.append(head)
-            self._begin_content(head.framing, head.fields.lines)
+            self._begin_content(head.framing, head.section.received)
             self._read_content(data[stop + 4 :], out)  # type: ignore[arg-type]
         except RemoteProtocolError:
             self.partial = b""
@@ -233,9 +263,13 @@ class RequestParser(MessageReader):
                 431,
                 "too_large_head",
             )
-        special = list(filter(None, map(KNOWN_LINES.__getitem__, lines)))
-        made = Section(0 if minor == b"0" else 1, lines, special)
-        _read_special(made)
+        made: Section | None = None
+        if like is not None and (minor != b"0") == like.minor and method != b"CONNECT":
+            made = _with_others(like, lines)
+        if made is None:
+            special = list(filter(None, map(KNOWN_LINES.__getitem__, lines)))
+            made = Section(0 if minor == b"0" else 1, lines, special)
+            _read_special(made)
         if method == b"CONNECT":
             # Nothing like it comes behind it.
             if made.framing:
@@ -245,6 +279,28 @@ class RequestParser(MessageReader):
             self._like = made
             self._longest = min(limits.target, limits.head - len(section))
         return RequestHead(method, target, made)
+
+
+def _with_others(like: Section, lines: list[bytes]) -> Section | None:
+    """
+    Give the section of lines that are those of the last one but for some that have no meaning of their own, neither now nor then.
+
+    So it is with most requests of a browser, and nothing that the others mean is looked at twice; credentials among them, which
+    are remembered nowhere else, are in the connection's last section as it is.
+
+    @return: C{None}: it has to be read.
+    @raise RemoteProtocolError: one of them is not valid.
+    """
+    before = like.received
+    if like.nominates or len(lines) != len(before):
+        return None
+    differ = list(map(ne, lines, before))
+    # What is not remembered of an old one may have been anything.
+    if any(map(KNOWN_LINES.__getitem__, compress(lines, differ))) or any(
+        map(KNOWN_LINES.get, compress(before, differ), repeat(like))
+    ):
+        return None
+    return like.with_others(lines)
 
 
 def _read_special(section: Section) -> None:
@@ -307,6 +363,7 @@ def _read_special(section: Section) -> None:
         elif b"keep-alive" in options and not section.minor:
             section.keep_alive = True
         if nominating:
+            section.nominates = True
             _drop_nominated(section, options - USUAL_OPTIONS, hop)
         if upgrade is not None and b"upgrade" in options and section.minor:
             section.asked_upgrade = upgrade

@@ -119,10 +119,11 @@ class ResponseParser(MessageReader):
         total = len(data)
         if total == self._total and like is not None and self._awaiting and not self._buffer:
             block = self._block
-            if data.startswith(block):
+            size = len(block)
+            if data[:size] == block:
                 # The last head again, with all of its content: nothing of the head is looked at twice.
                 self._awaiting = False
-                return ResponseHead(like), _tail(data, len(block)), END
+                return ResponseHead(like), _tail(data, size), END
         out: list[ResponseEvent] = []
         try:
             self._not_broken()
@@ -168,7 +169,7 @@ class ResponseParser(MessageReader):
                     self._switched = True
                     self.rest = data
                 elif head.framing:
-                    self._begin_content(head.framing, head.fields.lines)
+                    self._begin_content(head.framing, head.section.received)
                     self._read_content(data, out)  # type: ignore[arg-type]
                 else:
                     out.append(END)

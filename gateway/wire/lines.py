@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Set
+from itertools import filterfalse
 from typing import Final
 
 from gateway.message.forwarding import FORWARDING_FIELDS
@@ -227,7 +228,9 @@ def joined(options: Set[bytes], more: frozenset[bytes]) -> Set[bytes]:
 
 def binds(lines: Iterable[bytes]) -> bool:
     """Tell whether one of some valid lines is an Authorization that holds for the connection it comes by."""
-    return _BINDING_LINE.search(b"\n" + b"\n".join(lines)) is not None
+    text = b"\n".join((b"", *lines))
+    # A search for plain bytes is quicker than one for a pattern, and mostly there are none.
+    return b"\nauthorization:" in text.lower() and _BINDING_LINE.search(text) is not None
 
 
 def is_binding_challenge(value: str) -> bool:
@@ -268,6 +271,9 @@ def going_on(lines: list[bytes], received: list[bytes], ended: Set[bytes]) -> li
     @param received: as the peer has sent them.
     @param ended: those of them that end at this hop.
     """
+    if all(map(KNOWN_LINES.__getitem__, filter(ended.__contains__, lines))):
+        # What has a meaning of its own ends here, whoever has written it.
+        return list(filterfalse(ended.__contains__, lines))
     theirs = set(map(id, received))
     return [
         line

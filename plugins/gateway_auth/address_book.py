@@ -27,8 +27,23 @@ Reason: TypeAlias = Literal["users", "relay", "proxy", "network"]
 #: What became of a look-up.
 Lookup: TypeAlias = Literal["hits", "unknown", "other_program", "probation", "relay"]
 
+#: What a request shows of who sent it: another proxy has passed it on; the kind of program.
+Signs: TypeAlias = tuple[bool, int]
+
 #: How many kinds of programs of one address are told apart.
 MOST_PROGRAMS = 16
+
+
+@dataclass(slots=True, eq=False)
+class Believed:
+    """
+    That an address is somebody's (a L{Proof<gateway_auth.repeats.Proof>}), for connections to keep.
+
+    @ivar until: as the entry's; 0 as soon as that is gone or says something else.
+    """
+
+    identity: Identity
+    until: float
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +59,7 @@ class Entry:
     @ivar programs: for each kind of program that has authenticated, when it did so first; a kind that did not is never
         answered from the entry.
     @ivar vetted: stands for the settings that it was last held against.
+    @ivar proof: what connections have of it; C{None}: nothing.
     """
 
     key: str
@@ -53,6 +69,19 @@ class Entry:
     until: float
     programs: dict[int, float] = field(default_factory=dict)
     vetted: object = None
+    proof: Believed | None = None
+
+    def believed(self) -> Believed:
+        """Give what connections may keep."""
+        if self.proof is None:
+            self.proof = Believed(self.identity, self.until)
+        return self.proof
+
+    def take_back(self) -> None:
+        """Let nothing count that connections have kept."""
+        if self.proof is not None:
+            self.proof.until = 0.0
+            self.proof = None
 
 
 @dataclass(slots=True, eq=False)

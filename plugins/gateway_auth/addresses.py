@@ -17,16 +17,23 @@ remains):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from math import inf
 
 from gateway.api import Client, Identity, Services, Transaction
-from gateway_auth.address_book import MOST_PROGRAMS, Entry, Lookup, Mark, book_of, canonical, key_of
+from gateway_auth.address_book import (
+    MOST_PROGRAMS,
+    Entry,
+    Lookup,
+    Mark,
+    Signs,
+    book_of,
+    canonical,
+    key_of,
+)
 from gateway_auth.credentials import values
+from gateway_auth.repeats import Repeat
 from gateway_auth.settings import AuthSettings
 from gateway_auth.shared_addresses import SharedAddresses
-
-#: What a request shows of who sent it: another proxy has passed it on; the kind of program.
-Signs: TypeAlias = tuple[bool, int]
 
 #: C{Identity.source} of whom only the address tells.
 SOURCE = "address"
@@ -72,13 +79,48 @@ class AddressCache:
         """
         Give the user of a request's address, if the address is believed for this request.
 
-        To be asked anew for each request, and kept nowhere: an entry may end, or its address turn out to be shared,
-        while a connection goes on.
+        To be asked anew for each request: an entry may end, or its address turn out to be shared, while a connection goes
+        on. Who keeps it takes L{kept}, which says so.
 
         @param can_be_asked: whoever sends this request can be asked who he is. If not there is no probation, which
             would only refuse him; sharing shows by requests that can be.
         @param signs: of L{signs}, if they are known already.
         """
+        entry = self._believed(txn, can_be_asked=can_be_asked, signs=signs)
+        return None if entry is None else entry.identity
+
+    def kept(
+        self, txn: Transaction, last: Repeat, signs: Signs, *, can_be_asked: bool = True
+    ) -> Identity | None:
+        """
+        Give the user as L{get} does, and let a connection keep that, until it is taken back or everybody is asked.
+
+        @param last: what the connection keeps of this request.
+        """
+        entry = self._believed(txn, can_be_asked=can_be_asked, signs=signs)
+        if entry is None:
+            return None
+        last.by_address(entry.believed(), self._asked_next(signs[1], entry), entry.key)
+        return entry.identity
+
+    def again(self, key: str, client: Client) -> bool:
+        """
+        Count a request that is answered by what its connection has kept.
+
+        @param key: of the entry, which is there.
+        @return: whether it may be: the network's settings may have become others.
+        """
+        if client.shared and self._settings.guard:
+            return False
+        book = self._book
+        book.entries.move_to_end(key)
+        book.lookups["hits"] += 1
+        return True
+
+    def _believed(
+        self, txn: Transaction, *, can_be_asked: bool, signs: Signs | None
+    ) -> Entry | None:
+        """Give the entry that L{get} answers from."""
         client, book = txn.client, self._book
         if client.shared and self._settings.guard:
             # The network's settings say so.
@@ -95,7 +137,7 @@ class AddressCache:
                 return None
         book.entries.move_to_end(entry.key)
         book.lookups["hits"] += 1
-        return entry.identity
+        return entry
 
     def put(self, txn: Transaction, identity: Identity) -> None:
         """Take note of who has just shown who he is by credentials, a cookie or a form, in this very request."""
@@ -140,8 +182,7 @@ class AddressCache:
         entries, marks = self._book.entries, self._book.marks
         address = canonical(what)
         found = [entry for entry in entries.values() if _is_of(entry, what, address)]
-        for entry in found:
-            entries.pop(entry.key, None)
+        self._drop(found)
         gone = {entry.address for entry in found}
         if address and marks.pop(address, None) is not None:
             gone.add(address)
@@ -208,11 +249,14 @@ class AddressCache:
         entry = self._living(key)
         given = Identity(identity.user, identity.groups, SOURCE)
         if entry is None or entry.identity.user != given.user:
+            if entry is not None:
+                entry.take_back()
             entry = entries[key] = Entry(key, address, given, now, now + window, vetted=self._token)
             while len(entries) > self._settings.entries:
-                entries.popitem(last=False)
+                entries.popitem(last=False)[1].take_back()
         elif entry.identity.groups != given.groups:
             entry.identity = given
+            entry.take_back()
         return entry
 
     def _living(self, key: str) -> Entry | None:
@@ -228,8 +272,9 @@ class AddressCache:
                 window = 0.0
             entry.until = min(entry.until, entry.since + window)
             entry.vetted = self._token
+            entry.take_back()
         if self._clock.seconds() >= entry.until:
-            del self._book.entries[key]
+            self._drop((entry,))
             return None
         return entry
 
@@ -241,6 +286,7 @@ class AddressCache:
     def _drop(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self._book.entries.pop(entry.key, None)
+            entry.take_back()
 
     def _doubt(self, signs: Signs, entry: Entry) -> Lookup | None:
         """Say why the address is not believed for this request; C{None} if it is."""
@@ -259,6 +305,14 @@ class AddressCache:
             return True
         every = settings.probation_every
         return every > 0 and seconds % every < settings.probation
+
+    def _asked_next(self, program: int, entry: Entry) -> float:
+        """Give when everybody is asked again who uses a program that an entry answers for now."""
+        every = self._settings.probation_every
+        if not self._settings.guard or not self._settings.probation or not every:
+            return inf
+        begun = entry.programs[program]
+        return begun + ((self._clock.seconds() - begun) // every + 1) * every
 
     def _program(self, txn: Transaction) -> int:
         if not self._settings.same_program or not self._settings.guard:

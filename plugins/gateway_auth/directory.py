@@ -11,15 +11,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from gateway.api import Services
-from gateway_auth.directory_servers import Resolves, Servers, resolved
+from gateway_auth.directory_servers import MOST_WAITING, Resolves, Servers, resolved
+from gateway_auth.directory_together import Outcome, Together
 from gateway_auth.directory_work import DirectoryWork
 from gateway_auth.flights import Flights
+from gateway_auth.gathering import Gathering
 from gateway_auth.group_members import MEMBERS_SECONDS, GroupMembers
 from gateway_auth.groups import Above
 from gateway_auth.lasting import lasting
@@ -32,6 +34,8 @@ from gateway_auth.verifier import Refused, Unavailable, Verified
 
 #: Users whose groups are known.
 MOST_USERS = 20_000
+#: So many logins go on at once, each of them alone or with others, and so many together.
+AT_ONCE, TOGETHER = 4, 16
 #: A longer password is none.
 MAX_PASSWORD = 1024
 #: How long logins take, seconds.
@@ -76,6 +80,17 @@ class Directory:
         if connect is None:
             connect = connects(tls_context(settings.ca), plaintext=lambda uri: settings.plaintext)
         self._servers = Servers(settings, services, connect, self._work.probe, resolve)
+        self._together = Together(self._work)
+        self._gathering: Gathering[tuple[Login, str], Verified] = Gathering(
+            services.clock,
+            settings.timeout,
+            self._authenticated,
+            self._authenticated_together,
+            lambda: Unavailable("too many logins wait for the directory"),
+            at_once=AT_ONCE,
+            together=TOGETHER,
+            most=MOST_WAITING,
+        )
         self._flights: Flights[Verified] = Flights()
         metrics = services.metrics
         self._asked = metrics.counter(
@@ -162,9 +177,16 @@ class Directory:
         self._names.forget(user)
 
     async def _verified(self, login: Login, password: str) -> Verified:
-        return await self._measured(
-            "verify",
-            self._servers.ask(lambda link: self._work.authenticate(link, login, password)),
+        return await self._measured("verify", self._gathering.ask((login, password)))
+
+    async def _authenticated(self, said: tuple[Login, str], seconds: float) -> Verified:
+        return await self._servers.ask(lambda link: self._work.authenticate(link, *said), seconds)
+
+    async def _authenticated_together(
+        self, said: Sequence[tuple[Login, str]], seconds: float
+    ) -> Sequence[Outcome]:
+        return await self._servers.ask(
+            lambda link: self._together.authenticate(link, said), seconds
         )
 
     async def _looked_up(self, login: Login) -> Verified:

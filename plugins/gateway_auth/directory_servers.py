@@ -127,14 +127,16 @@ class Servers:
         """Tell whether no server is left to ask."""
         return not any(server.breaker.is_closed for server in self.servers)
 
-    async def ask(self, work: Callable[[Link], T]) -> T:
+    async def ask(self, work: Callable[[Link], T], seconds: float | None = None) -> T:
         """
         Have a piece of work done by the first server that does it, in a thread.
 
+        @param seconds: how long that may take; C{None}: as long as the settings say.
         @raise Unavailable: none does, or not in time.
         """
         clock = self._services.clock
-        end = clock.seconds() + self._settings.timeout
+        patience = self._settings.timeout if seconds is None else seconds
+        end = clock.seconds() + patience
         if len(self._room.waiting) >= MOST_WAITING:
             raise Unavailable("too many logins wait for the directory")
         candidates = [server for server in self.servers if server.breaker.is_closed]
@@ -142,7 +144,7 @@ class Servers:
             raise Unavailable(f"no server answers: {self._whys()}")
         room = self._room.acquire()
         if not room.called:
-            await self._in_time(room, self._settings.timeout, "too many logins")
+            await self._in_time(room, patience, "too many logins")
         try:
             for index, server in enumerate(candidates):
                 left = end - clock.seconds()

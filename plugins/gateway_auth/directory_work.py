@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Sequence
 
 from gateway_auth.bind_results import Odd, refusal
 from gateway_auth.group_members import ALL, GroupMembers, find_members
-from gateway_auth.groups import ATTRIBUTES, Above, read_groups
+from gateway_auth.groups import ATTRIBUTES, Above, question, read_groups
 from gateway_auth.ldap_messages import Entry, Scope
 from gateway_auth.ldap_pool import Link
 from gateway_auth.ldap_settings import LdapSettings
-from gateway_auth.ldap_wire import SearchRefused, ServerFailed, TooMany, Wire
+from gateway_auth.ldap_wire import Question, SearchRefused, ServerFailed, TooMany, Wire
 from gateway_auth.lookups import Lookups
 from gateway_auth.names import (
     MAX_NAME,
@@ -97,6 +98,51 @@ class DirectoryWork:
         with contextlib.suppress(SearchRefused, TooMany):
             link.run("service", _looked_at)
 
+    # For those who ask for several logins at once (L{gateway_auth.directory_together}).
+
+    def searches(self, link: Link) -> bool:
+        """Tell whether users are found by a search of the service account, or of nobody."""
+        return not self._settings.dn_template and self._can_search(link)
+
+    def question(self, login: Login, *, is_ad: bool) -> Question | None:
+        """Give what finds the entry of a user, C{None} if nobody can be meant."""
+        filter = self._filter(login, is_ad=is_ad)
+        if not filter:
+            return None
+        return self._question(self._settings.base, filter, "subtree", is_ad=is_ad)
+
+    def meant(self, entries: list[Entry], login: Login) -> Entry | None:
+        """Give the one of some entries that a name means, C{None} if there is none, or more than one that it could be."""
+        if len(entries) > 1:
+            # The name as it was written goes before what it is short for, as where users bind by it.
+            name = login.text.casefold()
+            entries = [
+                one
+                for one in entries
+                if name in (text.casefold() for text in one.texts("userPrincipalName"))
+            ]
+        # An entry without a name is the root, and a bind without a name is anonymous.
+        return entries[0] if len(entries) == 1 and entries[0].dn else None
+
+    def nobody(self) -> tuple[str, str]:
+        """Make up name and password of somebody who can't exist: to bind as him takes as long as with a wrong password."""
+        return f"cn={secrets.token_hex(16)},{self._settings.base}", secrets.token_urlsafe(12)
+
+    def known(self, entry: Entry) -> Verified | None:
+        """Give a user whose groups were read lately."""
+        return self._lookups.get(entry.dn)
+
+    @property
+    def members(self) -> Sequence[str]:
+        """The attributes to look for members by; what the service account does not see, the user may."""
+        return ALL if self._above is None else self._members.get()
+
+    def groups_question(
+        self, entry: Entry, user: str, members: Sequence[str], *, is_ad: bool
+    ) -> Question:
+        """Give what L{with_groups} asks first."""
+        return question(self._settings, entry, user, members, is_ad=is_ad)
+
     def find_members(self, link: Link) -> tuple[str, ...] | None:
         """Find out how groups name their members; C{None} if that can't be said, or is of no use."""
         if self._above is None or not self._can_search(link):
@@ -123,14 +169,15 @@ class DirectoryWork:
             known = self._lookups.get(dn)
             if known is not None:
                 return known
-            seen = self._search(wire, dn, "(objectClass=*)", "base", is_ad=is_ad)
+            asked = self._question(dn, "(objectClass=*)", "base", is_ad=is_ad)
+            seen = _searched(wire, asked)
             if not seen:
                 # Who may not read the own entry is called what he wrote, in one spelling.
                 entry, user = Entry(dn), login.user.casefold()
             else:
                 entry = Entry(dn, seen[0].attributes)
-                user = self._user_of(entry, is_ad=is_ad)
-            return self._with_groups(wire, entry, user, is_ad=is_ad)
+                user = self.user_of(entry, is_ad=is_ad)
+            return self.with_groups(wire, entry, user, self.members, is_ad=is_ad)
 
         def bound(wire: Wire) -> Verified | None:
             _bind(wire, dn, password)
@@ -152,16 +199,16 @@ class DirectoryWork:
             known = self._lookups.get(entry.dn)
             if known is not None:
                 return known
-            user = self._user_of(entry, is_ad=True)
-            return self._with_groups(wire, entry, user, is_ad=True)
+            user = self.user_of(entry, is_ad=True)
+            return self.with_groups(wire, entry, user, self.members, is_ad=True)
 
         return link.run("login", work)
 
     def _bind_as_nobody(self, link: Link) -> None:
         """Take as long as for a wrong password: bind as somebody who can't exist."""
-        dn = f"cn={secrets.token_hex(16)},{self._settings.base}"
+        name, password = self.nobody()
         with contextlib.suppress(Refused):
-            link.run("login", lambda wire: _bind(wire, dn, secrets.token_urlsafe(12)))
+            link.run("login", lambda wire: _bind(wire, name, password))
 
     def _can_search(self, link: Link) -> bool:
         return bool(self._settings.bind_dn) or not link.is_ad()
@@ -175,20 +222,8 @@ class DirectoryWork:
 
     def _found(self, wire: Wire, login: Login, *, is_ad: bool) -> Entry | None:
         """Find the one entry of a user, C{None} if there is none, or more than one that it could be."""
-        filter = self._filter(login, is_ad=is_ad)
-        if not filter:
-            return None
-        entries = self._search(wire, self._settings.base, filter, "subtree", is_ad=is_ad)
-        if len(entries) > 1:
-            # The name as it was written goes before what it is short for, as where users bind by it.
-            name = login.text.casefold()
-            entries = [
-                one
-                for one in entries
-                if name in (text.casefold() for text in one.texts("userPrincipalName"))
-            ]
-        # An entry without a name is the root, and a bind without a name is anonymous.
-        return entries[0] if len(entries) == 1 and entries[0].dn else None
+        question = self.question(login, is_ad=is_ad)
+        return None if question is None else self.meant(_searched(wire, question), login)
 
     def _filter(self, login: Login, *, is_ad: bool) -> str:
         """Give the filter that finds a user; empty if nobody can be meant."""
@@ -206,23 +241,16 @@ class DirectoryWork:
             found = f"(|(userPrincipalName={name}){found if is_ours else ''})"
         return f"(&(objectCategory=person)(objectClass=user){found})"
 
-    def _search(
-        self, wire: Wire, base: str, filter: str, scope: Scope, *, is_ad: bool
-    ) -> list[Entry]:
+    def _question(self, base: str, filter: str, scope: Scope, *, is_ad: bool) -> Question:
         attributes = [self._user_attribute(is_ad=is_ad), *ATTRIBUTES]
         if is_ad:
             attributes += ("userPrincipalName", "userAccountControl")
-        try:
-            return wire.search(base, filter, attributes, limit=_AMBIGUOUS, scope=scope)
-        except TooMany:
-            return []
-        except SearchRefused as refused:
-            raise Unavailable(str(refused)) from None
+        return Question(base, filter, attributes, _AMBIGUOUS, scope)
 
     def _user_attribute(self, *, is_ad: bool) -> str:
         return self._settings.user_attribute or ("sAMAccountName" if is_ad else "uid")
 
-    def _user_of(self, entry: Entry, *, is_ad: bool) -> str:
+    def user_of(self, entry: Entry, *, is_ad: bool) -> str:
         """
         Give the canonical name, which is the same however the user wrote it.
 
@@ -243,21 +271,52 @@ class DirectoryWork:
         known = self._lookups.get(entry.dn)
         if known is not None:
             return known
-        user = self._user_of(entry, is_ad=is_ad)
-        return link.run("service", lambda wire: self._with_groups(wire, entry, user, is_ad=is_ad))
+        user = self.user_of(entry, is_ad=is_ad)
+        return link.run(
+            "service", lambda wire: self.with_groups(wire, entry, user, self.members, is_ad=is_ad)
+        )
 
-    def _with_groups(self, wire: Wire, entry: Entry, user: str, *, is_ad: bool) -> Verified:
+    def with_groups(
+        self,
+        wire: Wire,
+        entry: Entry,
+        user: str,
+        members: Sequence[str],
+        *,
+        is_ad: bool,
+        direct: Sequence[str] | None = None,
+    ) -> Verified:
+        """
+        Read the groups of a user, and keep them.
+
+        @param direct: as of L{read_groups}.
+        @raise Unavailable: they can't be read.
+        """
         try:
-            # What the service account does not see, the user may.
-            members = ALL if self._above is None else self._members.get()
             groups = read_groups(
-                wire, self._settings, entry, user, self._above, members, is_ad=is_ad
+                wire, self._settings, entry, user, self._above, members, is_ad=is_ad, direct=direct
             )
         except (SearchRefused, TooMany) as error:
             raise Unavailable(str(error)) from None
         verified = Verified(user, groups)
         self._lookups.put(entry.dn, verified)
         return verified
+
+
+def _searched(wire: Wire, asked: Question) -> list[Entry]:
+    """
+    Find the entries of users; too many are none.
+
+    @raise Unavailable: the server does not want to search.
+    """
+    try:
+        return wire.search(
+            asked.base, asked.filter, asked.attributes, limit=asked.limit, scope=asked.scope
+        )
+    except TooMany:
+        return []
+    except SearchRefused as refused:
+        raise Unavailable(str(refused)) from None
 
 
 def _bind(wire: Wire, name: str, password: str) -> None:

@@ -16,7 +16,7 @@ from threading import Lock
 from gateway_auth.group_members import ALL
 from gateway_auth.ldap_messages import Entry
 from gateway_auth.ldap_settings import LdapSettings
-from gateway_auth.ldap_wire import TooMany, Wire
+from gateway_auth.ldap_wire import Question, TooMany, Wire
 from gateway_auth.names import escape_filter, escape_filter_bytes, first_rdn
 
 #: LDAP_MATCHING_RULE_IN_CHAIN (MS-ADTS section 3.1.1.3.4.4).
@@ -77,6 +77,7 @@ def read_groups(
     members: Sequence[str] = ALL,
     *,
     is_ad: bool,
+    direct: Sequence[str] | None = None,
 ) -> frozenset[str]:
     """
     Give the names of all groups of a user.
@@ -86,12 +87,12 @@ def read_groups(
         looks, who may see less or more of them than another one.
     @param user: what groups that list names and not entries know him as (C{memberUid}).
     @param members: the attributes by which groups name their members; not those of Active Directory.
+    @param direct: what L{question} has found, if that was asked already.
     @raise TooMany: there are more, or deeper ones, than the settings allow.
     """
-    if is_ad:
-        found = _of_ad(wire, settings, entry)
-    else:
-        found = _walked(wire, settings, entry, user, above, members)
+    if direct is None:
+        direct = _search(wire, question(settings, entry, user, members, is_ad=is_ad))
+    found = direct if is_ad else _walked(wire, settings, entry, direct, above, members)
     if len(found) > settings.groups:
         raise TooMany(f"the user is in more than {settings.groups} groups")
     if settings.group_name == "dn":
@@ -104,29 +105,39 @@ def _common_name(dn: str) -> str | None:
     return first_rdn(dn)
 
 
-def _of_ad(wire: Wire, settings: LdapSettings, entry: Entry) -> list[str]:
+def question(
+    settings: LdapSettings,
+    entry: Entry,
+    user: str,
+    members: Sequence[str] = ALL,
+    *,
+    is_ad: bool,
+) -> Question:
+    """Give what finds all groups of a user in Active Directory, elsewhere the direct ones; as of L{read_groups}."""
+    if not is_ad:
+        wanted = _has_member([entry.dn], members)
+        if _BY_NAME in members:
+            wanted.append(f"({_BY_NAME}={escape_filter(user)})")
+        return _question(settings, wanted)
     member = escape_filter(entry.dn)
     wanted = [f"(member:{_IN_CHAIN}:={member})" if settings.nested else f"(member={member})"]
     primary = _primary_group(entry)
     if primary is not None:
         # It is not among the members' groups: the user's entry names it.
         wanted.append(f"(objectSid={escape_filter_bytes(primary)})")
-    return _search(wire, settings, wanted)
+    return _question(settings, wanted)
 
 
 def _walked(
     wire: Wire,
     settings: LdapSettings,
     entry: Entry,
-    user: str,
+    direct: Sequence[str],
     above: Above | None,
     members: Sequence[str],
 ) -> list[str]:
-    wanted = _has_member([entry.dn], members)
-    if _BY_NAME in members:
-        wanted.append(f"({_BY_NAME}={escape_filter(user)})")
     found: dict[str, str] = {}
-    level = _new(found, _search(wire, settings, wanted))
+    level = _new(found, direct)
     if not settings.group_filter and not settings.group_base:
         # Groups that can't be found by their members; a bound to some groups would have to be looked up for each.
         level += _new(found, entry.texts("memberOf"))
@@ -155,7 +166,8 @@ def _all_above(
         return known
     found: list[str] = []
     for index in range(0, len(level), _AT_ONCE):
-        found += _search(wire, settings, _has_member(level[index : index + _AT_ONCE], members))
+        wanted = _has_member(level[index : index + _AT_ONCE], members)
+        found += _search(wire, _question(settings, wanted))
     if above is not None:
         above.put(key, found)
     return found
@@ -173,14 +185,19 @@ def _has_member(dns: Sequence[str], members: Sequence[str]) -> list[str]:
     return [f"({name}={dn})" for dn in escaped for name in members if name != _BY_NAME]
 
 
-def _search(wire: Wire, settings: LdapSettings, wanted: Sequence[str]) -> list[str]:
-    if not wanted:
-        return []
-    filter = f"(|{''.join(wanted)})" if len(wanted) > 1 else wanted[0]
-    if settings.group_filter:
+def _question(settings: LdapSettings, wanted: Sequence[str]) -> Question:
+    """Ask for the groups that any of these filters finds; without one nothing is to be asked."""
+    filter = f"(|{''.join(wanted)})" if len(wanted) > 1 else "".join(wanted)
+    if settings.group_filter and filter:
         filter = f"(&{settings.group_filter}{filter})"
-    base = settings.group_base or settings.base
-    return [entry.dn for entry in wire.search(base, filter, (), limit=settings.groups)]
+    return Question(settings.group_base or settings.base, filter, (), settings.groups)
+
+
+def _search(wire: Wire, asked: Question) -> list[str]:
+    if not asked.filter:
+        return []
+    found = wire.search(asked.base, asked.filter, asked.attributes, limit=asked.limit)
+    return [entry.dn for entry in found]
 
 
 def _primary_group(entry: Entry) -> bytes | None:

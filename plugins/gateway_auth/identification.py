@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from gateway.api import Challenge, Clock, Maybe, Transaction
+from gateway_auth.address_book import Signs
 from gateway_auth.by_cookie import ByCookie
 from gateway_auth.challenges import Answer, Challenges
 from gateway_auth.credentials import BadCredentials, parse, user_password
@@ -138,13 +139,20 @@ class Identification:
 
     def _by_address(self, txn: Transaction, policy: Policy, last: Repeat | None = None) -> Answer:
         addresses = self._parts.addresses
-        signs = None
-        if last is not None:
-            signs = last.signs
-            if signs is None:
-                signs = last.signs = addresses.signs(txn)
         can_be_asked = policy.order != ("cookie",)
-        identity = addresses.get(txn, can_be_asked=can_be_asked, signs=signs)
+        if last is None or self._parts.binds:
+            # A connection may come to have an identity of its own, which goes first.
+            signs = None if last is None else self._signs(txn, last)
+            identity = addresses.get(txn, can_be_asked=can_be_asked, signs=signs)
+        else:
+            identity = addresses.kept(txn, last, self._signs(txn, last), can_be_asked=can_be_asked)
         if identity is not None:
             return self._known.count(identity)
         return self._challenges.ask(txn, policy)
+
+    def _signs(self, txn: Transaction, last: Repeat) -> Signs:
+        """Give what the address cache looks at in a request, which is found out once for a connection."""
+        signs = last.signs
+        if signs is None:
+            signs = last.signs = self._parts.addresses.signs(txn)
+        return signs

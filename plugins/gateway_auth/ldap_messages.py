@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from gateway_auth.ldap_ber import (
     BOOLEAN,
     ENUMERATED,
+    INTEGER,
     OCTETS,
     SEQUENCE,
     SET,
@@ -88,6 +89,11 @@ class Result:
     controls: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
 
 
+#: What follows the kind of a result that is success and says nothing else, as most do, where lengths are written as short as can be.
+_PLAIN_SUCCESS = b"\x07\x0a\x01\x00\x04\x00\x04\x00"
+_SUCCESS = {kind: Result(kind, 0) for kind in (BIND_ANSWER, SEARCH_DONE, EXTENDED_ANSWER)}
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """Other servers may know more; nobody asks them."""
@@ -158,10 +164,15 @@ def read_message(data: bytes) -> tuple[int, Entry | Reference | Result]:
     @return: the number of what it answers, 0 if it answers nothing; and what it says.
     @raise BadMessage: it is none, or none of those that were asked for.
     """
-    at, end = expect(data, 0, len(data), SEQUENCE)
-    if end != len(data):
+    size = len(data)
+    if data.endswith(_PLAIN_SUCCESS) and data[0] == SEQUENCE and data[2] == INTEGER:
+        begin = 4 + data[3]
+        if size == data[1] + 2 == begin + 1 + len(_PLAIN_SUCCESS) and data[begin] in _SUCCESS:
+            return whole_number(data, 4, begin), _SUCCESS[data[begin]]
+    at, end = expect(data, 0, size, SEQUENCE)
+    if end != size:
         raise BadMessage("something follows a message")
-    begin, at = expect(data, at, end, 0x02)
+    begin, at = expect(data, at, end, INTEGER)
     number = whole_number(data, begin, at)
     kind, begin, stop = read(data, at, end)
     if kind == _ENTRY:

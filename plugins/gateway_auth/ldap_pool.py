@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Literal, TypeAlias, TypeVar
 
-from gateway_auth.bind_results import Odd, refusal
+from gateway_auth.bind_results import Answer, Odd, refusal
 from gateway_auth.ldap_settings import LdapSettings, ServerUri
 from gateway_auth.ldap_wire import (
     ACTIVE_DIRECTORY,
@@ -31,6 +31,9 @@ from gateway_auth.ldap_wire import (
 from gateway_auth.verifier import Refused, Unavailable
 
 T = TypeVar("T")
+
+#: On so many connections users are bound at the same time where there are as many idle ones; and so many are made.
+_BINDS_AT_ONCE, _BINDS_AT_LEAST = 4, 2
 
 Use: TypeAlias = Literal["service", "login"]
 
@@ -186,6 +189,40 @@ class Link:
             except ServerFailed:
                 pass
         return self._done(use, self._pool.made(use, self._addresses, self._deadline), function)
+
+    def bind_all(self, asked: Sequence[tuple[str, str]]) -> list[Answer]:
+        """
+        Bind as several users, each by name and password, on several connections for logins.
+
+        One connection takes one bind after the other (RFC 4511 section 4.2.1).
+
+        @raise ServerFailed: the server does not do it; then nothing is known of any of them.
+        """
+        wires: list[Wire] = []
+        answers: list[Answer] = []
+        try:
+            while len(wires) < min(len(asked), _BINDS_AT_ONCE):
+                kept = self._pool.take("login")
+                if kept is not None:
+                    kept.deadline = self._deadline
+                elif len(wires) < _BINDS_AT_LEAST:
+                    kept = self._pool.made("login", self._addresses, self._deadline)
+                else:
+                    break
+                wires.append(kept)
+            for first in range(0, len(asked), len(wires)):
+                some = list(zip(wires, asked[first:], strict=False))
+                numbers = [wire.begin_bind(name, password) for wire, (name, password) in some]
+                answers += [
+                    wire.end_bind(number) for (wire, _), number in zip(some, numbers, strict=True)
+                ]
+        except BaseException:
+            for wire in wires:
+                wire.close()
+            raise
+        for wire in wires:
+            self._pool.give("login", wire)
+        return answers
 
     def _done(self, use: Use, wire: Wire, function: Callable[[Wire], T]) -> T:
         try:

@@ -1,5 +1,5 @@
 """
-A connection to a directory server over a socket, with TLS on it, and one question at a time with its answer (RFC 4511).
+A connection to a directory server over a socket, with TLS on it: questions, several searches at a time, and their answers (RFC 4511).
 
 What a server sends is bounded, and one that sends a byte now and then holds nobody for longer than one that sends none. An answer has
 the number of its question, or the connection is given up. Referrals are not followed. Certificates are verified by the standard
@@ -33,7 +33,15 @@ from gateway_auth.ldap_messages import (
     start_tls_request,
     unbind_request,
 )
-from gateway_auth.ldap_wire import Deadline, NoAnswer, SearchRefused, ServerFailed, TooMany
+from gateway_auth.ldap_wire import (
+    Deadline,
+    Found,
+    NoAnswer,
+    Question,
+    SearchRefused,
+    ServerFailed,
+    TooMany,
+)
 
 #: What a server may send in answer to one request.
 MAX_ANSWER = 8 * 2**20
@@ -103,10 +111,18 @@ class LdapWire:
 
     def bind(self, name: str, password: str) -> Answer:
         """Authenticate the connection."""
+        return self.end_bind(self.begin_bind(name, password))
+
+    def begin_bind(self, name: str, password: str) -> int:
+        """Ask for it."""
         if not name or not password:
             raise ValueError("an empty name or password is an anonymous bind (RFC 4513 5.1)")
         with faults():
-            number = self._send(bind_request(name, password.encode("utf-8"), (PASSWORD_POLICY,)))
+            return self._send(bind_request(name, password.encode("utf-8"), (PASSWORD_POLICY,)))
+
+    def end_bind(self, number: int) -> Answer:
+        """Read what it came to."""
+        with faults():
             result = self._result(number, BIND_ANSWER)
         return Answer(result.code, result.message, result.controls)
 
@@ -120,28 +136,58 @@ class LdapWire:
         scope: Scope = "subtree",
     ) -> list[Entry]:
         """Find entries."""
-        try:
-            wanted = encode_filter(filter)
-        except BadFilter as error:
-            raise SearchRefused(f"a filter is none: {error}") from None
-        request = search_request(base, scope, wanted, attributes, limit)
-        entries: list[Entry] = []
-        with faults():
-            number = self._send(request)
-            while not isinstance(said := self._answer(number), Result):
+        (found,) = self.search_all((Question(base, filter, attributes, limit, scope),))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def search_all(self, questions: Sequence[Question]) -> list[Found]:
+        """Find entries for several questions."""
+        answers: list[Found] = [[] for _ in questions]
+        asked: dict[int, int] = {}
+        requests: list[bytes] = []
+        for index, question in enumerate(questions):
+            try:
+                wanted = encode_filter(question.filter)
+            except BadFilter as error:
+                answers[index] = SearchRefused(f"a filter is none: {error}")
+                continue
+            number = self._next_number()
+            asked[number] = index
+            request = search_request(
+                question.base, question.scope, wanted, question.attributes, question.limit
+            )
+            requests.append(message(number, request))
+        if requests:
+            with faults():
+                self._send_all(b"".join(requests))
+                self._read_all(questions, asked, answers)
+        return answers
+
+    def _read_all(
+        self, questions: Sequence[Question], asked: dict[int, int], answers: list[Found]
+    ) -> None:
+        """
+        Read until each question is answered, in whatever order.
+
+        @param asked: places of questions by the numbers of their messages; empty in the end.
+        @param answers: by place; empty lists, to be filled or replaced.
+        @raise BadMessage: something else comes; else as L{_message}.
+        """
+        while asked:
+            number, said = self._message()
+            index = asked.get(number)
+            if index is None:
+                raise BadMessage("an answer is to something that was not asked")
+            entries, limit = answers[index], questions[index].limit
+            assert isinstance(entries, list)
+            if isinstance(said, Result):
+                _check_kind(said, SEARCH_DONE)
+                del asked[number]
+                answers[index] = _outcome(said, entries, limit)
+            elif isinstance(said, Entry) and len(entries) <= limit:
                 # The connection is kept, so all has to be read; what is too much is not kept.
-                if isinstance(said, Entry) and len(entries) <= limit:
-                    entries.append(said)
-            _check_kind(said, SEARCH_DONE)
-        if said.code == _SIZE_LIMIT or len(entries) > limit:
-            raise TooMany(f"more than {limit} entries")
-        if said.code in _NOTHING:
-            return []
-        if said.code in _SERVERS_FAULT:
-            raise ServerFailed(f"a search fails: {described(said)}")
-        if said.code != 0:
-            raise SearchRefused(f"a search is refused: {described(said)}")
-        return entries
+                entries.append(said)
 
     def close(self) -> None:
         """Say goodbye, if that can be said at once, and close."""
@@ -163,39 +209,50 @@ class LdapWire:
         @raise OSError: it can't be sent, or not in time.
         """
         number = self._next_number()
+        self._send_all(message(number, request))
+        return number
+
+    def _send_all(self, messages: bytes) -> None:
+        """
+        Send messages.
+
+        @raise OSError: they can't be sent, or not in time.
+        """
         self._taken = len(self._came)
         self._keep_to_deadline()
-        self._stream.sendall(message(number, request))
-        return number
+        self._stream.sendall(messages)
 
     def _result(self, number: int, kind: int) -> Result:
         """
         Read the one message that answers a request.
 
-        @raise BadMessage: it is another one; else as L{_answer}.
+        @raise BadMessage: it is another one; else as L{_message}.
         """
-        said = self._answer(number)
+        about, said = self._message()
+        if about != number:
+            raise BadMessage("an answer is to something that was not asked")
         if not isinstance(said, Result):
             raise BadMessage("an answer is of another kind than its question")
         _check_kind(said, kind)
         return said
 
-    def _answer(self, number: int) -> Entry | Reference | Result:
+    def _message(self) -> tuple[int, Entry | Reference | Result]:
         """
-        Read the next message, which has to answer the request of this number.
+        Read the next message: the number of what it answers, and what it says.
 
-        @raise BadMessage: it does not.
+        @raise BadMessage: it is none.
         @raise OSError: none comes, or not in time.
         """
-        while not (size := message_size(self._came, MAX_ANSWER)) or len(self._came) < size:
+        came = self._came
+        if not came:
             self._receive()
-        about, said = read_message(bytes(self._came[:size]))
-        del self._came[:size]
+        while not (size := message_size(came, MAX_ANSWER)) or len(came) < size:
+            self._receive()
+        about, said = read_message(bytes(came[:size]))
+        del came[:size]
         if about == 0:
             raise BadMessage("the server ends the connection")
-        if about != number:
-            raise BadMessage("an answer is to something that was not asked")
-        return said
+        return about, said
 
     def _receive(self) -> None:
         self._keep_to_deadline()
@@ -218,6 +275,23 @@ class LdapWire:
         if not left <= self._timeout <= left + _SLACK_SECONDS:
             self._timeout = left
             self._stream.settimeout(left)
+
+
+def _outcome(result: Result, entries: list[Entry], limit: int) -> Found:
+    """
+    Say what came of a search.
+
+    @raise ServerFailed: the server does not do its work.
+    """
+    if result.code == _SIZE_LIMIT or len(entries) > limit:
+        return TooMany(f"more than {limit} entries")
+    if result.code in _NOTHING:
+        return []
+    if result.code in _SERVERS_FAULT:
+        raise ServerFailed(f"a search fails: {described(result)}")
+    if result.code != 0:
+        return SearchRefused(f"a search is refused: {described(result)}")
+    return entries
 
 
 def _check_kind(result: Result, kind: int) -> None:

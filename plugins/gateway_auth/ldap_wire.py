@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from gateway_auth.bind_results import Answer
@@ -75,6 +76,27 @@ class Deadline:
         return left
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    A search.
+
+    @ivar filter: as people write it (RFC 4515).
+    @ivar attributes: those that are wanted of each entry; none are none.
+    @ivar limit: more entries than these are too many.
+    """
+
+    base: str
+    filter: str
+    attributes: Sequence[str]
+    limit: int
+    scope: Scope = "subtree"
+
+
+#: What came of a search: entries, or what L{Wire.search} raises that says nothing of other searches.
+Found: TypeAlias = "list[Entry] | SearchRefused | TooMany"
+
+
 class Wire(Protocol):
     """
     A connection; for one thread at a time. After any exception it can only be closed.
@@ -92,6 +114,16 @@ class Wire(Protocol):
         @raise ValueError: name or password is empty, which servers would take for an anonymous bind.
         """
 
+    def begin_bind(self, name: str, password: str) -> int:
+        """
+        Do the first half of L{bind}; nothing else is to be asked until L{end_bind}.
+
+        @return: the number of what was asked.
+        """
+
+    def end_bind(self, number: int) -> Answer:
+        """Do the second half; the server had its time for it meanwhile."""
+
     def search(
         self,
         base: str,
@@ -107,6 +139,14 @@ class Wire(Protocol):
         @raise ServerFailed: there is no answer.
         @raise SearchRefused: the server does not want to; or C{filter} is none.
         @raise TooMany: there are more than C{limit}.
+        """
+
+    def search_all(self, questions: Sequence[Question]) -> list[Found]:
+        """
+        Find what several questions ask for, all of which are asked before any answer is read.
+
+        @return: for each question in their order.
+        @raise ServerFailed: as of L{search}; then nothing is known of any of them.
         """
 
     def close(self) -> None:

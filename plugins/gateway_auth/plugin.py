@@ -15,7 +15,7 @@ from typing import Final
 from gateway.api import (
     Block,
     Caution,
-    Fields,
+    Client,
     Maybe,
     Plugin,
     ReadContent,
@@ -60,6 +60,8 @@ class Auth(Plugin):
         self._known = Known(self._parts.addresses, services.clock)
         self._counts = self._known.counts
         self._challenges = Challenges(settings, services, self._parts, self._known)
+        self._remembered = self._parts.remembered
+        self._sessions = self._browsers.mode.sessions if self._browsers is not None else None
         self._epoch = self._parts.epoch
         self._repeats = Repeats(self._epoch, *self._tellings())
         self._maker = self._repeats.maker
@@ -88,31 +90,34 @@ class Auth(Plugin):
         client = txn.client
         request = txn.request
         fields = request.fields
+        lines = fields.lines
         last = client.store.get(LAST)
         # All that is compared is compared by identity or short, and here: a call for it would cost as much as all of it.
         if (
             last is not None
-            and (last.lines is fields.lines or last.telling is not None)
             and last.host == request.host
             and last.port == request.port
             and last.scheme == request.scheme
             and last.maker is self._maker
             and last.epoch is self._epoch.now
             and not client.by_proxy
-            and (last.lines is fields.lines or last.goes_on(fields.lines))
+            and (last.lines is lines or last.goes_on(lines))
         ):
             proof = last.proof
             if proof is None:
-                if last.left is not last.lines:
-                    request.fields = Fields(last.left)
+                fields.lines = last.left
                 last.txn = txn.id
                 policy = self._policies.of(client.address)
                 return self._identification.unshown(txn, policy, last)
             now = self._seconds()
-            if now < last.until and now < proof.until and self._is_taken(last):
-                if last.left is not last.lines:
-                    request.fields = Fields(last.left)
+            if (
+                now < last.until
+                and now < proof.until
+                and (last.is_simple or self._is_taken(last, client))
+            ):
+                fields.lines = last.left
                 last.txn = txn.id
+                self._remembered.hits += last.is_basic
                 identity = proof.identity
                 self._counts[identity.source] += 1
                 return identity
@@ -154,23 +159,23 @@ class Auth(Plugin):
     def request_headers(self, txn: Transaction) -> Block | Respond | ReadContent | None:
         """Answer what is for the login page, and tell the origin of a site who it is."""
         browsers = self._browsers
-        is_reverse = txn.client.mode == "reverse"
+        client = txn.client
+        is_reverse = client.mode == "reverse"
         if browsers is None and not is_reverse:
             return None
         request, identity = txn.request, txn.identity
-        before = request.fields.lines
-        last = txn.client.store.get(LAST) if identity is not None else None
+        fields = request.fields
+        last = client.store.get(LAST)
         if last is not None and not (
             last.txn is txn.id
-            and last.left is before
+            and last.left is fields.lines
             and last.proof is not None
             and last.proof.identity is identity
             and not request.raw_target.startswith(_OWN)
         ):
             last = None
         if last is not None and last.sent is not None:
-            if last.sent is not before:
-                request.fields = Fields(last.sent)
+            fields.lines = last.sent
             return None
         if browsers is not None:
             said = browsers.answer(txn)
@@ -212,7 +217,7 @@ class Auth(Plugin):
     @hookimpl()
     def counters(self) -> Mapping[str, float]:
         """Give what is counted for each request, too often for metrics with labels."""
-        remembered = self._parts.remembered
+        remembered = self._remembered
         if self._browsers is not None:
             self._browsers.mode.sessions.tell()
         return {
@@ -234,15 +239,13 @@ class Auth(Plugin):
             telling(("authorization", *cookies, *self._parts.sites.names)),
         )
 
-    def _is_taken(self, last: Repeat) -> bool:
-        """Tell whether a proof still counts that has not ended by itself, and count it where its kind is counted."""
-        if last.is_basic:
-            self._parts.remembered.hits += 1
-        elif last.keys is not None:
-            browsers = self._browsers
-            assert browsers is not None
-            sessions = browsers.mode.sessions
-            if last.keys is not sessions.tokens.keys:
-                return False
-            sessions.repeated += 1
+    def _is_taken(self, last: Repeat, client: Client) -> bool:
+        """Tell whether a proof still counts that has not ended by itself, where more has to be looked at, and count it."""
+        if last.key:
+            return self._parts.addresses.again(last.key, client)
+        sessions = self._sessions
+        assert sessions is not None
+        if last.keys is not sessions.tokens.keys:
+            return False
+        sessions.repeated += 1
         return True

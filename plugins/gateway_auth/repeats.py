@@ -21,6 +21,7 @@ from math import inf
 from typing import Final, Protocol
 
 from gateway.api import Identity, Key, Transaction
+from gateway_auth.address_book import Signs
 from gateway_auth.connections import PROXY_FIELDS
 from gateway_auth.rewriting import Rewriting
 
@@ -75,6 +76,8 @@ class Repeat:
     @ivar until: when it has to be looked again in any case, on the monotonic clock.
     @ivar keys: by which a cookie was opened, to be held against those of now; C{None} where there is no cookie.
     @ivar is_basic: the proof is a remembered password.
+    @ivar key: of the entry of the address cache that is the proof; empty: it is none.
+    @ivar is_simple: nothing has to be looked at but whether proof and repeat have ended.
     @ivar left: the lines as L{authenticate<gateway_auth.plugin.Auth.authenticate>} has left them.
     @ivar sent: what became of C{left} for the origin; C{None} as long as that was not found out.
     @ivar telling: finds the lines that tell who asks and those that origins must not see as they are, where nothing else of a
@@ -91,6 +94,8 @@ class Repeat:
         "epoch",
         "host",
         "is_basic",
+        "is_simple",
+        "key",
         "keys",
         "left",
         "lines",
@@ -135,14 +140,28 @@ class Repeat:
         self.until = until
         self.keys = keys
         self.is_basic = is_basic
+        self.key = ""
+        self.is_simple = keys is None
         self.sent: list[bytes] | None = None
         self.answered: list[bytes] | None = None
-        self.signs: tuple[bool, int] | None = None
+        self.signs: Signs | None = None
         self.telling = telling
         self.txn = txn.id
         # How C{left} and C{sent} are made of C{lines}; found out as soon as other lines come.
         self._leaving: Rewriting | None = None
         self._sending: Rewriting | None = None
+
+    def by_address(self, proof: Proof, until: float, key: str) -> None:
+        """
+        Take what is known of the address for the proof, as nothing in the lines is one.
+
+        @param until: when everybody at the address is asked again.
+        @param key: of the entry.
+        """
+        self.proof = proof
+        self.until = until
+        self.key = key
+        self.is_simple = False
 
     def goes_on(self, lines: list[bytes]) -> bool:
         """

@@ -15,6 +15,7 @@ Why = Literal["bypass", "method", "uri-miss", "vary-miss", "miss", "request", "s
 _REMEMBERED = 1024
 # Lines of requests that went on: there are not many different ones.
 _forward: dict[tuple[str, Why, int | None, int | None, bool, bool, str], bytes] = {}
+_passed: dict[tuple[str, Why, str, bool], bytes] = {}
 
 _TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")
 
@@ -54,6 +55,21 @@ def forward_line(
         if len(_forward) >= _REMEMBERED:
             _forward.clear()
         line = _forward[said] = _forward_line(*said)
+    return line
+
+
+def passed_line(name: str, why: Why, detail: str, *, collapsed: bool = False) -> bytes:
+    """
+    Write the line of one that is not stored: the same as L{forward_line}, known again by less.
+
+    @param detail: why it is not; empty: nobody says.
+    """
+    said = (name, why, detail, collapsed)
+    line = _passed.get(said)
+    if line is None:
+        if len(_passed) >= _REMEMBERED:
+            _passed.clear()
+        line = _passed[said] = forward_line(name, why, collapsed=collapsed, detail=detail)
     return line
 
 

@@ -66,6 +66,7 @@ class Flights:
         @param seconds: the longest that anybody waits; 0: nobody does.
         """
         self._clock = clock
+        self._seconds_now = clock.seconds
         self._seconds = seconds
         self._flights: dict[bytes, Flight] = {}
         self._passed: OrderedDict[bytes, float] = OrderedDict()
@@ -107,15 +108,18 @@ class Flights:
 
         @param remember: so do those who come in the next while.
         """
+        key = flight.key
         if remember:
-            key = flight.key
             passed = self._passed
             if key in passed:
                 passed.move_to_end(key)
-            passed[key] = self._clock.seconds() + PASSED_SECONDS
+            passed[key] = self._seconds_now() + PASSED_SECONDS
             if len(passed) > MOST_PASSED:
                 passed.popitem(last=False)
-        self._end(flight, _ALONE)
+        if flight.waiting:
+            self._end(flight, _ALONE)
+        elif self._flights.get(key) is flight:
+            del self._flights[key]
 
     def failed(self, flight: Flight) -> None:
         """The leader brought nothing: the next in line leads."""
@@ -136,8 +140,9 @@ class Flights:
         key = flight.key
         if flights.get(key) is flight:
             del flights[key]
-        if flight.waiting:
-            waiting, flight.waiting = flight.waiting, []
+        waiting = flight.waiting
+        if waiting:
+            flight.waiting = []
             for one in waiting:
                 one.callback(turn)
 
@@ -166,7 +171,7 @@ class Flights:
 
     def _is_passed(self, key: bytes) -> bool:
         """Tell whether one that is remembered is so still."""
-        if self._passed[key] > self._clock.seconds():
+        if self._passed[key] > self._seconds_now():
             return True
         del self._passed[key]
         return False

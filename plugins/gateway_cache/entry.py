@@ -48,10 +48,11 @@ class Head:
     memo: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+# As L{Head}: one is made for each object that comes from the index.
+@dataclass(slots=True)
 class Found:
     """
-    A stored response with its content.
+    A stored response with its content; never changed.
 
     @ivar content: all of it, if it is in memory.
     @ivar file: where it is if it is not.

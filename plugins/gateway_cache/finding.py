@@ -104,12 +104,14 @@ class Finding:
     def find(self, key: bytes) -> tuple[Head, ...]:
         """Give all variants of a key, newest first."""
         held = self._entries.get(key)
-        if held is None:
-            # Of most keys that are not in memory nothing is stored at all, and then no more need be known.
-            return self._look(key, None) if self.is_indexed(key) else ()
         words = self.words
-        if words[held.slot] == held.stamp and words[TURN] == self._turn:
-            return held.heads
+        if words[TURN] == self._turn:
+            if held is not None:
+                if words[held.slot] == held.stamp:
+                    return held.heads
+            elif not self._has(key):
+                # Of most keys that are not in memory nothing is stored at all, and then no more need be known.
+                return ()
         return self._look(key, held)
 
     def ready(self, key: bytes, asked: Asked, policy: Policy, now: float) -> Stored | None:
@@ -179,12 +181,15 @@ class Finding:
 
     def is_indexed(self, key: bytes) -> bool:
         """Tell whether there may be something of a key in the index."""
-        folder = self.folder
-        if folder is None:
-            return False
         if self.words[TURN] != self._turn:
             # There may be another index by now.
             self.look_around()
+        return self._has(key)
+
+    def _has(self, key: bytes) -> bool:
+        folder = self.folder
+        if folder is None:
+            return False
         try:
             return folder.index.has(key)
         except lmdb.Error as error:

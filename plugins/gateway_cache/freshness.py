@@ -107,15 +107,15 @@ class Plan:
     @ivar received: when that was.
     @ivar fresh_below: at this age it can't be used without more thought.
     @ivar never_stale: it may not be used past its freshness whatever happens.
-    @ivar fields: what validates it; may be empty.
     @ivar answer: the answer of a moment ago, to be given again within the same second; L{reuse<gateway_cache.reuse>}
         keeps it here.
     """
 
     __slots__ = (
+        "_fields",
+        "_lines",
         "answer",
         "control",
-        "fields",
         "fresh_below",
         "initial",
         "lifetime",
@@ -142,8 +142,16 @@ class Plan:
             or control.proxy_revalidate
             or (control.s_maxage is not None and not policy.stale_with_s_maxage)
         )
-        self.fields = _validators(message)
         self.answer: object = None
+        self._lines = head.lines
+        self._fields: dict[str, str | None] | None = None
+
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """What validates it; may be empty. Made when it is first asked for, as most responses are never validated."""
+        if self._fields is None:
+            self._fields = _validators(Message(self._lines))
+        return self._fields
 
     def age(self, now: float) -> float:
         """Tell how old it is now; a clock that was set back doesn't make it younger than it came."""

@@ -90,28 +90,33 @@ class Looking:
             return None
         elif is_for_one(txn):
             asked = for_user(asked, txn)
-        found = self._find(txn, asked, key, policy, now, None)
-        return self._wait(txn, asked, key, policy, found) if isinstance(found, Deferred) else found
+        # From before the look, so that what is changed meanwhile counts as changed since.
+        since = self._store.mark()
+        heads = self._store.find(key)
+        if heads:
+            found = self._choose(heads, txn, asked, key, policy, now, since, None)
+        else:
+            found = self._missed(txn, asked, key, policy, "uri-miss", now, since, None, alone=True)
+        if found is None or not isinstance(found, Deferred):
+            return found
+        return self._wait(txn, asked, key, policy, found)
 
-    def _find(
+    def _choose(
         self,
+        heads: tuple[Head, ...],
         txn: Transaction,
         asked: Asked,
         key: bytes,
         policy: Policy,
         now: float,
+        since: int,
         before: Asking | None,
     ) -> Stored | Validator | Deferred[Turn] | None:
         """
-        Look once.
+        Answer with one of the variants that are stored, if it may be.
 
         @param before: what has waited for another request's answer, if it is that which looks again.
         """
-        # From before the look, so that what is changed meanwhile counts as changed since.
-        since = self._store.mark()
-        heads = self._store.find(key)
-        if not heads:
-            return self._missed(txn, asked, key, policy, "uri-miss", now, since, before, alone=True)
         head = select(heads, asked, policy)
         if head is None:
             part = self._part(heads, asked, policy) if asked.has_range else None
@@ -239,14 +244,22 @@ class Looking:
         for _ in range(LOOKS):
             turn = await waiting
             now = self._now()
-            asking = Asking(asked, key, policy, "uri-miss", now, self._store.mark())
+            since = self._store.mark()
+            asking = Asking(asked, key, policy, "uri-miss", now, since)
             asking.collapsed = True
             txn.store[ASKING] = asking
             if turn is Turn.ALONE:
                 break
             if turn is Turn.LEAD:
                 asking.flight = self._flights.led(key)
-            found = self._find(txn, asked, key, policy, now, asking)
+            heads = self._store.find(key)
+            found = (
+                self._choose(heads, txn, asked, key, policy, now, since, asking)
+                if heads
+                else self._missed(
+                    txn, asked, key, policy, "uri-miss", now, since, asking, alone=True
+                )
+            )
             if not isinstance(found, Deferred):
                 if isinstance(found, Stored) and asking.flight is not None:
                     # It leads, and needs not go: what it waited for came another way.

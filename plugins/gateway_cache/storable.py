@@ -129,18 +129,22 @@ def hopeless(lines: Sequence[bytes], policy: Policy) -> str:
 
     @return: why, in the words of L{NotStorable}; empty: it has to be looked at.
     """
-    text = b"\n".join((b"", *lines, b"")).lower()
-    at = text.find(_CONTROL)
-    if at < 0:
+    text = b"\n%b\n" % b"\n".join(lines).lower()
+    _, found, behind = text.partition(_CONTROL)
+    if not found:
         return ""
-    at += len(_CONTROL)
-    value = text[at : text.find(b"\n", at)]
+    value = behind[: behind.find(b"\n")]
     why = _plain.get(value)
     if why is None:
         why = _plainly(value)
-    # Another line may speak to this cache alone, or say that it is to be understood first (RFC 9111 section 5.2.2.3).
-    if why and (b"must-understand" in text or any(map(text.__contains__, policy.raw_targeted))):
+    if not why:
         return ""
+    # Another line may speak to this cache alone, or say that it is to be understood first (RFC 9111 section 5.2.2.3).
+    if b"must-understand" in text:
+        return ""
+    for name in policy.raw_targeted:
+        if name in text:
+            return ""
     return why
 
 

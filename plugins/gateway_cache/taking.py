@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from gateway.api import ContentSink, Response, Transaction
-from gateway_cache.cache_status import forward_line
+from gateway_cache.cache_status import forward_line, passed_line
 from gateway_cache.collapsing import Flights
 from gateway_cache.contract import Store, Writing
 from gateway_cache.counts import Counts
@@ -60,7 +60,8 @@ class Taking:
         if asking.settled:
             return
         policy = asking.policy
-        lines = response.fields.lines
+        fields = response.fields
+        lines = fields.lines
         is_head = asking.asked.method == b"HEAD"
         kept: Storable | None = None
         why = hopeless(lines, policy)
@@ -80,15 +81,18 @@ class Taking:
         else:
             asking.storable = kept
         if policy.name:
-            line = asking.status_line = forward_line(
-                policy.name,
-                asking.why,
-                ttl=None if kept is None else _ttl(kept),
-                stored=kept is not None,
-                collapsed=asking.collapsed,
-                detail=why,
-            )
-            lines = response.fields.lines = [*lines, line]
+            if kept is None:
+                line = passed_line(policy.name, asking.why, why, collapsed=asking.collapsed)
+            else:
+                line = forward_line(
+                    policy.name,
+                    asking.why,
+                    ttl=_ttl(kept),
+                    stored=True,
+                    collapsed=asking.collapsed,
+                )
+            asking.status_line = line
+            lines = fields.lines = [*lines, line]
         asking.lines = lines
 
     def take(self, txn: Transaction, asking: Asking) -> ContentSink | None:

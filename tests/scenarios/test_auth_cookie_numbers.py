@@ -64,6 +64,12 @@ class NumberCase(SynchronousTestCase):
 class HoursTests(NumberCase):
     """One gateway, for eight hours."""
 
+    def test_start(self) -> None:
+        """What the plugin asks by itself when it starts comes to that directory too: nothing here waits for another one."""
+        self.gateway()
+        self.assertEqual({one.partition(" ")[0] for one in self.server.asked}, {"bind", "search"})
+        self.assertEqual(self.logins, {})
+
     def test_one_login_in_8_hours(self) -> None:
         """Over 10,000 requests (in CI, else 2,000) at three origins the directory is asked for each user's password once (U3)."""
         gateway = self.gateway()

@@ -70,7 +70,7 @@ class CostTests(Unhurried, ScenarioTestCase):
 
     def test_remembered_without_scanners(self) -> None:
         """It costs little more than where nobody scans at all: the question, the tag, a look, and two notes."""
-        self.assertLessEqual(self.opcodes(wants=True) - self.opcodes(wants=None), 310)
+        self.assertLessEqual(self.opcodes(wants=True) - self.opcodes(wants=None), 275)
 
     def test_after_malware(self) -> None:
         """Nor is it much more while some other URL is known for malware."""

@@ -50,7 +50,7 @@ class CostTests(Unhurried, ScenarioTestCase):
     def test_reverse(self) -> None:
         """A request to a site."""
         cost = self.opcodes(self.reverse(), lambda number: request(b"/page/%d" % number))
-        self.assertLessEqual(cost, 2500)
+        self.assertLessEqual(cost, 2450)
 
     def test_forward(self) -> None:
         """A request through the forward proxy, to the host that was asked for before."""
@@ -58,7 +58,7 @@ class CostTests(Unhurried, ScenarioTestCase):
             self.forward(),
             lambda number: request(b"http://origin.example.com/page/%d" % number),
         )
-        self.assertLessEqual(cost, 2450)
+        self.assertLessEqual(cost, 2400)
 
     def test_nothing_alike(self) -> None:
         """A request of which no line was seen before."""

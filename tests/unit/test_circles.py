@@ -10,6 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).resolve().parents[2]
 
+#: Where nodes hold statements, or what holds them in turn.
+_PARTS = ("body", "orelse", "handlers", "finalbody", "cases")
+
 
 def name_of(path: Path) -> str:
     """Give the name of the module in a file."""
@@ -19,12 +22,16 @@ def name_of(path: Path) -> str:
 def imported(tree: ast.Module) -> set[str]:
     """Give what a module names in imports, those under C{TYPE_CHECKING} and in functions included."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    left: list[ast.AST] = [tree]
+    for node in left:
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        # Expressions, which are most of a tree, hold no imports.
+        for part in _PARTS:
+            left += getattr(node, part, ())
     return found
 
 

@@ -12,6 +12,8 @@ from gateway_auth.ldap_settings import ServerUri
 from gateway_auth.ldap_wire import (
     ACTIVE_DIRECTORY,
     Deadline,
+    Found,
+    Question,
     SearchRefused,
     ServerFailed,
     SocketAddress,
@@ -90,6 +92,7 @@ class FakeWire:
     def __init__(self, server: FakeServer, deadline: Deadline) -> None:
         self.deadline = deadline
         self.bound = ""
+        self._binding: tuple[str, str] | None = None
         self._server = server
         server.connections.add(self)
 
@@ -140,6 +143,35 @@ class FakeWire:
         if len(entries) > limit:
             raise TooMany("too many")
         return entries
+
+    def begin_bind(self, name: str, password: str) -> int:
+        """Keep what was asked."""
+        assert self._binding is None
+        self._look()
+        self._binding = name, password
+        return 1
+
+    def end_bind(self, number: int) -> Answer:
+        """Look at the password."""
+        assert self._binding is not None
+        (name, password), self._binding = self._binding, None
+        return self.bind(name, password)
+
+    def search_all(self, questions: Sequence[Question]) -> list[Found]:
+        """Find for one after the other."""
+        self._look()
+        self._server.asked.append(f"{len(questions)} searches")
+        answers: list[Found] = []
+        for one in questions:
+            try:
+                answers.append(
+                    self.search(
+                        one.base, one.filter, one.attributes, limit=one.limit, scope=one.scope
+                    )
+                )
+            except (SearchRefused, TooMany) as error:
+                answers.append(error)
+        return answers
 
     def close(self) -> None:
         """Close."""

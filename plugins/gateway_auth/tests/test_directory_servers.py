@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.settings import Secret
 from gateway_auth.bind_results import Answer
-from gateway_auth.directory import Directory
+from gateway_auth.directory import AT_ONCE, Directory
 from gateway_auth.directory_servers import MOST_WAITING
 from gateway_auth.ldap_settings import LdapSettings, ServerUri, server_uri
 from gateway_auth.ldap_wire import Deadline, NoAnswer, ServerFailed, SocketAddress, Wire
@@ -150,7 +150,7 @@ class ServerTests(DirectoryCase):
         self.fake.threads.hold()
         logins = [self.begin(directory, f"user{n}", "x") for n in range(MOST_WAITING + 40)]
         refused = [one for one in logins if one.called]
-        self.assertEqual(len(refused), 8)
+        self.assertEqual(len(refused), 40 - AT_ONCE)
         for one in refused:
             self.failureResultOf(one, Unavailable)
         self.clock.pump([3.1] + [0.0] * 40)

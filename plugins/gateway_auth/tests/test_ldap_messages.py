@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -190,6 +191,19 @@ class ReadTests(SynchronousTestCase):
                 (0, Result(EXTENDED_ANSWER, 52)),
             ],
         )
+
+    def test_plain_success(self) -> None:
+        """Success alone, which most answers are, is read as by every other way of writing it; one bit more and it is none."""
+        for number in (1, 127, 255, 70_000, MAX_NUMBER):
+            for kind in (BIND_ANSWER, SEARCH_DONE, EXTENDED_ANSWER):
+                said = integer(0, 0x0A) + octets("") + octets("")
+                plain = message(number, element(kind, said))
+                self.assertEqual(read_message(plain), (number, Result(kind, 0)))
+                self.assertEqual(read_message(widened(plain)), read_message(plain))
+                for at in range(len(plain)):
+                    other = plain[:at] + bytes((plain[at] ^ 0x80,)) + plain[at + 1 :]
+                    with contextlib.suppress(BadMessage):
+                        self.assertNotEqual(read_message(other), (number, Result(kind, 0)))
 
     def test_wide_lengths(self) -> None:
         """Lengths of four bytes say the same, as Active Directory writes them."""

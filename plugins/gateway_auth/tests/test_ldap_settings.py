@@ -40,6 +40,13 @@ class UriTests(SynchronousTestCase):
                 server_uri(text)
 
 
+class _Unstarted(Auth):
+    """Asks nothing by itself: to start it looks the servers' names up, and where these are nobody knows."""
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+
 class SettingsTests(SynchronousTestCase):
     """C{[plugins.auth] ldap}."""
 
@@ -56,7 +63,7 @@ class SettingsTests(SynchronousTestCase):
             "timeout": "3s",
             "group_cache": "2h",
         }
-        with FakeGateway(Auth, {"ldap": table}) as gateway:
+        with FakeGateway(_Unstarted, {"ldap": table}) as gateway:
             settings = gateway.plugin.settings.ldap
             self.assertEqual((settings.timeout, settings.group_cache), (3.0, 7200.0))
             self.assertEqual((settings.dns_domain, settings.netbios), ("example.com", "EXAMPLE"))

@@ -23,7 +23,14 @@ from gateway_auth.ldap_messages import (
     unbind_request,
 )
 from gateway_auth.ldap_socket import MAX_ANSWER, LdapWire
-from gateway_auth.ldap_wire import Deadline, NoAnswer, SearchRefused, ServerFailed, TooMany
+from gateway_auth.ldap_wire import (
+    Deadline,
+    NoAnswer,
+    Question,
+    SearchRefused,
+    ServerFailed,
+    TooMany,
+)
 from gateway_auth.tests.test_ldap_messages import POLICY, control, entry, octets, result, widened
 
 SECRET = "a very secret password"
@@ -181,6 +188,44 @@ class SearchTests(WireCase):
         self.assertEqual(str(caught.exception), "a search is refused: result (4096)")
         self.said(result(5, SEARCH_DONE, 51))
         self.assertEqual(self.failed(), "a search fails: busy (51)")
+
+    def test_several(self) -> None:
+        """Several are asked before any answer is read, which come in any order; each has its own end."""
+        questions = [
+            Question("dc=x", text, ("uid",), 1)
+            for text in ("(a=1)", "(a=", "(a=2)", "(a=3)", "(a=4)")
+        ]
+        self.said(
+            *(entry(3, "cn=c", {}), entry(1, "cn=a", {}), result(4, SEARCH_DONE, 32)),
+            *(entry(2, "cn=b", {}), entry(2, "cn=bb", {}), result(2, SEARCH_DONE, 0)),
+            *(result(3, SEARCH_DONE, 50), result(1, SEARCH_DONE, 0)),
+        )
+        a, none, b, c, d = self.wire.search_all(questions)
+        self.assertEqual((a, d), ([Entry("cn=a")], []))
+        self.assertEqual(
+            [type(one) for one in (none, b, c)], [SearchRefused, TooMany, SearchRefused]
+        )
+        asked = b"".join(
+            message(number, search_request("dc=x", "subtree", encode_filter(text), ("uid",), 1))
+            for number, text in enumerate(("(a=1)", "(a=2)", "(a=3)", "(a=4)"), 1)
+        )
+        self.assertEqual(self.asked(), asked)
+        self.said(entry(5, "cn=e", {}), result(5, SEARCH_DONE, 0))
+        self.assertEqual(self.search(), [Entry("cn=e")])
+
+    def test_several_and_another(self) -> None:
+        """An answer to none of them ends the connection, and so does a second end of one of them, or one of another kind."""
+        two = [Question("dc=x", "(a=b)", (), 1)] * 2
+        end = result(1, SEARCH_DONE, 0)
+        for answers in (
+            (end, end),
+            (end, result(3, SEARCH_DONE, 0)),
+            (end, result(2, BIND_ANSWER, 0)),
+        ):
+            pieces = Pieces(b"".join(answers), 1000)
+            wire = LdapWire(cast(Any, pieces), Deadline(5.0))
+            with self.assertRaises(ServerFailed):
+                wire.search_all(two)
 
     def test_no_filter(self) -> None:
         """What is no filter is not sent."""

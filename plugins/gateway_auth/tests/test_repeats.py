@@ -446,6 +446,50 @@ class AddressTests(RepeatTestCase):
             self.one.clock.advance(100)
         self.assertEqual(self.ask({"User-Agent": AGENT}).status, 407)
 
+    def test_probation(self) -> None:
+        """When it is time everybody is asked again, however busy the connection is, and answered after it."""
+        addresses = {"probation": "30s", "probation_every": "5m"}
+        self.begin(ip_cache="1h", addresses=addresses)
+        fields = {"User-Agent": AGENT}
+        self.assertEqual(self.ask(fields).status, 407)
+        now = 0.0
+        for moment, status in (
+            (30, 200),
+            (299, 200),
+            (300, 407),
+            (329, 407),
+            (330, 200),
+            (599, 200),
+            (600, 407),
+            (631, 200),
+        ):
+            self.one.clock.advance(moment - now)
+            now = moment
+            self.assertEqual([self.ask(fields).status for _ in range(3)], [status] * 3, moment)
+
+    def test_other_groups(self) -> None:
+        """Groups that turn out to be others count for the next request, and the origin is told of them."""
+        sites = {"hosts": ["www.example.com"], "groups_header": "X-Remote-Groups"}
+        self.begin(sites=sites, mode="reverse")
+        basic_at_site = basic("anna", "secret", "Authorization")
+        fields = {"User-Agent": AGENT}
+        self.seen(self.one.get(URL, {**basic_at_site, **fields}))
+        self.again(fields)
+        self.assertEqual(self.one.origin.requests[-1].get("x-remote-groups"), b"staff")
+        self.groups.write_text("wheel: anna\n")
+        self.one.clock.advance(60)
+        self.seen(self.one.get(URL, {**basic_at_site, **fields}))
+        self.ask(fields)
+        self.assertEqual(self.one.origin.requests[-1].get("x-remote-groups"), b"wheel")
+
+    def test_gives_way(self) -> None:
+        """An entry that gave way to newer ones answers nobody, on no connection."""
+        self.begin(addresses={"probation": 0, "probation_every": 0, "entries": 1})
+        self.again({"User-Agent": AGENT})
+        other = self.one.client("192.0.2.8")
+        self.seen(self.one.request("GET", URL, {**ANNA, "User-Agent": AGENT}, on=other))
+        self.assertEqual(self.ask({"User-Agent": AGENT}).status, 407)
+
     def test_navigation(self) -> None:
         """What a program sent to an address is judged by is not what a person is, though the lines are the same."""
         self.begin(cookie="8h", order=["cookie", "basic"])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gateway.api import Services
 from gateway.testing import FakeGateway
 from gateway_auth import Auth
+from gateway_auth.settings import AuthSettings
 from gateway_auth.tests.servers import ACCOUNT, ACCOUNT_PASSWORD, BASE, FakeServer
 
 
@@ -29,11 +31,15 @@ def gateway_with(
         "bind_dn": ACCOUNT,
         "password": {"file": str(password)},
     }
-    gateway = FakeGateway(Auth, {"ldap": ldap, **settings}, mode=mode)
-    plugin = gateway.plugin
-    assert isinstance(plugin, Auth)
-    directory = plugin._parts.directory
-    assert directory is not None
-    for one in directory._servers.servers:
-        one.pool._connect = server.connect
-    return gateway
+
+    class Answered(Auth):
+        """The plugin before it is started: from then on it asks by itself how groups name their members."""
+
+        def __init__(self, settings: AuthSettings, services: Services) -> None:
+            super().__init__(settings, services)
+            directory = self._parts.directory
+            assert directory is not None
+            for one in directory._servers.servers:
+                one.pool._connect = server.connect
+
+    return FakeGateway(Answered, {"ldap": ldap, **settings}, mode=mode)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway_cache.cache_status import forward_line, hit_line
+from gateway_cache.cache_status import forward_line, hit_line, passed_line
 
 
 class CacheStatusTests(SynchronousTestCase):
@@ -28,6 +28,16 @@ class CacheStatusTests(SynchronousTestCase):
             ),
             b'Cache-Status: gw; fwd=stale; fwd-status=304; ttl=60; stored; collapsed; detail="a b"',
         )
+
+    def test_passed(self) -> None:
+        """What is not stored has the same line, each time, and another one for whatever is different."""
+        for detail in ("", "no-store"):
+            for collapsed in (True, False):
+                for why in ("uri-miss", "vary-miss"):
+                    written = forward_line("gw", why, collapsed=collapsed, detail=detail)
+                    for _ in range(2):
+                        line = passed_line("gw", why, detail, collapsed=collapsed)
+                        self.assertEqual(line, written)
 
     @settings(derandomize=True, deadline=None)
     @given(st.text(min_size=1, max_size=20), st.text(max_size=20))

@@ -24,9 +24,11 @@ class ListTests(InstalledTestCase):
 
     def listed(self, name: str, *arguments: str) -> dict[str, object]:
         """Give what is said of one plugin."""
-        rows = self.json("list", *arguments)["plugins"]
+        return self.only(name, self.json("list", *arguments)["plugins"])
+
+    def only(self, name: str, rows: list[dict[str, object]]) -> dict[str, object]:
+        """Give what is said of one plugin, which has to be there once."""
         (found,) = [row for row in rows if row["name"] == name]
-        assert isinstance(found, dict)
         return found
 
     def test_plugin(self) -> None:
@@ -63,6 +65,7 @@ class ListTests(InstalledTestCase):
         self.install("number", "plugin = 5")
         self.install("absent", "", module="gateway_absent", package="gateway-absent")
         (self.folder / "gateway_absent.py").unlink()
+        rows = self.json("list")["plugins"]
         for name, fault in (
             ("raises", "can't be imported: RuntimeError: no licence"),
             ("ends", "can't be imported: SystemExit: 3"),
@@ -71,10 +74,10 @@ class ListTests(InstalledTestCase):
             ("number", "5 is no subclass of gateway.api.Plugin"),
             ("absent", "can't be imported: ModuleNotFoundError: No module named 'gateway_absent'"),
         ):
-            found = self.listed(name)
+            found = self.only(name, rows)
             self.assertIn(fault, str(found["fault"]))
             self.assertEqual((found["hooks"], found["requires_api"]), ([], None))
-        self.assertIsNone(self.listed("quiet")["fault"])
+        self.assertIsNone(self.only("quiet", rows)["fault"])
 
     def test_other_name(self) -> None:
         """A plugin that is found under another name than its own has a fault: it could not be enabled."""

@@ -69,6 +69,28 @@ class HeldSendsTests(TransportCase):
         self.assertEqual([self.got(peer) for peer in peers], [b"one, two, three"] * 3)
         self.assertEqual([protocol.transport.queued for protocol in protocols], [0] * 3)
 
+    def test_afterwards(self) -> None:
+        """What no peer waits for is done when all is sent; what fails of it is logged and keeps nothing else from its turn."""
+        protocols, peers = self.connected(2)
+        sends = self.reactor.sends
+        seen: list[list[bytes]] = []
+
+        def afterwards() -> None:
+            self.assertFalse(sends.open)
+            seen.append([self.got(peer) for peer in peers])
+
+        def act(transport: Any) -> None:
+            transport.write(b"answer")
+            if sends.open and not sends.afterwards:
+                sends.afterwards += [lambda: 1 / 0, afterwards]
+
+        for protocol in protocols:
+            protocol.act = act
+        self.round(peers)
+        self.assertEqual(seen, [[b"answer"] * 2])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(sends.afterwards, [])
+
     def test_alone(self) -> None:
         """The answer to a round's only event leaves at once."""
         protocols, peers = self.connected(1)

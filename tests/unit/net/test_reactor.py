@@ -182,26 +182,24 @@ class RegistrationTests(SynchronousTestCase):
         self.end = End(self.log, "end")
         self.addCleanup(self.end.close)
 
-    def test_replace(self) -> None:
-        """A descriptor that one waited to write to is read by another from then on."""
-
-        class Reader:
-            fileno = self.end.fileno
-            doRead = self.end.doRead
-
-        reader = Reader()
+    def test_turn(self) -> None:
+        """What was watched for room is watched for bytes alone from then on."""
         self.reactor.addWriter(self.end)
-        self.reactor.replace(self.end, reader)
+        self.reactor.turn(self.end)
         self.end.make_readable()
         self.reactor.doPoll(0)
         self.assertEqual(self.log, ["end"])
         self.assertNotIn(self.end, self.reactor.getWriters())
-        self.assertIn(reader, self.reactor.getReaders())
-
-    def test_replace_nobody(self) -> None:
-        """If nobody waited to write, the other reads all the same."""
-        self.reactor.replace(self.end, self.end)
         self.assertIn(self.end, self.reactor.getReaders())
+
+    def test_turn_otherwise(self) -> None:
+        """It is watched for bytes alone also where room was not watched for, or bytes were as well."""
+        for before in ([], [self.reactor.addReader, self.reactor.addWriter]):
+            for watch in before:
+                watch(self.end)
+            self.reactor.turn(self.end)
+            self.assertIn(self.end, self.reactor.getReaders())
+            self.assertNotIn(self.end, self.reactor.getWriters())
 
     def test_forget(self) -> None:
         """One that is forgotten hears of nothing, and its number is free; again is harmless."""
@@ -235,6 +233,70 @@ class RegistrationTests(SynchronousTestCase):
             self.assertIn(file, self.reactor.getReaders())
             self.reactor.forget(file)
             self.assertNotIn(file, self.reactor.getReaders())
+
+
+class Leaver(End):
+    """One that is to be closed."""
+
+    def part(self) -> None:
+        """Note it and act."""
+        self._log.append(f"{self._name} parts")
+        if self.act is not None:
+            self.act()
+
+
+class PartingTests(SynchronousTestCase):
+    """L{SlimEPollReactor.part_soon}."""
+
+    def setUp(self) -> None:
+        self.log: list[str] = []
+        self.reactor = SlimEPollReactor()
+        self.addCleanup(self.reactor._poller.close)
+
+    def leaver(self, act: Callable[[], None] | None = None) -> Leaver:
+        """Make one that is read."""
+        made = Leaver(self.log, "one", act)
+        self.addCleanup(made.close)
+        self.reactor.addReader(made)
+        return made
+
+    def test_next_turn(self) -> None:
+        """It is closed at the beginning of the next turn, once, and what came for it is nobody's."""
+        one = self.leaver()
+        one.make_readable()
+        self.reactor.part_soon(one)
+        self.assertEqual(self.log, [])
+        self.assertNotIn(one, self.reactor.getReaders())
+        for _ in range(2):
+            self.reactor.doPoll(0)
+        self.assertEqual(self.log, ["one parts"])
+
+    def test_fault(self) -> None:
+        """One that fails is logged, and the next is closed."""
+
+        def fail() -> None:
+            raise LookupError("a bug")
+
+        for act in (fail, None):
+            self.reactor.part_soon(self.leaver(act))
+        self.reactor.doPoll(0)
+        self.assertEqual(self.log, ["one parts", "one parts"])
+        self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
+
+    def test_what_follows(self) -> None:
+        """What one sets going, a timer or another's end, comes before any waiting; at the end of the loop too."""
+        other = self.leaver()
+
+        def act() -> None:
+            self.reactor.part_soon(other)
+            self.reactor.callLater(0, self.reactor.crash)
+
+        self.reactor.callLater(0, self.reactor.part_soon, self.leaver(act))
+        late = self.reactor.callLater(60, self.fail)
+        self.reactor.startRunning(installSignalHandlers=False)
+        self.reactor.mainLoop()
+        self.assertEqual(self.log, ["one parts", "one parts"])
+        late.cancel()
 
 
 class LoopTests(SynchronousTestCase):

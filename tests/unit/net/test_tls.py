@@ -476,8 +476,8 @@ class CostTests(TlsCase):
             for _ in messages:
                 server.write(b"answer")
 
-        self.assertLessEqual(opcodes(reads) / 64, 110)
-        self.assertLessEqual(opcodes(writes) / 64, 100)
+        self.assertLessEqual(opcodes(reads) / 64, 96)
+        self.assertLessEqual(opcodes(writes) / 64, 90)
 
 
 class WithinTests(SynchronousTestCase):

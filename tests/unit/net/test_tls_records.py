@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import weakref
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway.net import tls_quick_records
 from gateway.net.tls_quick_records import QuickRecords
 from gateway.net.tls_records import PIECE_BYTES, RECORD_BYTES, CarefulRecords, Records, records
 from tests.unit.net.certificates import client_context, server_context
@@ -23,9 +27,13 @@ class KindTests(SynchronousTestCase):
 class RecordsTests(SynchronousTestCase):
     """L{Records}, of each kind on both ends."""
 
-    def ends(self, kind: Any, *, shaken: bool = True) -> tuple[Records, Records, SSL.Connection]:
-        """Make a client's end and a server's, and the server's connection."""
-        mine = SSL.Connection(client_context(), None)
+    def ends(
+        self, kind: Any, *, shaken: bool = True, version: int = 0
+    ) -> tuple[Records, Records, SSL.Connection]:
+        """Make a client's end and a server's, and the server's connection; C{version}: of TLS at the most, 0 for any."""
+        context = client_context()
+        context.set_max_proto_version(version)
+        mine = SSL.Connection(context, None)
         mine.set_connect_state()
         theirs = SSL.Connection(server_context(), None)
         theirs.set_accept_state()
@@ -122,6 +130,44 @@ class RecordsTests(SynchronousTestCase):
         self.assertEqual(server.received(stream[30:]), b"another")
         self.assertFalse(server.more)
 
+    def test_received_as_long_as_one(self) -> None:
+        """The end of a record with all of the next one is not taken for a record, though it is as long as the first was."""
+        for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+            client, server, theirs = self.ends(QuickRecords, version=version)
+            self.assertEqual(theirs.get_protocol_version(), version)
+            for _ in range(2):
+                self.assertEqual(server.received(client.encrypted(b"before")), b"before")
+            first, second = client.encrypted(b"x" * 100), client.encrypted(b"next")
+            cut = len(second)
+            self.assertEqual(server.received(first[:cut]), b"")
+            found = server.received(first[cut:] + second)
+            self.assertEqual(found + self.all_of(server), b"x" * 100 + b"next")
+            # From a whole one on they are known again.
+            self.assertEqual(server.received(client.encrypted(b"after")), b"after")
+            self.assertFalse(server.more)
+
+    def test_received_asks_no_more(self) -> None:
+        """A message of one record is written, read and nothing else, whatever version it is of."""
+        asked: list[object] = []
+        waiting = tls_quick_records._bio_waiting
+
+        def ask(bio: object, where: object) -> object:
+            asked.append(bio)
+            return waiting(bio, where)
+
+        self.patch(tls_quick_records, "_bio_waiting", ask)
+        for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+            client, server, _ = self.ends(QuickRecords, version=version)
+            self.assertEqual(server.received(client.encrypted(b"first")), b"first")
+            asked.clear()
+            for one in (b"a", b"b" * 1000, b"c" * RECORD_BYTES):
+                self.assertEqual(server.received(client.encrypted(one)), one)
+                self.assertFalse(server.more)
+            self.assertEqual(asked, [])
+            # Of two records the length tells nothing.
+            both = client.encrypted(b"a") + client.encrypted(b"b")
+            self.assertEqual(server.received(both) + self.all_of(server), b"ab")
+
     def test_received_before_the_end(self) -> None:
         """What is wrong behind content is raised when it is asked for more, and so is the peer's end."""
         for kind in self.each():
@@ -138,6 +184,25 @@ class RecordsTests(SynchronousTestCase):
                 self.assertEqual(found or client.content(), b"last words")
                 error = SSL.ZeroReturnError if end == "closed" else SSL.Error
                 self.assertRaises(error, client.content)
+
+    def test_end_keeps_nothing(self) -> None:
+        """An error that was raised keeps no connection in memory; the collector has nothing to find."""
+        self.addCleanup(gc.enable)
+        gc.disable()
+        for kind in self.each():
+            for end in ("closed", "broken"):
+                client, server, theirs = self.ends(kind)
+                if end == "closed":
+                    theirs.shutdown()
+                    stream = server.sendable()
+                else:
+                    stream = b"\x17\x03\x03\x00\x20" + bytes(32)
+                self.assertEqual(client.received(stream), b"")
+                with contextlib.suppress(SSL.Error):
+                    client.content()
+                left = weakref.ref(client._connection)  # type: ignore[attr-defined]
+                del client
+                self.assertIsNone(left(), (kind, end))
 
     def test_received_only_the_end(self) -> None:
         """An end alone is no content, and raised when it is asked for."""

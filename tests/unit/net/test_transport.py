@@ -39,6 +39,8 @@ class WritingTests(TransportCase):
         self.assertEqual(transport.queued, queued + 11)
         self.assertEqual(self.read(peer, len(MUCH) + 11), MUCH + b"after that!")
         self.assertEqual(transport.queued, 0)
+        transport.write(b"at once again")
+        self.assertEqual(peer.recv(100), b"at once again")
 
     def read(self, peer: socket.socket, count: int) -> bytes:
         """Read so many bytes while the reactor turns."""
@@ -95,6 +97,9 @@ class WritingTests(TransportCase):
         transport.writeSequence(parts)
         self.read(peer, JOIN_BYTES + 1)
         self.until(lambda: self.log.count("resume") > at)
+        transport.unregisterProducer()
+        transport.write(b"at once again")
+        self.assertEqual(peer.recv(100), b"at once again")
 
     def test_broken(self) -> None:
         """
@@ -126,6 +131,58 @@ class WritingTests(TransportCase):
         peer.setblocking(True)
         self.assertEqual(peer.recv(10), b"")
 
+    def test_close_with_all_sent(self) -> None:
+        """
+        With nothing queued it is closed in the next turn, and nobody is told from within the call.
+
+        Neither room nor anything else is waited for meanwhile, and what is written until then goes first.
+        """
+        for last in (b"", b" and this", MUCH):
+            protocol, peer = self.accepted()
+            transport = protocol.transport
+            transport.write(b"this")
+            transport.loseConnection()
+            self.assertNotIn(transport, self.reactor.getReaders() + self.reactor.getWriters())
+            transport.write(last)
+            transport.loseConnection()
+            self.assertEqual(self.log[-1], "made")
+            self.reactor.doPoll(0)
+            if last is not MUCH:
+                self.assertEqual(self.log[-1], "lost: ConnectionDone")
+            self.assertEqual(self.read(peer, 4 + len(last)), b"this" + last)
+            self.until(lambda: self.log[-1] == "lost: ConnectionDone")
+            self.assertEqual(self.log[-2], "made")
+            self.assertEqual(self.read_end(peer), b"")
+
+    def read_end(self, peer: socket.socket) -> bytes:
+        """Read once, and wait for it."""
+        peer.setblocking(True)
+        return peer.recv(10)
+
+    def test_close_and_more(self) -> None:
+        """Until it is closed it can still be reset; a half-close is part of the close."""
+        protocol, peer = self.accepted()
+        protocol.transport.loseConnection()
+        protocol.transport.abortConnection()
+        self.until(lambda: len(self.log) > 1)
+        self.assertEqual(self.log[1:], ["lost: ConnectionAborted"])
+        self.assertRaises(ConnectionResetError, peer.recv, 10)
+
+        protocol, peer = self.accepted()
+        protocol.transport.loseConnection()
+        protocol.transport.loseWriteConnection()
+        self.until(lambda: self.log[-1] == "lost: ConnectionDone")
+        self.assertEqual(peer.recv(10), b"")
+
+    def test_close_waits_for_its_producer(self) -> None:
+        """Who is fed only when asked is closed when there is no more."""
+        protocol, peer = self.accepted()
+        transport = protocol.transport
+        transport.registerProducer(Producer(self.log, transport, 3), False)
+        transport.loseConnection()
+        self.assertEqual(self.read(peer, 18), b"piece " * 3)
+        self.until(lambda: self.log[-1] == "lost: ConnectionDone")
+
     def test_close_at_once(self) -> None:
         """With everything sent a connection is closed before the call is over, and its protocol hears nothing of it."""
         protocol, peer = self.accepted()
@@ -138,6 +195,21 @@ class WritingTests(TransportCase):
         self.turn()
         self.assertEqual(self.log, ["made"])
         self.assertEqual((peer.recv(10), peer.recv(10)), (b"bye", b""))
+
+    def test_close_at_once_behind_our_end(self) -> None:
+        """So is one whose direction we have ended already, at once or behind what was queued."""
+        protocol, peer = self.accepted()
+        transport = protocol.transport
+        transport.loseWriteConnection()
+        self.assertTrue(transport.close_at_once())
+        protocol, peer = self.accepted()
+        transport = protocol.transport
+        transport.write(MUCH)
+        transport.loseWriteConnection()
+        self.assertFalse(transport.close_at_once())
+        self.read(peer, len(MUCH))
+        self.until(lambda: self.log[-1] == "write lost")
+        self.assertTrue(transport.close_at_once())
 
     def test_not_at_once(self) -> None:
         """What is queued keeps it open, and so does a close under way."""
@@ -270,6 +342,20 @@ class BufferTests(TransportCase):
         protocol, _ = self.accepted()
         for each in (protocol.transport, self.outgoing(theirs), self.adopted(theirs)):
             self.assertEqual(each.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), 1)
+
+    def test_attributes(self) -> None:
+        """What a connection usually goes through gives it no attribute that it did not begin with."""
+        theirs = socket.create_server(("127.0.0.1", 0))
+        self.open.append(theirs)
+        protocol, _ = self.accepted()
+        for each in (protocol.transport, self.outgoing(theirs)):
+            before = set(vars(each))
+            each.registerProducer(Producer(self.log), True)
+            each.write(b"some")
+            each.unregisterProducer()
+            each.loseWriteConnection()
+            self.assertTrue(each.close_at_once())
+            self.assertLessEqual(set(vars(each)), before)
 
     def outgoing(self, to: socket.socket) -> Outgoing:
         """Connect to a listener by an L{Attempt}."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
+import struct
 from typing import Any
 
 from twisted.internet.error import CannotListenError
@@ -12,7 +14,7 @@ from twisted.internet.testing import MemoryReactor
 
 from gateway.net.attempt import Attempt
 from gateway.net.transport import MOST_ACCEPTED, listen
-from tests.unit.net.transports import Factory, Notes, TransportCase
+from tests.unit.net.transports import MUCH, Factory, Notes, TransportCase
 
 
 class PortTests(TransportCase):
@@ -168,6 +170,36 @@ class AttemptTests(TransportCase):
         self.until(lambda: protocol.data == b"hello")
         self.assertEqual((len(self.successes), self.failures), (1, []))
         self.assertFalse(os.get_inheritable(transport.socket.fileno()))
+
+    def test_transport(self) -> None:
+        """Once it is a transport it queues, sends and ends as any other, and nothing more is told of the connect."""
+        attempt = self.attempt(self.server.getsockname()[1])
+        self.assertEqual(attempt.logPrefix(), "connect")
+        attempt.start()
+        self.until(lambda: self.successes)
+        protocol = Notes(self.log)
+        transport = attempt.transport(protocol)  # type: ignore[arg-type]
+        self.open.append(transport.socket)
+        self.assertEqual(transport.logPrefix(), "upstream")
+        attempt.cancel()
+        accepted, _ = self.server.accept()
+        self.open.append(accepted)
+        accepted.setblocking(False)
+        transport.write(MUCH)
+        data = bytearray()
+
+        def more() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                data.extend(accepted.recv(1 << 20))
+            return len(data) == len(MUCH)
+
+        self.until(more)
+        self.assertEqual((bytes(data), transport.queued), (MUCH, 0))
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+        self.until(lambda: len(self.log) > 1)
+        self.assertEqual(self.log, ["made", "lost: ConnectionLost"])
+        self.assertEqual((len(self.successes), self.failures), (1, []))
 
     def test_refused(self) -> None:
         """A refusal is told once, with the kernel's reason, and nothing is left in the reactor."""

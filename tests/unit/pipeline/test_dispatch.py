@@ -298,6 +298,16 @@ class IdentityTests(PlanTestCase):
         self.assertIs(self.plan(None, self.ALICE, Identity("bob")), self.ALICE)
         self.assertEqual(self.asked, ["0", "1"])
 
+    def test_counted(self) -> None:
+        """Who is the only one to say who it is is counted each time, and what he says by its kind; what is none of that is judged."""
+        answers: list[Any] = [*[self.ALICE] * 40, self.BASIC, None, *[self.ALICE] * 40]
+        left = iter(answers)
+        plan = self.bench.plan("authenticate", lambda _: next(left))
+        self.assertEqual([plan(self.txn) for _ in answers], answers)
+        step = self.bench.steps[-1]
+        self.assertEqual(step.calls, 82)
+        self.assertEqual(step.verdicts, {"identity": 80, "challenge": 1})
+
     def test_identity_beats_challenges(self) -> None:
         """A challenge does not keep a later plugin from knowing who it is."""
         self.assertIs(self.plan(self.BASIC, self.ALICE), self.ALICE)

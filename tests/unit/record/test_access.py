@@ -54,6 +54,27 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual((self.log.count, self.log.file.dropped), (0, 1))
         self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
 
+    def test_several(self) -> None:
+        """Several at once are told as one after the other."""
+        self.log.write_all([ended(method=b"GET"), ended(method=b"HEAD")])
+        self.log.stop()
+        self.assertEqual(
+            [line.split()[0] for line in self.path.read_text().splitlines()], ["GET", "HEAD"]
+        )
+        self.assertEqual(self.log.count, 2)
+
+    def test_fault_among_several(self) -> None:
+        """Of several only the one that can't be told is lost."""
+        txn = ended()
+        txn.request = None  # type: ignore[assignment]
+        self.log.write_all([ended(method=b"GET"), txn, ended(method=b"HEAD")])
+        self.log.stop()
+        self.assertEqual(
+            [line.split()[0] for line in self.path.read_text().splitlines()], ["GET", "HEAD"]
+        )
+        self.assertEqual((self.log.count, self.log.file.dropped), (2, 1))
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
     def test_reopen(self) -> None:
         """After a rotation lines go to the new file."""
         rotated = self.path.rename(self.mktemp())

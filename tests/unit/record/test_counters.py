@@ -103,14 +103,14 @@ class CountersTests(SynchronousTestCase):
         self.assertEqual(self.counters.modes["forward"].outcomes["unknown"], 1)
 
     def test_open_now(self) -> None:
-        """Connections and tunnels are counted up and down."""
-        for _ in range(3):
-            self.counters.connection_opened("forward")
-            self.counters.tunnel_opened("forward")
-        self.counters.connection_closed("forward")
-        self.counters.tunnel_closed("forward")
+        """A mode is not shown before somebody counts in its numbers, and those are the ones that are shown."""
+        self.assertEqual(self.counters.modes, {})
+        counted = self.counters.counted("forward")
+        counted.connections += 2
+        counted.accepted += 3
+        counted.tunnels += 1
         forward = self.counters.modes["forward"]
-        self.assertEqual((forward.connections, forward.accepted, forward.tunnels), (2, 3, 2))
+        self.assertEqual((forward.connections, forward.accepted, forward.tunnels), (2, 3, 1))
 
 
 class HostTests(SynchronousTestCase):
@@ -222,7 +222,9 @@ class ExpositionTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Count a little of everything."""
         self.counters = Counters()
-        self.counters.connection_opened("forward")
+        counted = self.counters.counted("forward")
+        counted.connections += 1
+        counted.accepted += 1
         self.counters.ended(ended(seconds=0.2))
         self.counters.ended(ended(status=502, seconds=200.0))
         self.counters.tls_handshake("client", "new", 0.25)

@@ -37,6 +37,19 @@ class FileTests(EventsTestCase):
         self.assertEqual(self.path.read_text(), "one\ntwo\n")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_several(self) -> None:
+        """Lines that come together are gathered with the others, and much of them is written without waiting."""
+        self.file.write("one\n")
+        self.file.write_all(["two\n", "three\n"])
+        self.assertEqual(self.path.read_text(), "")
+        self.clock.advance(FLUSH_SECONDS)
+        self.assertEqual(self.path.read_text(), "one\ntwo\nthree\n")
+        self.file.write_all(["x" * 1023 + "\n"] * (FLUSH_BYTES // 1024))
+        self.assertEqual(self.path.stat().st_size, FLUSH_BYTES + 14)
+        self.file.write_all(["last\n"])
+        self.clock.advance(FLUSH_SECONDS)
+        self.assertTrue(self.path.read_text().endswith("\nlast\n"))
+
     def test_much_at_once(self) -> None:
         """Many bytes are written without waiting."""
         line = "x" * 1023 + "\n"
@@ -133,6 +146,12 @@ class UnwritableTests(EventsTestCase):
         self.clock.advance(RETRY_SECONDS)
         self.assertEqual(len((self.folder / "access.log").read_text().splitlines()), 10)
         self.assertEqual(self.events[-1]["lost"], 20)
+
+    def test_memory_is_bounded_for_several(self) -> None:
+        """Of lines that come together those over the bound are dropped and counted one by one."""
+        self.file.start()
+        self.file.write_all([f"line {number:04d}\n" for number in range(30)])
+        self.assertEqual(self.file.dropped, 20)
 
     def test_stop_counts_what_is_lost(self) -> None:
         """A stop does not wait for a file: what it has not taken is lost, counted and told."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from gateway.testing import check_plugin
+from gateway.testing import check_plugin, checks
 from tests.unit.testing.plugin_checks import CheckTestCase
 
 
@@ -91,6 +91,8 @@ class LifeTests(CheckTestCase):
         """A thread that goes on after stop is named."""
         release = threading.Event()
         self.addCleanup(release.set)
+        # Nobody lets it end meanwhile.
+        self.patch(checks, "_THREAD_SECONDS", 0.0)
         found = check_plugin(
             self.made(
                 """

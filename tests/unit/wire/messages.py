@@ -51,25 +51,48 @@ _VALUES = st.text(
     alphabet=st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=12
 ).map(lambda text: text.encode("latin-1"))
 _PLAIN = st.builds(b"%b:%b".__mod__, st.tuples(_TOKENS, _VALUES))
+_LINES = st.lists(_DECIDING | _PLAIN, max_size=4)
 
 _SIZE = st.sampled_from(
     [b"%x", b"%X", b"0%x", b"%x;a", b"%x;a=b", b'%x;a="b c"', b"%x ", b" %x", b"0x%x", b"%x\n"]
 )
 CONTENTS = st.binary(max_size=40)
+# What is made anew for each message is checked anew by Hypothesis, which takes longer than to draw from it.
+_CHUNKS = st.lists(CONTENTS.filter(bool), max_size=3)
+_UNFRAMED = st.sampled_from([b"", b"abc", b"hello world", b"\r\n"])
+_TRAILERS = st.sampled_from(
+    [b""] * 6 + [b"X: y\r\n", b"Content-Length: 3\r\n", b"X\r\n", b"X: y\n"]
+)
+_FAULTS = st.sampled_from(
+    [
+        b"",
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b" ",
+        b"\t",
+        b":",
+        b",",
+        b";",
+        b"\x00",
+        b"\x0b",
+        b"0",
+        b"a",
+        b"\xa0",
+    ]
+)
 
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
     """Make what may follow a head: chunks, good and bad, or bytes."""
     if draw(st.booleans()):
-        return draw(st.sampled_from([b"", b"abc", b"hello world", b"\r\n"]))
+        return draw(_UNFRAMED)
     out = b""
-    for content in draw(st.lists(CONTENTS.filter(bool), max_size=3)):
+    for content in draw(_CHUNKS):
         size = (draw(_SIZE) if draw(st.integers(0, 9)) == 0 else b"%x") % len(content)
         out += size + b"\r\n" + content + b"\r\n"
-    trailer = draw(
-        st.sampled_from([b""] * 6 + [b"X: y\r\n", b"Content-Length: 3\r\n", b"X\r\n", b"X: y\n"])
-    )
+    trailer = draw(_TRAILERS)
     return out + b"0\r\n" + trailer + b"\r\n"
 
 
@@ -80,27 +103,11 @@ def _broken(draw: st.DrawFn, data: bytes) -> bytes:
         return data
     at = draw(st.integers(0, len(data) - 1))
     much = draw(st.integers(0, 2))
-    fault = draw(
-        st.sampled_from(
-            [
-                b"",
-                b"\r",
-                b"\n",
-                b"\r\n",
-                b" ",
-                b"\t",
-                b":",
-                b",",
-                b";",
-                b"\x00",
-                b"\x0b",
-                b"0",
-                b"a",
-                b"\xa0",
-            ]
-        )
-    )
+    fault = draw(_FAULTS)
     return data[:at] + fault + data[at + much :]
+
+
+_BODIES = bodies()
 
 
 @st.composite
@@ -109,10 +116,10 @@ def requests(draw: st.DrawFn, most: int = 2) -> bytes:
     out = b""
     for _ in range(draw(st.integers(1, most))):
         start = b"%b %b %b" % (draw(_METHODS), draw(_TARGETS), draw(_VERSIONS))
-        lines = draw(st.lists(_DECIDING | _PLAIN, max_size=4))
+        lines = draw(_LINES)
         if draw(st.integers(0, 7)):
             lines.insert(0, b"Host: example.com")
-        out += b"\r\n".join((start, *lines, b"", b"")) + draw(bodies())
+        out += b"\r\n".join((start, *lines, b"", b"")) + draw(_BODIES)
     return draw(_broken(out))
 
 
@@ -127,14 +134,15 @@ _STATUS_LINES = st.sampled_from(
         b"HTTP/1.1 100 X",
     ]
 )
+_INTERIM = st.sampled_from([0, 0, 0, 1, 2])
 
 
 @st.composite
 def responses(draw: st.DrawFn) -> bytes:
     """Make one response, sometimes behind interim ones, valid or nearly so."""
-    out = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * draw(st.sampled_from([0, 0, 0, 1, 2]))
-    lines = draw(st.lists(_DECIDING | _PLAIN, max_size=4))
-    out += b"\r\n".join((draw(_STATUS_LINES), *lines, b"", b"")) + draw(bodies())
+    out = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * draw(_INTERIM)
+    lines = draw(_LINES)
+    out += b"\r\n".join((draw(_STATUS_LINES), *lines, b"", b"")) + draw(_BODIES)
     return draw(_broken(out))
 
 

@@ -348,6 +348,66 @@ class AgainTests(SynchronousTestCase):
             self.assertEqual(said_by(again), said_by(fresh))
             self.assertEqual(again.fields.lines, fresh.fields.lines)
 
+    def test_other_lines(self) -> None:
+        """A head that differs from the one before in any of its lines says what it says on a fresh connection."""
+        usual = [b"Host: a", b"X: 1", b"Cookie: a=1", b"Proxy-Authorization: Basic eDp5", b"Y: 2"]
+        others = (
+            *(b"X: 2", b"Authorization: Basic eDp5", b"Authorization: NTLM x", b"X-Api-Key: 1"),
+            *(b"Cookie: a=2", b"Content-Length: 0", b"Connection: close", b"Connection: x, y"),
+            *(
+                b"TE: trailers",
+                b"Expect: x",
+                b"Expect: 100-continue",
+                b"Via: 1.1 a",
+                b"Trailer_: a",
+            ),
+            *(b"Transfer-Encoding: chunked", b"Host_: a", b"Proxy-Authorization: Basic eHp5"),
+        )
+        for first in (
+            [],
+            [b"Connection: upgrade, y"],
+            [b"Content-Length: 0"],
+            [b"Expect: 100-continue"],
+        ):
+            lines = [*usual, *first]
+            for place in range(1, len(lines)):
+                for other in others:
+                    changed = [*lines[:place], other, *lines[place + 1 :]]
+                    for one, two in ((lines, changed), (changed, lines)):
+                        self.assert_read_alike(one, two)
+
+    def assert_read_alike(self, one: list[bytes], two: list[bytes]) -> None:
+        """See that the second of two heads is read as if it were the first; there is no second one if the first is refused."""
+        before, after = (
+            b"GET / HTTP/1.1\r\n%b\r\n\r\n" % b"\r\n".join(head) for head in (one, two)
+        )
+        client = Client()
+        if isinstance(self.read(client, before), str):
+            return
+        self.assertEqual(self.read(client, after), self.read(Client(), after), (one, two))
+
+    def read(self, client: Client, request: bytes) -> object:
+        """Read one request; gives what its head says, or why it is refused."""
+        try:
+            head = client.receive(request)[0]
+            if b"chunked" in request:
+                client.receive(b"0\r\n\r\n")
+        except RemoteProtocolError as error:
+            return str(error)
+        client.next()
+        assert isinstance(head, RequestHead)
+        return said_by(head), [(known.code, known.line) for known in head.section.special]
+
+    def test_invalid_among_others(self) -> None:
+        """A line that is not valid is refused, whatever else is as it was."""
+        good = b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"
+        for line in (b"X : 1", b"X", b"X: \0", b" X: 1"):
+            client = Client()
+            client.receive(good)
+            client.next()
+            with self.assertRaises(RemoteProtocolError):
+                client.receive(good.replace(b"X: 1", line))
+
     def test_not_over_versions(self) -> None:
         """The same fields mean something else in another version: HTTP/1.1 needs no keep-alive."""
         section = b"Host: a\r\nConnection: keep-alive\r\n\r\n"
