@@ -29,6 +29,8 @@ from gateway.wire.events import RequestHead
 _SLASH = 0x2F
 # As a number, for where bytes are looked for in others, an error is raised and dropped first: twenty times as dear.
 _HASH = 0x23
+#: Methods whose requests are looked at each for itself, though they look like one before.
+_JUDGED = onward.COUNTED | {b"CONNECT"}
 
 
 class ReverseMode:
@@ -83,13 +85,14 @@ class ReverseMode:
             head.port = self.port
         if self.secure:
             head.scheme = "https"
+        if head.raw_method == b"CONNECT":
+            # Whatever its target looks like: an origin might take it for a tunnel, and what comes behind it for no request.
+            raise InvalidTarget("this is no proxy", status=405, page="method_not_allowed")
         if target[0] == _SLASH:
             # The parser lets printable ASCII through; of that only the fragment has no place here.
             if _HASH in target:
                 raise InvalidTarget("a fragment has no place in a request")
             return
-        if head.raw_method == b"CONNECT":
-            raise InvalidTarget("this is no proxy", status=405, page="method_not_allowed")
         if target == b"*":
             if head.raw_method != b"OPTIONS":
                 raise InvalidTarget("only OPTIONS has the target *")
@@ -110,7 +113,7 @@ class ReverseMode:
             and way.mode is self
             and target[0] == _SLASH
             and _HASH not in target
-            and head.raw_method not in onward.COUNTED
+            and head.raw_method not in _JUDGED
         ):
             # Host says where to, and it is that of a request before.
             head.scheme = self.scheme

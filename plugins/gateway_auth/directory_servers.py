@@ -152,11 +152,14 @@ class Servers:
                     break
                 try:
                     # Each has its share, so that a server that hangs leaves some time for the next one.
-                    value = await self._try(server, work, left / (len(candidates) - index))
+                    value, fault = await self._try(server, work, left / (len(candidates) - index))
                 except ServerFailed as failed:
                     self._note_failure(server, failed)
                     continue
-                self._note_success(server)
+                if fault is None:
+                    self._note_success(server)
+                else:
+                    self._note_failure(server, fault)
                 return value
         finally:
             # In a turn of its own: who is let in may leave at once, and let in the next.
@@ -181,10 +184,13 @@ class Servers:
         for server in self.servers:
             server.pool.close()
 
-    async def _try(self, server: Server, work: Callable[[Link], T], seconds: float) -> T:
+    async def _try(
+        self, server: Server, work: Callable[[Link], T], seconds: float
+    ) -> tuple[T, ServerFailed | None]:
         """
         Have one server do a piece of work.
 
+        @return: what it came to, and how the server failed where it did part of it.
         @raise ServerFailed: it does not, or not in time.
         @raise Unavailable: there is no thread to ask it in.
         """
@@ -193,17 +199,23 @@ class Servers:
         addresses = await self._addresses(server, seconds)
         left = max(end - clock.seconds(), 0.001)
         deadline = Deadline(left * _OF_THREAD)
+        link = server.pool.link(addresses, deadline)
         begun: list[float] = []
 
         def job() -> T:
             begun.append(clock.seconds())
-            return work(server.pool.link(addresses, deadline))
+            return work(link)
+
+        def had_no_time() -> bool:
+            """Tell whether all of it went by in queues; then the server has not failed."""
+            return not begun or clock.seconds() - begun[0] < _FAIR * self._share
 
         try:
-            return await self._in_time(self._services.threads.run("directory", job), left, "")
+            value = await self._in_time(self._services.threads.run("directory", job), left, "")
+            fault = link.fault
+            return value, None if isinstance(fault, NoAnswer) and had_no_time() else fault
         except (_NotInTime, NoAnswer) as late:
-            # A server that had no time to answer, as all of it went by in queues, has not failed.
-            if not begun or clock.seconds() - begun[0] < _FAIR * self._share:
+            if had_no_time():
                 raise Unavailable("more logins than the threads of the pool directory do") from None
             raise ServerFailed(str(late) or "no answer in time") from None
         except Overloaded as full:

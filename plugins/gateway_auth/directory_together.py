@@ -4,7 +4,8 @@ Several logins at once: what a directory server is asked for one of them it is a
 On a Monday morning hundreds log in within the same second. One after another, each of the three questions of a login (find the
 entry, bind as it, read the groups) is a way to the server and back, with a thread that waits meanwhile. Here all entries are asked
 for by one message's way, then the users are bound on several connections at a time, then all groups are asked for. What is asked, and what follows
-from an answer, is the same as for one login alone (L{gateway_auth.directory_work}), and whoever can't be decided here is left to that.
+from an answer, is the same as for one login alone (L{gateway_auth.directory_work}), and whoever can't be decided here is left to that,
+but for those whose password a server has got without an answer: it may be a wrong one, and would count twice.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gateway_auth.bind_results import Answer, Odd, refusal
 from gateway_auth.directory_work import DirectoryWork
 from gateway_auth.ldap_messages import Entry
 from gateway_auth.ldap_pool import Link
-from gateway_auth.ldap_wire import Found, SearchRefused, Wire
+from gateway_auth.ldap_wire import Found, SearchRefused, ServerFailed, Wire
 from gateway_auth.names import Login
 from gateway_auth.verifier import Refused, Unavailable, Verified
 
@@ -60,8 +61,8 @@ class Together:
         """
         Check passwords, none of which is empty, and give their users with all groups.
 
-        @return: for each login in their order.
-        @raise ServerFailed: this server does not answer, so nothing is known of any.
+        @return: for each login in their order. The server may have failed meanwhile, as C{link.fault} says.
+        @raise ServerFailed: this server does not answer, and nobody's password was sent.
         """
         work = self._work
         if not work.searches(link):
@@ -70,7 +71,11 @@ class Together:
         tried = [_Tried(login, password) for login, password in logins]
         self._find(link, tried, is_ad=is_ad)
         self._bind(link, [one for one in tried if not one.is_over])
-        self._read_groups(link, [one for one in tried if not one.is_over], is_ad=is_ad)
+        try:
+            self._read_groups(link, [one for one in tried if not one.is_over], is_ad=is_ad)
+        except ServerFailed as failed:
+            # Who was refused is not tried again; whoever was let in may be, as nobody counts that against him.
+            link.fault = failed
         return [one.outcome for one in tried]
 
     def _find(self, link: Link, tried: list[_Tried], *, is_ad: bool) -> None:
@@ -94,7 +99,12 @@ class Together:
         ]
         answers = link.bind_all(binds) if binds else []
         for one, answer in zip(tried, answers, strict=True):
-            if one.entry is None:
+            if answer is None:
+                one.end(None)
+            elif isinstance(answer, ServerFailed):
+                # The server may have counted a wrong password without saying so.
+                one.end(Unavailable(f"no answer to a bind: {answer}"))
+            elif one.entry is None:
                 one.end(Refused("unknown_user"))
             else:
                 _judge(one, answer)

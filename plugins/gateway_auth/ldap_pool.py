@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Literal, TypeAlias, TypeVar
 
-from gateway_auth.bind_results import Answer, Odd, refusal
+from gateway_auth.bind_results import Odd, refusal
+from gateway_auth.ldap_binds import Bound, LoginLine, bind_all
 from gateway_auth.ldap_settings import LdapSettings, ServerUri
 from gateway_auth.ldap_wire import (
     ACTIVE_DIRECTORY,
@@ -156,11 +157,16 @@ class Pool:
 
 
 class Link:
-    """One server, for one piece of work with a deadline."""
+    """
+    One server, for one piece of work with a deadline.
 
-    __slots__ = ("_addresses", "_deadline", "_pool")
+    @ivar fault: how the server has failed in the middle, where what it had done till then is not lost; C{None}: it has not.
+    """
+
+    __slots__ = ("_addresses", "_deadline", "_pool", "fault")
 
     def __init__(self, pool: Pool, addresses: Sequence[SocketAddress], deadline: Deadline) -> None:
+        self.fault: ServerFailed | None = None
         self._pool = pool
         self._addresses = addresses
         self._deadline = deadline
@@ -190,39 +196,39 @@ class Link:
                 pass
         return self._done(use, self._pool.made(use, self._addresses, self._deadline), function)
 
-    def bind_all(self, asked: Sequence[tuple[str, str]]) -> list[Answer]:
+    def bind_all(self, asked: Sequence[tuple[str, str]]) -> list[Bound]:
         """
-        Bind as several users, each by name and password, on several connections for logins.
+        Bind as several users, each by name and password, on several connections for logins; see L{gateway_auth.ldap_binds}.
 
-        One connection takes one bind after the other (RFC 4511 section 4.2.1).
-
-        @raise ServerFailed: the server does not do it; then nothing is known of any of them.
+        @return: for each in their order; if one of them has failed so has the server, and C{fault} says it.
+        @raise ServerFailed: there is no connection, and nothing was sent.
         """
-        wires: list[Wire] = []
-        answers: list[Answer] = []
+        lines: list[LoginLine] = []
         try:
-            while len(wires) < min(len(asked), _BINDS_AT_ONCE):
+            while len(lines) < min(len(asked), _BINDS_AT_ONCE):
                 kept = self._pool.take("login")
                 if kept is not None:
                     kept.deadline = self._deadline
-                elif len(wires) < _BINDS_AT_LEAST:
-                    kept = self._pool.made("login", self._addresses, self._deadline)
+                    lines.append(LoginLine(kept, self._login))
+                elif len(lines) < _BINDS_AT_LEAST:
+                    lines.append(LoginLine(self._login()))
                 else:
                     break
-                wires.append(kept)
-            for first in range(0, len(asked), len(wires)):
-                some = list(zip(wires, asked[first:], strict=False))
-                numbers = [wire.begin_bind(name, password) for wire, (name, password) in some]
-                answers += [
-                    wire.end_bind(number) for (wire, _), number in zip(some, numbers, strict=True)
-                ]
+            found = bind_all(lines, asked)
         except BaseException:
-            for wire in wires:
-                wire.close()
+            for line in lines:
+                line.wire.close()
             raise
-        for wire in wires:
-            self._pool.give("login", wire)
-        return answers
+        for line in lines:
+            if line.is_sound:
+                self._pool.give("login", line.wire)
+            else:
+                line.wire.close()
+        self.fault = next((one for one in found if isinstance(one, ServerFailed)), self.fault)
+        return found
+
+    def _login(self) -> Wire:
+        return self._pool.made("login", self._addresses, self._deadline)
 
     def _done(self, use: Use, wire: Wire, function: Callable[[Wire], T]) -> T:
         try:

@@ -98,6 +98,23 @@ class SecondLookTests(ScenarioTestCase):
         self.assertEqual(second.request.get("host"), b"other.example.com")
 
 
+class TunnelTests(ScenarioTestCase):
+    """Who leads where no tunnel is."""
+
+    def test_no_tunnel_in_front_of_a_site(self) -> None:
+        """A site's origin hears of no CONNECT, whatever its target looks like, nor behind a request that looks the same."""
+        gateway = self.reverse()
+        origin = gateway.origin(reply=response(b"one"))
+        for before in (False, True):
+            for target in (b"/", b"/path", b"*", b"origin.example.com:443", URL):
+                client = gateway.client()
+                if before:
+                    client.send(request(b"/"))
+                client.send(request(target, b"Host: site.example.com", method=b"CONNECT"))
+                self.assertEqual(client.responses()[-1].status, 405, target)
+        self.assertEqual({found.method for found in origin.requests}, {b"GET"})
+
+
 class SecretTests(ScenarioTestCase):
     """Credentials."""
 

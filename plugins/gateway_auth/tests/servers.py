@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from gateway_auth.bind_results import Answer
@@ -54,6 +54,7 @@ class FakeServer:
     @ivar passwords: by the name that is bound as.
     @ivar answers: other answers to binds than by the password, by name.
     @ivar down: it can't be connected to; C{broken}: what is connected breaks.
+    @ivar breaks: told what came, says whether the connection breaks without an answer.
     @ivar connections: that are open.
     """
 
@@ -65,6 +66,7 @@ class FakeServer:
         self.is_ad = is_ad
         self.down = False
         self.broken = False
+        self.breaks: Callable[[str], bool] = lambda asked: False
         self.searches_refused = False
         self.connections: set[FakeWire] = set()
         self.connected = 0
@@ -100,7 +102,7 @@ class FakeWire:
         """Look at the password."""
         self._look()
         assert name and password
-        self._server.asked.append(f"bind {name}")
+        self._came(f"bind {name}")
         if name in self._server.answers:
             return self._server.answers[name]
         known = self._server.passwords.get(name)
@@ -122,7 +124,7 @@ class FakeWire:
         if not base:
             found = (ACTIVE_DIRECTORY,) if self._server.is_ad else ()
             return [Entry("", {"supportedcapabilities": found})]
-        self._server.asked.append(f"search {filter}")
+        self._came(f"search {filter}")
         if self._server.searches_refused:
             raise SearchRefused("insufficientAccessRights (50)")
         if scope == "base":
@@ -176,6 +178,12 @@ class FakeWire:
     def close(self) -> None:
         """Close."""
         self._server.connections.discard(self)
+
+    def _came(self, asked: str) -> None:
+        self._server.asked.append(asked)
+        if self._server.breaks(asked):
+            self.close()
+            self._look()
 
     def _look(self) -> None:
         if self._server.broken or self not in self._server.connections:

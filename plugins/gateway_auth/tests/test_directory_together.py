@@ -106,6 +106,40 @@ class TogetherTests(DirectoryCase):
         self.assertEqual(found, [Verified("user5"), "wrong_password"])
         self.assertFalse(directory.is_down)
 
+    def test_bind_breaks(self) -> None:
+        """When a connection breaks at a bind all others hear their own, and no password is sent again, not even the one it broke at."""
+        server = FakeServer(*USERS)
+        server.breaks = lambda asked: asked == f"bind {USERS[11].dn}"
+        logins = self.good(TOGETHER)
+        logins[1] = ("user5", "wrong")
+        found = self.logins(self.directory(server), *logins)
+        self.assertEqual(found[1], "wrong_password")
+        self.assertEqual(found[7], Unavailable.__name__)
+        self.assertEqual(
+            [one for place, one in enumerate(found) if place not in (1, 7)],
+            [Verified(user) for place, (user, _) in enumerate(logins) if place not in (1, 7)],
+        )
+        self.assertEqual(sorted(server.binds()), sorted(user.dn for user in USERS[: 4 + TOGETHER]))
+
+    def test_groups_break(self) -> None:
+        """When all have been bound and their groups can't be had, who was refused stays refused and is not bound again."""
+        server = FakeServer(*USERS)
+        directory = self.directory(server, failures=100)
+        server.breaks = lambda asked: asked.startswith("search") and "member" in asked
+        found = self.logins(directory, *self.good(2), ("user6", "wrong"), ("ghost", "x"))
+        self.assertEqual(
+            found, [Unavailable.__name__] * 2 + ["wrong_password", "unknown_user"]
+        )
+        self.assertEqual(server.binds().count(USERS[6].dn), 1)
+
+    def test_failures_count(self) -> None:
+        """A server that breaks in the middle of several logins has failed, as with one."""
+        server = FakeServer(*USERS)
+        server.breaks = lambda asked: asked.startswith(f"bind {USERS[4].dn}")
+        directory = self.directory(server, failures=1)
+        self.assertEqual(self.logins(directory, *self.good(2))[0], Unavailable.__name__)
+        self.assertTrue(directory.is_down)
+
     def test_nobody_answers(self) -> None:
         """Of a server that is down all hear so."""
         server = FakeServer(*USERS)
