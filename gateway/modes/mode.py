@@ -22,7 +22,7 @@ class Mode(Protocol):
 
     @ivar name: C{"forward"} or C{"reverse"}.
     @ivar keeps_http10: an HTTP/1.0 client may keep its connection; not through a proxy (RFC 9112 section 9.3).
-    @ivar connects: heads of CONNECTs that it has let go on; C{None}: it lets none.
+    @ivar connects: heads of CONNECTs that came to it; C{None}: it lets none go on.
     """
 
     name: str

@@ -102,6 +102,10 @@ class Attempt(Outgoing):
             self.reactor.removeWriter(self)
         made: Socket | None = getattr(self, "socket", None)
         if made is not None:
+            # It is no transport that could be lost, and none that could be written to.
+            self.disconnected = True
+            self.connected = 0
+            self._free = False
             made.close()
 
     def doWrite(self) -> Any:

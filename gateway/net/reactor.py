@@ -283,6 +283,11 @@ class SlimEPollReactor(EPollReactor):
         self.forget(connection)
         self._parting.append(connection)
 
+    def removeAll(self) -> list[Any]:
+        """Watch nobody any more, and give all that were watched or are still to be closed."""
+        parting, self._parting = self._parting, []
+        return list({*parting, *super().removeAll()})
+
     def _part_all(self) -> None:
         parting, self._parting = self._parting, []
         for connection in parting:

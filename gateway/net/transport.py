@@ -309,8 +309,8 @@ class ImmediateConnection(tcp.Connection):
             super().loseConnection()
 
     def part(self) -> None:
-        """Close, as was asked for, unless more was said since: then it is closed when that is sent."""
-        if self._free:
+        """Close, as was asked for, unless more was said since: then it is closed when that is sent, or is reset."""
+        if self._free and not self._aborting:
             self.connectionLost(_DONE)
 
     def abortConnection(self) -> None:

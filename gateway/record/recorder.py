@@ -98,6 +98,9 @@ class Recorder:
 
     def _catch_up(self) -> None:
         ended, self._ended = self._ended, []
+        if not ended:
+            # All of it was written down within the round, before a stop: the log may be closed by now.
+            return
         count = self._count
         for txn in ended:
             count(txn)

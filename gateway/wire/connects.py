@@ -25,9 +25,13 @@ class KnownConnects(dict[bytes, tuple[bytes, Section]]):
     __slots__ = ()
 
     def keep(self, data: bytes, head: RequestHead) -> None:
-        """Remember a head, unless it is long or has a line that is not to be kept."""
+        """Remember a head, unless it is long, or has a line or user information that is not to be kept."""
         section = head.section
-        if len(data) > KEPT_LENGTH or not all(line in KNOWN_LINES for line in section.received):
+        if (
+            len(data) > KEPT_LENGTH
+            or b"@" in head.target
+            or not all(line in KNOWN_LINES for line in section.received)
+        ):
             return
         if len(self) >= KEPT_HEADS:
             # Cheaper than any order of leaving; whoever floods it makes us parse, as without it.

@@ -283,6 +283,13 @@ class PartingTests(SynchronousTestCase):
         self.assertEqual(self.log, ["one parts", "one parts"])
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
 
+    def test_end_of_all(self) -> None:
+        """Who is still to be closed when everybody is disconnected is told as the others are, and once."""
+        self.reactor.part_soon(self.leaver())
+        self.reactor.disconnectAll()
+        self.reactor.doPoll(0)
+        self.assertEqual(self.log, ["one lost"])
+
     def test_what_follows(self) -> None:
         """What one sets going, a timer or another's end, comes before any waiting; at the end of the loop too."""
         other = self.leaver()

@@ -169,6 +169,15 @@ class WritingTests(TransportCase):
         self.assertRaises(ConnectionResetError, peer.recv, 10)
 
         protocol, peer = self.accepted()
+        transport = protocol.transport
+        # By a timer, behind which it is closed before the next timer is looked at.
+        for end in (transport.loseConnection, transport.abortConnection):
+            self.reactor.callLater(0, end)
+        self.until(lambda: self.log[-1] != "made")
+        self.assertEqual(self.log[-1], "lost: ConnectionAborted")
+        self.assertRaises(ConnectionResetError, peer.recv, 10)
+
+        protocol, peer = self.accepted()
         protocol.transport.loseConnection()
         protocol.transport.loseWriteConnection()
         self.until(lambda: self.log[-1] == "lost: ConnectionDone")

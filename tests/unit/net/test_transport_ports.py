@@ -201,6 +201,22 @@ class AttemptTests(TransportCase):
         self.assertEqual(self.log, ["made", "lost: ConnectionLost"])
         self.assertEqual((len(self.successes), self.failures), (1, []))
 
+    def test_given_up_when_told(self) -> None:
+        """Whoever gives it up when told, and fails then, ends nothing but that: it is over, and was no transport."""
+
+        def fail(attempt: Attempt) -> None:
+            attempt.cancel()
+            raise LookupError("a bug")
+
+        attempt = Attempt(
+            self.reactor, "127.0.0.1", self.server.getsockname()[1], fail, lambda *_: self.fail()
+        )
+        attempt.start()
+        self.until(lambda: attempt.fileno() < 0)
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+        attempt.write(b"x")
+        self.assertNotIn(attempt, self.reactor.getReaders() + self.reactor.getWriters())
+
     def test_refused(self) -> None:
         """A refusal is told once, with the kernel's reason, and nothing is left in the reactor."""
         port = self.server.getsockname()[1]

@@ -118,6 +118,7 @@ class RecorderTests(SynchronousTestCase):
             self.assertIn(f"{path} ", text)
         rounds.over()
         self.assertEqual(recorder.counters.counted("forward").statuses[2], 3)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stop(self) -> None:
         """A stop leaves nothing on the clock."""

@@ -88,6 +88,9 @@ class KnownConnectsTests(SynchronousTestCase):
         ):
             self.head(connect(HOST, secret))
             self.assertEqual(self.connects, {}, secret)
+        # It is refused, but not here.
+        self.head(connect(HOST, target=b"user:password@origin.example.com:443"))
+        self.assertEqual(self.connects, {})
 
     def test_refused(self) -> None:
         """What can't be read is refused each time, and not known."""
