@@ -45,6 +45,10 @@ class Request:
         self.fields = fields
         self.length = length
 
+    def lines(self) -> list[bytes]:
+        """Give C{fields.lines}, to be read only: quicker, as C{fields} are made when somebody asks for them."""
+        return self.fields.lines
+
     @property
     def method(self) -> str:
         """The method as text."""
@@ -107,6 +111,10 @@ class Response:
         self.content = content
         self.length = length
         self.logged_type: tuple[list[bytes], str] | None = None
+
+    def lines(self) -> list[bytes]:
+        """Give C{fields.lines}, to be read only; as of L{Request.lines}."""
+        return self.fields.lines
 
     def again(self) -> Response:
         """Make the same response once more; C{fields} is its own."""

@@ -7,7 +7,8 @@ OPTIONS count their Max-Forwards down (section 7.6.2).
 
 from __future__ import annotations
 
-from itertools import filterfalse
+from itertools import chain, compress, filterfalse, repeat
+from operator import is_not
 from typing import Any
 
 from gateway.api.errors import ClientError, TransactionError
@@ -39,6 +40,8 @@ COUNTED = frozenset((b"TRACE", b"OPTIONS"))
 
 #: What a TRACE must not reflect (RFC 9110 section 9.3.8).
 _NOT_TRACED = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
+#: Is none of any message's lines.
+_NO_MORE = repeat(None)
 _NO_OPTIONS = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH, CONNECT"
 
 
@@ -183,7 +186,12 @@ def taint(head: RequestHead, hop: UpstreamConnection) -> bool:
     @return: whether one has.
     """
     own = head.own_fields
-    if own is None or own.lines is head.section.received or not binds(own.lines):
+    received = head.section.received
+    if own is None or own.lines is received:
+        return False
+    lines = own.lines
+    # What has come so, and stands where it stood, was judged when it came (L{check}).
+    if not binds(compress(lines, map(is_not, lines, chain(received, _NO_MORE)))):
         return False
     hop.taint()
     return True

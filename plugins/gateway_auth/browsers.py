@@ -26,6 +26,7 @@ from gateway_auth.cookie_settings import CookieSettings
 from gateway_auth.keys import KeyRing, read_keys, renewed
 from gateway_auth.lasting import lasting
 from gateway_auth.login import Login, Tries
+from gateway_auth.redirects import is_reserved
 from gateway_auth.tokens import Once, Tokens
 from gateway_auth.verifier import Verified
 from gateway_auth.wall import wall_time
@@ -59,11 +60,13 @@ class Browsers:
         groups: Callable[[str], Awaitable[frozenset[str]]] | None = None,
         signed_in: Callable[[Transaction, Identity], None] | None = None,
         now: Callable[[], float] | None = None,
+        keys_changed: Callable[[], object] = lambda: None,
     ) -> None:
         """
         Take the parts; see L{CookieMode} and L{Login}.
 
         @param now: seconds since the epoch.
+        @param keys_changed: called when cookies are sealed by other keys from now on.
         @raise gateway.api.settings.BadValue: the keys of the settings are none.
         """
         self._services = services
@@ -73,7 +76,7 @@ class Browsers:
         ring: KeyRing | None = None
         if settings.keys is not None:
             ring = read_keys(settings.keys.reveal())
-        self._tokens = Tokens(ring, self._now)
+        self._tokens = Tokens(ring, self._now, keys_changed)
         self.mode = CookieMode(
             services,
             self._tokens,
@@ -176,6 +179,11 @@ class Browsers:
         if said is None:
             self.mode.strip(txn)
         return said
+
+    def strip(self, txn: Transaction) -> None:
+        """Take our cookies out of a request that is not for ourselves, once they have told who it is: a plugin may end the phase before L{answer}."""
+        if not self.login.is_login(txn) and not is_reserved(txn.request.path):
+            self.mode.strip(txn)
 
     def judge(self, txn: Transaction) -> None:
         """Keep an origin from setting our cookies, for C{response_headers}."""

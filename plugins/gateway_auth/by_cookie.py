@@ -52,12 +52,14 @@ class ByCookie:
         *,
         binds: bool,
         without: Without,
+        strip: Callable[[Transaction], None],
     ) -> None:
         """
         Take the parts.
 
         @param binds: a connection may have an identity of its own.
         @param without: finds out by the rest, when a cookie says nothing.
+        @param strip: takes cookies of ours out of a request, unless that is for ourselves.
         """
         self._sessions = sessions
         self._known = known
@@ -67,6 +69,9 @@ class ByCookie:
         self._seconds = clock.seconds
         self._binds = binds
         self._without = without
+        self._strip = strip
+        # Requests that were known by a cookie, as far as they were judged here or are in the metric.
+        self._told = 0
 
     @staticmethod
     def has(txn: Transaction, policy: Policy) -> bool:
@@ -90,6 +95,15 @@ class ByCookie:
         if identity is None:
             return self._with_groups(txn, policy, received, credentials, session, until)
         return self._by_session(txn, policy, received, identity, min(until, recent))
+
+    def tell(self, requests: int) -> None:
+        """
+        Bring the metric of cookies to what is counted apart, too often for a metric with labels.
+
+        @param requests: how many were known by a cookie, those included that were not judged here but are like the one before.
+        """
+        self._sessions.repeated(requests - self._told)
+        self._told = requests
 
     async def _with_groups(
         self,
@@ -128,8 +142,9 @@ class ByCookie:
 
         @param until: when it has to be looked again, in seconds since the epoch.
         """
-        tokens = self._sessions.tokens
-        ends = self._seconds() + until - tokens.now()
+        self._told += 1
+        self._strip(txn)
+        ends = self._seconds() + until - self._sessions.tokens.now()
         noted = self._known.note(txn, policy, identity)
         # Where a connection has an identity of its own, that comes before its cookies.
         self._repeats.keep(
@@ -137,7 +152,6 @@ class ByCookie:
             received,
             _Opened(identity, ends),
             noted,
-            keys=tokens.keys,
             by_telling=not self._binds,
         )
         return self._known.count(identity)

@@ -39,7 +39,6 @@ class CookieSessions:
     Sessions in cookies, for one plugin object.
 
     @ivar life_seconds: how long a user is known after having shown who he is.
-    @ivar repeated: how many cookies were taken without a look since L{tell}, as nothing has changed; for who takes them so.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class CookieSessions:
         """
         self.tokens = tokens
         self.life_seconds = life_seconds
-        self.repeated = 0
         self._counted = counted
         self._ended = ended
         self._to_address = to_address
@@ -105,9 +103,8 @@ class CookieSessions:
             self._counted.inc(result="taken")
         return found, until
 
-    def tell(self) -> None:
-        """Bring the metric to what was counted apart, too often for a metric with labels."""
-        count, self.repeated = self.repeated, 0
+    def repeated(self, count: int) -> None:
+        """Count cookies that were taken without a look, as nothing had changed."""
         if count:
             self._counted.inc(count, result="taken")
 

@@ -45,6 +45,7 @@ class Identification:
                 clock,
                 binds=parts.binds,
                 without=self._without_cookie,
+                strip=parts.browsers.strip,
             )
         self._parts = parts
         self._known = known

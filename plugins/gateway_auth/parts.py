@@ -122,6 +122,7 @@ class Parts:
                 groups=self.groups,
                 signed_in=self._signed_in,
                 now=now,
+                keys_changed=self.epoch.end,
             )
 
     async def start(self) -> None:

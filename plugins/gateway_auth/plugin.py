@@ -15,7 +15,6 @@ from typing import Final
 from gateway.api import (
     Block,
     Caution,
-    Client,
     Maybe,
     Plugin,
     ReadContent,
@@ -39,6 +38,8 @@ from gateway_auth.settings import AuthSettings, available
 
 PROXY_AUTHORIZATION: Final = b"proxy-authorization"
 AUTHORIZATION: Final = b"authorization"
+#: Of so many answers it is remembered that they set no cookie of ours.
+MOST_HARMLESS: Final = 64
 #: What a path begins with that is kept for ourselves.
 _OWN: Final = RESERVED.encode("ascii")
 
@@ -61,7 +62,6 @@ class Auth(Plugin):
         self._counts = self._known.counts
         self._challenges = Challenges(settings, services, self._parts, self._known)
         self._remembered = self._parts.remembered
-        self._sessions = self._browsers.mode.sessions if self._browsers is not None else None
         self._epoch = self._parts.epoch
         self._repeats = Repeats(self._epoch, *self._tellings())
         self._maker = self._repeats.maker
@@ -70,6 +70,12 @@ class Auth(Plugin):
         )
         self._seconds = services.clock.seconds
         self._requests = 0
+        # What the last request was known by that goes to the origin as authenticate has left it.
+        self._sent: Repeat | None = None
+        # Lines of answers that set no cookie of ours, and those that were looked at last: upstream connections give the same list
+        # again for the same lines.
+        self._harmless: dict[int, list[bytes]] = {}
+        self._answered: list[bytes] | None = None
 
     def review(self, around: Surroundings) -> Iterable[Caution | SettingFault]:
         """Say what an operator should think about."""
@@ -101,6 +107,7 @@ class Auth(Plugin):
             and last.maker is self._maker
             and last.epoch is self._epoch.now
             and not client.by_proxy
+            and not (last.is_sent and request.raw_target.startswith(_OWN))
             and (last.lines is lines or last.goes_on(lines))
         ):
             proof = last.proof
@@ -113,10 +120,12 @@ class Auth(Plugin):
             if (
                 now < last.until
                 and now < proof.until
-                and (last.is_simple or self._is_taken(last, client))
+                and (last.is_simple or self._parts.addresses.again(last.key, client))
             ):
                 fields.lines = last.left
                 last.txn = txn.id
+                if last.is_sent:
+                    self._sent = last
                 self._remembered.hits += last.is_basic
                 identity = proof.identity
                 self._counts[identity.source] += 1
@@ -159,24 +168,27 @@ class Auth(Plugin):
     def request_headers(self, txn: Transaction) -> Block | Respond | ReadContent | None:
         """Answer what is for the login page, and tell the origin of a site who it is."""
         browsers = self._browsers
-        client = txn.client
-        is_reverse = client.mode == "reverse"
+        is_reverse = txn.client.mode == "reverse"
         if browsers is None and not is_reverse:
             return None
         request, identity = txn.request, txn.identity
-        fields = request.fields
-        last = client.store.get(LAST)
+        last = self._sent
+        if (
+            last is not None
+            and last.txn is txn.id
+            and last.left is request.lines()
+            and last.proof.identity is identity  # type: ignore[union-attr]  # it was known by that
+        ):
+            return None
+        last = txn.client.store.get(LAST)
         if last is not None and not (
             last.txn is txn.id
-            and last.left is fields.lines
+            and last.left is request.lines()
             and last.proof is not None
             and last.proof.identity is identity
             and not request.raw_target.startswith(_OWN)
         ):
             last = None
-        if last is not None and last.sent is not None:
-            fields.lines = last.sent
-            return None
         if browsers is not None:
             said = browsers.answer(txn)
             if said is not None:
@@ -187,7 +199,7 @@ class Auth(Plugin):
             if identity is not None:
                 self._parts.sites.tell(fields, identity)
         if last is not None:
-            last.sent = request.fields.lines
+            last.sends(request.fields.lines)
         return None
 
     @hookimpl()
@@ -197,17 +209,21 @@ class Auth(Plugin):
         if negotiate is not None:
             negotiate.answered(txn)
         browsers = self._browsers
-        if browsers is None:
+        response = txn.response
+        if browsers is None or response is None:
             return
-        last = txn.client.store.get(LAST)
-        if last is None or txn.response is None:
-            browsers.judge(txn)
+        lines = response.lines()
+        if lines is self._answered:
             return
-        lines = txn.response.fields.lines
-        if lines is not last.answered:
+        harmless = self._harmless
+        if harmless.get(id(lines)) is not lines:
             browsers.judge(txn)
-            if txn.response.fields.lines is lines:
-                last.answered = lines
+            if response.lines() is not lines:
+                return
+            if len(harmless) >= MOST_HARMLESS:
+                harmless.clear()
+            harmless[id(lines)] = lines
+        self._answered = lines
 
     @hookimpl()
     async def order(self, name: str, said: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -218,8 +234,9 @@ class Auth(Plugin):
     def counters(self) -> Mapping[str, float]:
         """Give what is counted for each request, too often for metrics with labels."""
         remembered = self._remembered
-        if self._browsers is not None:
-            self._browsers.mode.sessions.tell()
+        cookies = self._identification.cookies
+        if cookies is not None:
+            cookies.tell(self._counts["cookie"])
         return {
             "auth_requests_total": self._requests,
             "auth_challenges_total": self._challenges.count,
@@ -238,14 +255,3 @@ class Auth(Plugin):
             telling(("proxy-authorization", *cookies)),
             telling(("authorization", *cookies, *self._parts.sites.names)),
         )
-
-    def _is_taken(self, last: Repeat, client: Client) -> bool:
-        """Tell whether a proof still counts that has not ended by itself, where more has to be looked at, and count it."""
-        if last.key:
-            return self._parts.addresses.again(last.key, client)
-        sessions = self._sessions
-        assert sessions is not None
-        if last.keys is not sessions.tokens.keys:
-            return False
-        sessions.repeated += 1
-        return True

@@ -74,36 +74,31 @@ class Repeat:
     @ivar lines: as they were received.
     @ivar proof: C{None}: nothing in these lines says who it is.
     @ivar until: when it has to be looked again in any case, on the monotonic clock.
-    @ivar keys: by which a cookie was opened, to be held against those of now; C{None} where there is no cookie.
     @ivar is_basic: the proof is a remembered password.
     @ivar key: of the entry of the address cache that is the proof; empty: it is none.
     @ivar is_simple: nothing has to be looked at but whether proof and repeat have ended.
-    @ivar left: the lines as L{authenticate<gateway_auth.plugin.Auth.authenticate>} has left them.
-    @ivar sent: what became of C{left} for the origin; C{None} as long as that was not found out.
+    @ivar left: the lines as L{authenticate<gateway_auth.plugin.Auth.authenticate>} leaves them.
+    @ivar is_sent: so they go to the origin; else that was not found out yet, or is another time another.
     @ivar telling: finds the lines that tell who asks and those that origins must not see as they are, where nothing else of a
         request was looked at; C{None}: it holds for the very same lines alone.
     @ivar txn: the number of the transaction that it was kept or taken for last.
-    @ivar answered: the lines of an answer that set no cookie of ours.
     @ivar signs: what the address cache looks at, as it made it; C{None}: it was not asked.
     """
 
     __slots__ = (
-        "_leaving",
-        "_sending",
-        "answered",
+        "_rewriting",
         "epoch",
         "host",
         "is_basic",
+        "is_sent",
         "is_simple",
         "key",
-        "keys",
         "left",
         "lines",
         "maker",
         "port",
         "proof",
         "scheme",
-        "sent",
         "signs",
         "telling",
         "txn",
@@ -119,7 +114,6 @@ class Repeat:
         proof: Proof | None,
         until: float,
         *,
-        keys: object,
         is_basic: bool,
         telling: re.Pattern[bytes] | None,
     ) -> None:
@@ -138,18 +132,15 @@ class Repeat:
         self.left = request.fields.lines
         self.proof = proof
         self.until = until
-        self.keys = keys
         self.is_basic = is_basic
         self.key = ""
-        self.is_simple = keys is None
-        self.sent: list[bytes] | None = None
-        self.answered: list[bytes] | None = None
+        self.is_simple = True
+        self.is_sent = False
         self.signs: Signs | None = None
         self.telling = telling
         self.txn = txn.id
-        # How C{left} and C{sent} are made of C{lines}; found out as soon as other lines come.
-        self._leaving: Rewriting | None = None
-        self._sending: Rewriting | None = None
+        # How C{left} is made of C{lines}; found out as soon as other lines come.
+        self._rewriting: Rewriting | None = None
 
     def by_address(self, proof: Proof, until: float, key: str) -> None:
         """
@@ -163,11 +154,17 @@ class Repeat:
         self.key = key
         self.is_simple = False
 
+    def sends(self, lines: list[bytes]) -> None:
+        """Take note of what becomes of C{left} for the origin: so the next ones are left at once."""
+        self.left = lines
+        self.is_sent = True
+        self._rewriting = None
+
     def goes_on(self, lines: list[bytes]) -> bool:
         """
         Go over to other lines if none of those that tell who asks is another one.
 
-        @return: whether that is so. What is left and sent of them is known then, too.
+        @return: whether that is so. What is left of them is known then, too.
         """
         telling = self.telling
         if telling is None:
@@ -179,37 +176,28 @@ class Repeat:
         others.symmetric_difference_update(self.lines)
         if telling.search(b"\n".join((b"", *others))) is not None:
             return False
-        if self.left is self.lines and self.sent is None:
+        if self.left is self.lines:
             self.lines = self.left = lines
             return True
-        return self._rewritten(lines)
-
-    def _rewritten(self, lines: list[bytes]) -> bool:
-        """Go over to other lines as it was done with these; tells whether that can be done."""
-        left = lines
         try:
-            if self.left is not self.lines:
-                if self._leaving is None:
-                    self._leaving = self._learnt(self.lines, self.left)
-                left = self._leaving.of(lines)
-            if self.sent is not None:
-                if self._sending is None:
-                    self._sending = self._learnt(self.left, self.sent)
-                self.sent = self._sending.of(left)
+            rewriting = self._rewriting
+            if rewriting is None:
+                rewriting = self._rewriting = self._learnt(telling)
+            self.left = rewriting.of(lines)
         except ValueError:
             self.telling = None
             return False
-        self.lines, self.left = lines, left
+        self.lines = lines
         return True
 
-    def _learnt(self, before: list[bytes], after: list[bytes]) -> Rewriting:
+    def _learnt(self, telling: re.Pattern[bytes]) -> Rewriting:
         """
         Learn how lines were rewritten.
 
         @raise ValueError: that can't be said, or concerns lines that may be others next time.
         """
-        made = Rewriting(before, after)
-        if self.telling is None or not made.touches_only(self.telling):
+        made = Rewriting(self.lines, self.left)
+        if not made.touches_only(telling):
             raise ValueError("a line was changed that tells nothing")
         return made
 
@@ -253,7 +241,6 @@ class Repeats:
         proof: Proof | None = None,
         until: float = inf,
         *,
-        keys: object = None,
         is_basic: bool = False,
         by_telling: bool = True,
     ) -> Repeat:
@@ -271,7 +258,6 @@ class Repeats:
             received,
             proof,
             until,
-            keys=keys,
             is_basic=is_basic,
             telling=pattern if by_telling else None,
         )

@@ -17,7 +17,7 @@ class Rewriting:
     @ivar touches: the lines that are taken out or replaced.
     """
 
-    __slots__ = ("_more", "_swaps", "touches")
+    __slots__ = ("_gone", "_is_more", "_more", "_replaced", "touches")
 
     def __init__(self, before: list[bytes], after: list[bytes]) -> None:
         """
@@ -25,12 +25,16 @@ class Rewriting:
 
         @raise ValueError: there is more to it than that.
         """
-        new = [line for line in after if line not in before]
+        # By identity: a line of ours is no line of theirs, even if it says the same, and one that goes on may be like one that does not.
+        new = _without(after, before)
         replacing = {_name(line): line for line in reversed(new)}
-        self.touches = [line for line in before if line not in after]
-        self._swaps = [(line, replacing.pop(_name(line), None)) for line in self.touches]
-        used = {line for _, line in self._swaps}
+        self.touches = _without(before, after)
+        swaps = [(line, replacing.pop(_name(line), None)) for line in self.touches]
+        self._replaced = [(line, other) for line, other in swaps if other is not None]
+        self._gone = [line for line, other in swaps if other is None]
+        used = {line for _, line in swaps}
         self._more = [line for line in new if line not in used]
+        self._is_more = bool(self._gone or self._more)
         if self.of(before) != after:
             raise ValueError("lines were changed otherwise")
 
@@ -40,21 +44,26 @@ class Rewriting:
 
         @raise ValueError: one that is to be taken out or replaced is not among them.
         """
-        if not self._swaps and not self._more:
-            return lines
-        made = lines.copy()
-        for line, other in self._swaps:
-            place = made.index(line)
-            if other is None:
-                del made[place]
-            else:
-                made[place] = other
-        made += self._more
+        made = lines
+        if self._replaced:
+            made = lines.copy()
+            for line, other in self._replaced:
+                made[made.index(line)] = other
+        if self._is_more:
+            made = [*made, *self._more]
+            for line in self._gone:
+                made.remove(line)
         return made
 
     def touches_only(self, mark: re.Pattern[bytes]) -> bool:
         """Tell whether all lines that it takes out or replaces are found by a pattern, which sees them with a line break in front."""
         return all(mark.match(b"\n" + line) for line in self.touches)
+
+
+def _without(lines: list[bytes], others: list[bytes]) -> list[bytes]:
+    """Give those of some lines that are not the very same as others."""
+    known = set(map(id, others))
+    return [line for line in lines if id(line) not in known]
 
 
 def _name(line: bytes) -> bytes:

@@ -63,17 +63,33 @@ class Tokens:
     """
     Seals and opens.
 
-    @ivar keys: the keys; may be set anew at any time. C{None}: there are none yet, and nothing is believed.
+    @ivar changed: called when other keys were set: what was opened before may be opened no longer.
     """
 
-    def __init__(self, keys: KeyRing | None, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        keys: KeyRing | None,
+        now: Callable[[], float],
+        changed: Callable[[], object] = lambda: None,
+    ) -> None:
         """
         Take the keys.
 
         @param now: seconds since the epoch.
         """
-        self.keys = keys
+        self._keys = keys
         self.now = now
+        self.changed = changed
+
+    @property
+    def keys(self) -> KeyRing | None:
+        """The keys; may be set anew at any time. C{None}: there are none yet, and nothing is believed."""
+        return self._keys
+
+    @keys.setter
+    def keys(self, keys: KeyRing | None) -> None:
+        self._keys = keys
+        self.changed()
 
     def seal(self, purpose: str, context: str, content: bytes, seconds: float) -> str:
         """

@@ -67,7 +67,7 @@ class Looking:
         if policy is None:
             return None
         method = request.raw_method
-        lines = request.fields.lines
+        lines = request.lines()
         last = client.store.get(LAST)
         if last is not None and last.lines is lines and last.method == method:
             asked = last

@@ -60,8 +60,7 @@ class Taking:
         if asking.settled:
             return
         policy = asking.policy
-        fields = response.fields
-        lines = fields.lines
+        lines = response.lines()
         is_head = asking.asked.method == b"HEAD"
         kept: Storable | None = None
         why = hopeless(lines, policy)
@@ -92,7 +91,7 @@ class Taking:
                     collapsed=asking.collapsed,
                 )
             asking.status_line = line
-            lines = fields.lines = [*lines, line]
+            lines = response.fields.lines = [*lines, line]
         asking.lines = lines
 
     def take(self, txn: Transaction, asking: Asking) -> ContentSink | None:
@@ -101,9 +100,9 @@ class Taking:
         verdict = asking.storable
         if verdict is None or asking.settled or response is None:
             return None
-        if response.fields.lines is not asking.lines:
+        if response.lines() is not asking.lines:
             # Other plugins have changed it since; what is stored is what the client gets.
-            lines = [line for line in response.fields.lines if line is not asking.status_line]
+            lines = [line for line in response.lines() if line is not asking.status_line]
             verdict, _ = self._storable(txn, asking, response, lines)
         if verdict is None:
             self._passed(asking, response)
@@ -238,7 +237,7 @@ class Taking:
         heads = [head for head in self._store.find(asking.key) if matches(head, asked, policy)]
         if not heads:
             return
-        said = Answer(response.status, response.fields.lines)
+        said = Answer(response.status, response.lines())
         made = freshened(heads, said, asking.requested, asking.received, policy)
         if made.outdated:
             self._store.remove(asking.key)
@@ -252,7 +251,7 @@ class Taking:
         response = txn.response
         assert response is not None
         request = txn.request
-        lines = response.fields.lines
+        lines = response.lines()
         answer = Answer(response.status, lines)
         for key in invalidated(request.raw_method, request, answer, policy.keys):
             self._store.remove(key)

@@ -29,6 +29,23 @@ class AllowAll(Plugin):
         return Allow("everything")
 
 
+class Meddles(Plugin):
+    """Stands in front and changes lines, as a request's C{X-Meddle} says."""
+
+    name = "meddles"
+
+    @hookimpl()
+    def request_headers(self, txn: Transaction) -> Allow | None:
+        """Change them; or end the phase."""
+        fields = txn.request.fields
+        wanted = fields.get("X-Meddle")
+        if wanted == "adds":
+            fields.add("X-More", "1")
+        elif wanted == "puts":
+            fields.set("Cookie", "more=2; gateway-auth=x")
+        return Allow("it") if wanted == "allows" else None
+
+
 class AuthCase(SynchronousTestCase):
     """alice (alicepw) and bob (bobpw); staff is alice."""
 
@@ -120,6 +137,40 @@ class CookieTests(AuthCase):
         self.assertEqual(seen.status, 302)
         self.assertEqual(self.successResultOf(gateway.get(PAGE)).status, 407)
         self.assertEqual(gateway.origin.requests, [])
+
+    def test_front_plugin_changes_lines(self) -> None:
+        """Whatever a plugin in front changes, the origin sees no cookie of ours, how often the same user has come before."""
+        config = {"plugins.auth": self.settings(cookie="8h")}
+        gateway = self.started(FakeGateway(Meddles, plugins=[Auth], config=config))
+        person = Browser([gateway])
+        person.sign_in(PAGE)
+        client = gateway.client()
+        cookie = f"theirs=1; {person.cookie_field(PAGE)}"
+        wishes = (
+            "allows",
+            "",
+            "allows",
+            "",
+            "adds",
+            "",
+            "puts",
+            "puts",
+            "",
+            "adds",
+            "puts",
+            "allows",
+            "",
+        )
+        for number, wish in enumerate(wishes):
+            fields = [("Cookie", cookie), ("User-Agent", AGENT), ("Accept", "*/*")]
+            fields += [("Referer", f"{PAGE}/{number}"), ("X-Meddle", wish)]
+            client.send(request_bytes("GET", PAGE, "www.example.com", fields, b""))
+            gateway.settle()
+            row, asked = gateway.access_log[-1], gateway.origin.requests[-1]
+            self.assertEqual((row["status"], row["user"]), (200, "alice"))
+            self.assertNotIn(b"gateway-auth", asked.raw)
+            self.assertEqual(asked.get("cookie"), b"more=2" if wish == "puts" else b"theirs=1")
+            self.assertEqual(asked.get("referer"), f"{PAGE}/{number}".encode())
 
     def test_site(self) -> None:
         """At a site a browser gets the form, the origin the name, and Authorization is the origin's own."""

@@ -127,9 +127,7 @@ class TogetherTests(DirectoryCase):
         directory = self.directory(server, failures=100)
         server.breaks = lambda asked: asked.startswith("search") and "member" in asked
         found = self.logins(directory, *self.good(2), ("user6", "wrong"), ("ghost", "x"))
-        self.assertEqual(
-            found, [Unavailable.__name__] * 2 + ["wrong_password", "unknown_user"]
-        )
+        self.assertEqual(found, [Unavailable.__name__] * 2 + ["wrong_password", "unknown_user"])
         self.assertEqual(server.binds().count(USERS[6].dn), 1)
 
     def test_failures_count(self) -> None:

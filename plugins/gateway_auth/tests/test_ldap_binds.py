@@ -68,9 +68,7 @@ class BindTests(SynchronousTestCase):
     def test_once_more_only(self) -> None:
         """What breaks a kept connection and the next one is not tried a third time."""
         self.server.breaks = lambda asked: asked == f"bind {USERS[0].dn}"
-        self.assertEqual(
-            self.codes(LoginLine(self.made(), self.made)), [ServerFailed] + [None] * 5
-        )
+        self.assertEqual(self.codes(LoginLine(self.made(), self.made)), [ServerFailed] + [None] * 5)
         self.assertEqual(self.server.binds(), [USERS[0].dn] * 2)
 
     def test_no_new_one(self) -> None:

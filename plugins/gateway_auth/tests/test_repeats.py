@@ -6,7 +6,16 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any, cast
 
-from gateway.api import Challenge, Client, Fields, Identity, Request, Timings, Transaction
+from gateway.api import (
+    Challenge,
+    Client,
+    Fields,
+    Identity,
+    Request,
+    Response,
+    Timings,
+    Transaction,
+)
 from gateway.api.settings import NetworkSet
 from gateway.testing import Clock, FakeGateway, FakeServices, Seen
 from gateway.testing.spoken import request_bytes
@@ -14,6 +23,7 @@ from gateway_auth import Auth, AuthSettings
 from gateway_auth.connections import SHOWN, Shown
 from gateway_auth.keys import KeyRing, read_keys
 from gateway_auth.ntlm import NtlmSettings
+from gateway_auth.plugin import MOST_HARMLESS
 from gateway_auth.repeats import LAST, Repeat
 from gateway_auth.settings import NetworkRule
 from gateway_auth.tests.browser import AGENT, KEY, Browser
@@ -395,6 +405,31 @@ class CookieTests(RepeatTestCase):
             )
             self.assertNotIn(b"root", came.raw)
             self.assertNotIn(b"gateway-auth", came.raw)
+
+    def test_own_path_after_others(self) -> None:
+        """A path of ours goes to no origin either where the lines differ and it is known how others are left."""
+        self.begin()
+        for number in range(3):
+            self.ask({**self.fields(), "Referer": f"{number}"})
+        before = len(self.one.origin.requests)
+        self.assertEqual(
+            self.ask(self.fields(), "http://www.example.com/.gateway-auth").status, 403
+        )
+        self.assertEqual(len(self.one.origin.requests), before)
+        self.ask({**self.fields(), "Referer": "4"})
+        self.assertNotIn(b"gateway-auth", self.came()[-1].raw)
+
+    def test_answers(self) -> None:
+        """An origin sets no cookie of ours, how often its answers were harmless before, and how many of them there were."""
+        self.begin()
+        answers = [("theirs=1", 1), ("gateway-auth=x", 0), ("theirs=1", 1), ("gateway-auth=x", 0)]
+        answers += [(f"theirs={number}", 1) for number in range(MOST_HARMLESS + 2)]
+        for value, passed in (*answers, *answers[:4]):
+            self.one.origin[URL] = Response(200, Fields.of([("Set-Cookie", value)]), b"x")
+            for _ in range(2):
+                seen = self.ask(self.fields())
+                self.assertEqual(len(seen.fields.get_all("set-cookie")), passed, value)
+        self.assertLessEqual(len(cast(Auth, self.one.plugin)._harmless), MOST_HARMLESS)
 
     def test_own_paths(self) -> None:
         """The same lines on a path of ours go to no origin."""

@@ -31,6 +31,14 @@ class RewritingTests(SynchronousTestCase):
         self.assertTrue(made.touches_only(re.compile(rb"\n(?i:cookie|x-user):")))
         self.assertFalse(made.touches_only(re.compile(rb"\n(?i:cookie):")))
 
+    def test_the_same_words(self) -> None:
+        """A line of ours in the place of one that says the very same is another one: each goes its own way."""
+        theirs, ours = b"X-Name: %b" % b"anna", b"X-Name: %b" % b"anna"
+        made = Rewriting([b"Host: a", theirs], [b"Host: a", ours])
+        self.assertEqual(made.touches, [theirs])
+        again = made.of([b"Host: a", b"X-Name: %b" % b"anna"])
+        self.assertIs(again[1], ours)
+
     def test_not_there(self) -> None:
         """Lines without one that is to be replaced can't be rewritten."""
         made = Rewriting([b"A: 1", b"B: 2"], [b"B: 2"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway.api.messages import Request, Response
 from gateway.message.fields import Fields
 from gateway.wire.events import RequestHead, ResponseHead, ResponseSection, Section
 
@@ -23,6 +24,13 @@ class HeadTests(SynchronousTestCase):
         for head in self.heads():
             self.assertIs(head.lines(), head.section.received)
             self.assertIsNone(head.own_fields)
+
+    def test_made_here(self) -> None:
+        """Messages that no parser made give the lines of their fields."""
+        fields = Fields([b"A: 1"])
+        asked = Request(b"GET", "http", "www.example.com", 80, b"/", 1, fields, 0)
+        for message in (asked, Response(200, fields)):
+            self.assertIs(message.lines(), fields.lines)
 
     def test_asked(self) -> None:
         """Whoever asks gets the same fields each time, with the very list that was received."""

@@ -1,0 +1,62 @@
+"""What is looked for in requests on their way to the next hop: credentials that hold for a connection, which a plugin has put there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gateway.modes import onward
+from gateway.wire.events import RequestHead, Section
+
+HOST, COOKIE = b"Host: www.example.com", b"Cookie: a=1"
+BINDING = b"Authorization: Negotiate oRQwEg=="
+
+
+class Hop:
+    """
+    A connection to the next hop.
+
+    @ivar tainted: nobody else is to use it.
+    """
+
+    tainted = False
+
+    def taint(self) -> None:
+        """Take note of that."""
+        self.tainted = True
+
+
+class TaintTests(SynchronousTestCase):
+    """Requests as they came, and as plugins have left them."""
+
+    def tainted(self, received: list[bytes], lines: list[bytes] | None) -> bool:
+        """Tell whether a request's lines taint the connection; C{None}: nobody has looked at them."""
+        head = RequestHead(b"GET", b"/", Section(1, received, []))
+        if lines is not None:
+            head.fields.lines = lines
+        hop: Any = Hop()
+        self.assertEqual(onward.taint(head, hop), hop.tainted)
+        return bool(hop.tainted)
+
+    def test_as_received(self) -> None:
+        """What the client has sent was judged when it came, whatever else a plugin has changed."""
+        received = [HOST, BINDING, COOKIE]
+        for lines in (None, received, [HOST, BINDING, b"Cookie: b=2"], [*received, b"X-A: 1"]):
+            self.assertFalse(self.tainted(received, lines), lines)
+
+    def test_put_there(self) -> None:
+        """What a plugin has put there shows wherever that is."""
+        for lines in (
+            [HOST, BINDING],
+            [HOST, COOKIE, BINDING],
+            [BINDING, HOST, COOKIE],
+            [BINDING],
+            [HOST, b"aUTHORIZATION:ntlm x"],
+        ):
+            self.assertTrue(self.tainted([HOST, COOKIE], lines), lines)
+
+    def test_harmless(self) -> None:
+        """Other credentials are those of the request alone."""
+        for lines in ([HOST], [HOST, b"Authorization: Basic YTpi"], [HOST, COOKIE, b"X-A: ntlm"]):
+            self.assertFalse(self.tainted([HOST, COOKIE], lines), lines)
