@@ -56,8 +56,6 @@ _METHOD_BEGINS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _LONG_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{65,}")
 #: Empty lines that may stand before a request line (RFC 9112 section 2.2).
 _LEADING_EMPTY_LINES = 8
-#: The field lines of no message; never changed.
-_NO_LINES: list[bytes] = []
 #: Fields that a Connection field may not take away from the message: the request would change its meaning.
 _NOT_NOMINATED = frozenset(
     (
@@ -88,13 +86,7 @@ class RequestParser(MessageReader):
 
         @param connects: of all connections with these limits; C{None}: heads of CONNECTs are not remembered.
         """
-        # As of MessageReader.
-        self._limits = limits
-        self.rest = b""
-        self._scanned = self._left = 0
-        self._chunks = None
-        self._lines: list[bytes] = _NO_LINES
-        self.reading_content = False
+        super().__init__(limits)
         self._connects = connects
         self.partial = b""
         # Bytes of empty lines before the head that is being read.
