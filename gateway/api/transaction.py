@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from gateway.api.client_certificate import ClientCertificate
 from gateway.api.errors import TransactionError
@@ -107,34 +107,26 @@ class Key(Generic[T]):
 DECRYPTED_ONLY: Key[bool] = Key("gateway.decrypted_only")
 
 
-class Store:
+class Store(dict[Key[Any], Any]):
     """Typed per-object state of plugins."""
 
-    __slots__ = ("_values",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._values: dict[Key[Any], Any] = {}
+    if TYPE_CHECKING:
+        # What a dictionary does by itself, in the types of the keys: no hook of a plugin is without one of these.
 
-    def __getitem__(self, key: Key[T]) -> T:
-        """
-        Give a value.
+        def __getitem__(self, key: Key[T]) -> T:
+            """
+            Give a value.
 
-        @raise KeyError: it was never set.
-        """
-        value: T = self._values[key]
-        return value
+            @raise KeyError: it was never set.
+            """
 
-    def __setitem__(self, key: Key[T], value: T) -> None:
-        """Set a value."""
-        self._values[key] = value
+        def __setitem__(self, key: Key[T], value: T) -> None:
+            """Set a value."""
 
-    def __contains__(self, key: object) -> bool:
-        """Tell whether it was set."""
-        return key in self._values
-
-    def get(self, key: Key[T], default: T | None = None) -> T | None:
-        """Give a value or the default."""
-        return self._values.get(key, default)
+        def get(self, key: Key[T], default: T | None = None) -> T | None:
+            """Give a value or the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,12 +274,12 @@ class Transaction:
     @ivar site: the configured site of a reverse-proxied request, by its first host; else empty.
     @ivar upload_limit: how many bytes of content the configuration lets this request have; 0: no limit. Set before any
         hook is called, enforced by the upload-limit plugin.
+    @ivar store: plugin state that lives as long as the transaction.
     """
 
     __slots__ = (
         "__weakref__",
         "_notes",
-        "_store",
         "bytes_in",
         "bytes_out",
         "client",
@@ -301,11 +293,14 @@ class Transaction:
         "route",
         "site",
         "status",
+        "store",
         "timings",
         "upload_limit",
         "upstream",
         "verdict",
     )
+
+    store: Store
 
     def __init__(
         self, id: str, request: Request, client: Client, timings: Timings, upload_limit: int = 0
@@ -328,7 +323,6 @@ class Transaction:
         self.site = ""
         self.upload_limit = upload_limit
         self._notes: dict[str, str] | None = None
-        self._store: Store | None = None
 
     @property
     def notes(self) -> dict[str, str]:
@@ -337,18 +331,17 @@ class Transaction:
             self._notes = {}
         return self._notes
 
-    @property
-    def store(self) -> Store:
-        """Plugin state that lives as long as the transaction."""
-        if self._store is None:
-            self._store = Store()
-        return self._store
+    def __getattr__(self, name: str) -> Store:
+        """Make C{store} when it is first asked for: later it is there, and to be had without a call."""
+        if name != "store":
+            raise AttributeError(name)
+        made = self.store = Store()
+        return made
 
     @property
     def decrypted_only(self) -> bool:
         """Tell whether L{DECRYPTED_ONLY} is set."""
-        wanted: bool | None = None if self._store is None else self._store.get(DECRYPTED_ONLY)
-        return wanted is True
+        return self.store.get(DECRYPTED_ONLY) is True
 
     @property
     def has_notes(self) -> bool:

@@ -4,12 +4,14 @@ An answer on its way to the client: its head as an intermediary sends it on, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import is_
 from time import time
 
 from gateway.api.answers import Stored
+from gateway.api.content import ContentSink
 from gateway.api.messages import Response
-from gateway.api.transaction import Phase
+from gateway.api.transaction import Phase, Transaction
 from gateway.message.dates import http_date
 from gateway.message.via import Via
 from gateway.pipeline.body import BodyPipe
@@ -77,7 +79,7 @@ class Delivery:
         if self._response_filters is not None and not bodiless and not held and not settled:
             filters = self._response_filters(txn)
         if self._cache_store is not None:
-            copy = self._copy(x, status)
+            copy = self._copy(self._cache_store, x, status)
         if (content is not None or (held and x.hop is None)) and (
             x.upload is not None and not x.upload.ended
         ):
@@ -146,7 +148,7 @@ class Delivery:
                     shared.onward_for = via
             down.send_whole(written, content)
         if self._cache_store is not None:
-            copy = self._copy(x, status)
+            copy = self._copy(self._cache_store, x, status)
             if copy is not None:
                 copy.write(bytes(content))
                 copy.finish()
@@ -176,7 +178,7 @@ class Delivery:
         """Deliver the rest of an answer of which the client has the head and perhaps something of the content."""
         sink = x.trickle.rest(download)
         if self._cache_store is not None:
-            copy = self._copy(x, head.status)
+            copy = self._copy(self._cache_store, x, head.status)
             if copy is not None:
                 download.watch(copy.over)
                 sink = Tee(sink, copy)
@@ -248,17 +250,21 @@ class Delivery:
         known = self._sections[id(lines)] = (lines, written)
         return known
 
-    def _copy(self, x: Exchange, status: int) -> Copy | None:
+    @staticmethod
+    def _copy(
+        store: Callable[[Transaction], ContentSink | None], x: Exchange, status: int
+    ) -> Copy | None:
         """
         Ask whether somebody stores this answer.
 
         Those to HEAD and 304s are none by themselves; and what a server tells a user that it knows by the connection is
         his, though nothing in the request says so (RFC 9111 section 3.5).
+
+        @param store: C{_cache_store}, which is there.
         """
-        assert self._cache_store is not None
         if x.asked.raw_method == b"HEAD" or status == 304 or not x.upstream.shares:
             return None
-        sink = self._cache_store(x.txn)
+        sink = store(x.txn)
         return None if sink is None else Copy(sink)
 
     def forwarded(self, x: Exchange, head: ResponseHead) -> bytes:
@@ -277,9 +283,12 @@ class Delivery:
         lines = received if own is None else own.lines
         if lines is received:
             fields = shared.passed
-        elif len(lines) > len(received) and all(map(is_, received, lines)):
+        elif (added := len(lines) - len(received)) > 0 and all(map(is_, received, lines)):
             # Something was added, and that is no field of the connection.
-            fields = shared.passed + section(lines[len(received) :])
+            if added == 1:
+                fields = b"%b%b\r\n" % (shared.passed, lines[-1])
+            else:
+                fields = shared.passed + section(lines[-added:])
         elif shared.hop is None:
             fields = section(lines)
         else:

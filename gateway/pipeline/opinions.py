@@ -73,9 +73,24 @@ class Opinions:
 
     def _asking(self, plan: Callable[[Transaction], Any] | None) -> Callable[..., Opinion]:
         judge_content = self._judge_content
-        if judge_content is not None and plan is None:
-            return judge_content
-        return partial(self._answered, plan)
+        if plan is None:
+            return partial(self._answered, None) if judge_content is None else judge_content
+        if judge_content is not None:
+            return partial(self._answered, plan)
+        judged = self._judged
+
+        def answered(x: Exchange, head: Response) -> Opinion:
+            # As L{_answered}, where nobody wants content whole.
+            txn = x.txn
+            txn.response = head
+            txn.phase = _ANSWERED
+            verdict = plan(txn)
+            if verdict is not None:
+                return judged(x, head, verdict)  # type: ignore[return-value]
+            txn.phase = _JUDGED
+            return None
+
+        return answered
 
     def admit(self, x: Exchange) -> Opinion:
         """Ask who it is and whether it may."""

@@ -58,7 +58,7 @@ def forward_line(
     return line
 
 
-def passed_line(name: str, why: Why, detail: str, *, collapsed: bool = False) -> bytes:
+def passed_line(name: str, why: Why, detail: str, collapsed: bool) -> bytes:
     """
     Write the line of one that is not stored: the same as L{forward_line}, known again by less.
 

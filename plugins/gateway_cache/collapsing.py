@@ -116,10 +116,11 @@ class Flights:
             passed[key] = self._seconds_now() + PASSED_SECONDS
             if len(passed) > MOST_PASSED:
                 passed.popitem(last=False)
+        flights = self._flights
         if flight.waiting:
             self._end(flight, _ALONE)
-        elif self._flights.get(key) is flight:
-            del self._flights[key]
+        elif flights.get(key) is flight:
+            del flights[key]
 
     def failed(self, flight: Flight) -> None:
         """The leader brought nothing: the next in line leads."""

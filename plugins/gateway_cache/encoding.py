@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from hashlib import blake2b
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
 
@@ -20,7 +21,7 @@ from gateway_cache.entry import Head
 FORMAT = 1
 
 #: LMDB takes keys of up to 511 bytes.
-_NAME_BYTES = 400
+NAME_BYTES = 400
 _DIGEST_BYTES = 16
 
 _CHECKSUM = struct.Struct("<I")
@@ -41,6 +42,21 @@ _Lines: TypeAlias = tuple[
     str,
     bytes,
 ]
+# What a head has of them, in their order.
+_stored_of = attrgetter(
+    "key",
+    "variant",
+    "vary",
+    "status",
+    "lines",
+    "requested",
+    "received",
+    "length",
+    "tags",
+    "part",
+    "verdict",
+    "digest",
+)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Lines).decode
 
@@ -75,9 +91,9 @@ class Place(NamedTuple):
 
 def names_of(key: bytes) -> bytes:
     """Give what the names of all variants of a key begin with; in the order of keys, long ones are cut."""
-    if len(key) > _NAME_BYTES:
+    if len(key) > NAME_BYTES:
         digest = blake2b(key, digest_size=_DIGEST_BYTES).digest()
-        return key[: _NAME_BYTES - _DIGEST_BYTES] + digest + b"\0"
+        return key[: NAME_BYTES - _DIGEST_BYTES] + digest + b"\0"
     return key + b"\0"
 
 
@@ -90,27 +106,12 @@ def name_of(key: bytes, variant: bytes) -> bytes:
 
 def prefix_of(prefix: bytes) -> bytes:
     """Give what the names of all keys that begin so begin with; those of other keys may begin with it as well."""
-    return prefix[: _NAME_BYTES - _DIGEST_BYTES]
+    return prefix[: NAME_BYTES - _DIGEST_BYTES]
 
 
 def encoded_head(head: Head) -> bytes:
     """Encode all of a head but what is only for memory."""
-    return _encode(
-        (
-            head.key,
-            head.variant,
-            head.vary,
-            head.status,
-            head.lines,
-            head.requested,
-            head.received,
-            head.length,
-            head.tags,
-            head.part,
-            head.verdict,
-            head.digest,
-        )
-    )
+    return _encode(_stored_of(head))
 
 
 def record(place: Place, head: bytes) -> bytes:

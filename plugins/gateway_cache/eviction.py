@@ -54,7 +54,7 @@ def make_room(change: Change, shared: Shared, room: Room, kind: int, need: int) 
     @param need: its charge.
     @return: there is; C{False}: it is larger than all the room.
     """
-    most = room.of(kind)
+    most = room.files if kind else room.inline
     if need > most:
         return False
     totals = change.totals
@@ -91,8 +91,8 @@ def make_room(change: Change, shared: Shared, room: Room, kind: int, need: int) 
 def queue_for(change: Change, shared: Shared, name: bytes, slot: int, kind: int) -> int:
     """Give the queue for an object that comes: proven, if it was let go not long ago."""
     ghost = shared.words[slot + shared.ghost]
-    if ghost >> 32 == crc32(name):
+    if ghost and ghost >> 32 == crc32(name):
         age = (shared.words[EVICTIONS] - ghost) & _HALF
-        if ghost and age <= change.totals.count[kind + NEW] + change.totals.count[kind + PROVEN]:
+        if age <= change.totals.count[kind + NEW] + change.totals.count[kind + PROVEN]:
             return kind + PROVEN
     return kind + NEW

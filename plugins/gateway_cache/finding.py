@@ -39,6 +39,8 @@ class Finding:
 
     @ivar folder: the open one.
     @ivar words: what all processes share of it.
+    @ivar turn: what C{words} said when it was last looked for what others have done; another one: they have done more.
+    @ivar mark: gives the time of what is begun; an attribute, for each miss asks for it.
     """
 
     def __init__(
@@ -60,9 +62,10 @@ class Finding:
         self.others = Others(memory, broken)
         self.folder: Folder | None = None
         self.words: memoryview = memoryview(bytes(64)).cast("Q")
+        self.mark: Callable[[], int] = int
         self._uses: memoryview = memoryview(bytearray(64))
         self._use = 0
-        self._turn = 0
+        self.turn = 0
         self._memory = memory
         self._entries = memory.entries
         self._counts = counts
@@ -80,10 +83,12 @@ class Finding:
         self._uses = shared.uses
         self._use = shared.use
         self.words = shared.words
+        self.mark = shared.tick
 
     def detach(self) -> None:
         """Find nothing any more, not even in memory; L{folder} was taken away."""
         self._memory.clear()
+        self.mark = int
         self.words = memoryview(bytes(64)).cast("Q")
         self._uses = memoryview(bytearray(64))
 
@@ -94,24 +99,24 @@ class Finding:
             return
         turn = self.others.look(folder)
         if turn is not None:
-            self._turn = turn
-
-    def catch_up(self) -> None:
-        """Do so if they have done anything since."""
-        if self.words[TURN] != self._turn:
-            self.look_around()
+            self.turn = turn
 
     def find(self, key: bytes) -> tuple[Head, ...]:
         """Give all variants of a key, newest first."""
         held = self._entries.get(key)
         words = self.words
-        if words[TURN] == self._turn:
-            if held is not None:
-                if words[held.slot] == held.stamp:
-                    return held.heads
-            elif not self._has(key):
+        if words[TURN] == self.turn:
+            if held is None:
                 # Of most keys that are not in memory nothing is stored at all, and then no more need be known.
-                return ()
+                folder = self.folder
+                try:
+                    if folder is None or not folder.index.has(key):
+                        return ()
+                except lmdb.Error as error:
+                    self._tell_broken(error)
+                    return ()
+            elif words[held.slot] == held.stamp:
+                return held.heads
         return self._look(key, held)
 
     def ready(self, key: bytes, asked: Asked, policy: Policy, now: float) -> Stored | None:
@@ -123,7 +128,7 @@ class Finding:
         """
         held = self._entries.get(key)
         words = self.words
-        if held is None or words[held.slot] != held.stamp or words[TURN] != self._turn:
+        if held is None or words[held.slot] != held.stamp or words[TURN] != self.turn:
             return None
         for copy in held.copies:
             ready = copy.ready
@@ -181,7 +186,7 @@ class Finding:
 
     def is_indexed(self, key: bytes) -> bool:
         """Tell whether there may be something of a key in the index."""
-        if self.words[TURN] != self._turn:
+        if self.words[TURN] != self.turn:
             # There may be another index by now.
             self.look_around()
         return self._has(key)
@@ -202,7 +207,7 @@ class Finding:
         if folder is None:
             return ()
         words = self.words
-        if words[TURN] != self._turn:
+        if words[TURN] != self.turn:
             self.look_around()
             held = self._entries.get(key)
         shared = folder.shared

@@ -93,8 +93,20 @@ class Looking:
         # From before the look, so that what is changed meanwhile counts as changed since.
         since = self._store.mark()
         heads = self._store.find(key)
+        found: Stored | Validator | Deferred[Turn] | None
         if heads:
             found = self._choose(heads, txn, asked, key, policy, now, since, None)
+        elif asked.plain:
+            # As L{_missed} does, of which most has nothing to say here: it refuses none, and has not waited.
+            flight = self._flights.join(key)
+            if flight is None or type(flight) is Flight:
+                asking = txn.store[ASKING] = Asking(
+                    asked, key, policy, "uri-miss", now, since, flight
+                )
+                asking.alone = True
+                self._counts.misses += 1
+                return None
+            found = flight  # type: ignore[assignment]
         else:
             found = self._missed(txn, asked, key, policy, "uri-miss", now, since, None, alone=True)
         if found is None or not isinstance(found, Deferred):

@@ -110,12 +110,18 @@ class Held:
         self.slot = slot
         self.stamp = stamp
         self.copies = copies
-        self.heads = tuple([copy.head for copy in copies])
-        self.uses = 0
-        self.gone = False
-        self.is_long = False
-        self.counted = 0
+        self.uses = self.counted = 0
+        self.gone = self.is_long = False
         size = ENTRY_BYTES + len(key)
+        if len(copies) == 1:
+            # What nearly all have.
+            copy = copies[0]
+            self.heads: tuple[Head, ...] = (copy.head,)
+            copy.held = self
+            content = copy.content
+            self.size = size + HEAD_BYTES + (len(content) if content else 0)
+            return
+        self.heads = tuple([copy.head for copy in copies])
         for copy in copies:
             copy.held = self
             size += HEAD_BYTES + len(copy.content or b"")
@@ -164,12 +170,13 @@ class Memory:
         """Count what an entry has taken more, and let others go for it."""
         if held.gone:
             return
-        more = held.size - held.counted
-        held.counted = held.size
-        self.size += more
+        size = held.size
+        more = size - held.counted
+        held.counted = size
         if not held.is_long:
             self._short_size += more
-        if self.size > self.max_bytes:
+        self.size = size = self.size + more
+        if size > self.max_bytes:
             self._shrink()
 
     def drop(self, held: Held) -> None:

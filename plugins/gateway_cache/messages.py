@@ -101,14 +101,20 @@ _REMEMBERED = 1024
 _LONGEST_NAME = 64
 
 
-class _Names(dict[bytes, tuple[bytes, bool]]):
-    """By names as they are spelt: in lower case if they are in L{WANTED}, else empty; and whether lines of it are stored."""
+class _Names(dict[bytes, tuple[bytes, bool] | None]):
+    """
+    By names as they are spelt: in lower case if they are in L{WANTED}, else empty; and whether lines of it are stored.
 
-    def __missing__(self, spelt: bytes) -> tuple[bytes, bool]:
+    C{None}: they are not in it, and lines of it are stored, as of most there are.
+    """
+
+    def __missing__(self, spelt: bytes) -> tuple[bytes, bool] | None:
         """Find it out."""
         name = spelt.lower()
         # No line of the wire is without a name; one that is says nothing.
-        found = (name if name in WANTED else b"", name != b"" and name not in OF_THE_CONNECTION)
+        is_stored = name != b"" and name not in OF_THE_CONNECTION
+        is_wanted = name in WANTED
+        found = (name if is_wanted else b"", is_stored) if is_wanted or not is_stored else None
         if len(spelt) <= _LONGEST_NAME:
             if len(self) >= _REMEMBERED:
                 self.clear()
@@ -138,11 +144,16 @@ def _read(lines: Sequence[bytes]) -> tuple[dict[bytes, list[bytes]], list[bytes]
     found: dict[bytes, list[bytes]] = {}
     stored: list[bytes] = []
     names = _names
+    store = stored.append
     for line in lines:
         spelt, _, value = line.partition(b":")
-        name, is_stored = names[spelt]
+        known = names[spelt]
+        if known is None:
+            store(line)
+            continue
+        name, is_stored = known
         if is_stored:
-            stored.append(line)
+            store(line)
         if name:
             if name in found:
                 found[name].append(value.strip(b" \t"))

@@ -124,11 +124,6 @@ class DiskStore(Finding):
             return self._closed(None, clean)
         return self._settled(None).addCallback(self._closed, clean)
 
-    def mark(self) -> int:
-        """Give the time for L{begin}."""
-        folder = self.folder
-        return 0 if folder is None else folder.shared.tick()
-
     def begin(self, head: Head, expected: int | None, since: int | None = None) -> Writing | None:
         """Begin to store a response; C{None}: it can't be."""
         return self._storing.begin(head, expected, since)

@@ -30,6 +30,7 @@ from gateway_cache.operations import (
     Spill,
     Written,
 )
+from gateway_cache.shared import TURN
 from gateway_cache.write_queue import WriteQueue
 
 
@@ -213,19 +214,18 @@ class Storing:
             if copy.held is not None:
                 self._memory.drop(copy.held)
         words, to_floor = folder.shared.words, folder.shared.floor
+        stamps = written.stamps
         for copy, _ in written.placed:
             held = copy.held
             if held is None or held.gone:
                 continue
             slot = copy.slot
-            stamps = written.stamps.get(slot)
+            if slot not in stamps:
+                continue
+            before, after = stamps[slot]
             # What this process has changed itself it need not read anew, unless somebody has removed it just then.
-            if (
-                stamps is not None
-                and held.stamp == stamps[0]
-                and copy.since > words[slot + to_floor]
-            ):
-                held.stamp = stamps[1]
+            if held.stamp == before and copy.since > words[slot + to_floor]:
+                held.stamp = after
         if self._awaited:
             for copy in (*(copy for copy, _ in written.placed), *written.refused):
                 done = self._awaited.pop(copy, None)
@@ -249,9 +249,13 @@ class Storing:
     def _is_void(self, folder: Folder, head: Head, since: int, slot: int) -> bool:
         """Tell whether it has been invalidated since it was begun, and count it if so."""
         finding = self._finding
-        finding.catch_up()
+        words = finding.words
+        if words[TURN] != finding.turn:
+            finding.look_around()
         purges = finding.others.purges
-        if since > finding.words[slot + folder.shared.floor] and not purges.forbids(head, since):
+        if since > words[slot + folder.shared.floor] and not (
+            since <= purges.floor or (purges.purges and purges.means(head, since))
+        ):
             return False
         self._counts["not_stored"] += 1
         return True

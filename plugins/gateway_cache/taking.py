@@ -56,14 +56,23 @@ class Taking:
     def judge(self, txn: Transaction, asking: Asking) -> None:
         """Look at the head of an answer that came from upstream to what the cache could not answer."""
         response = txn.response
-        assert response is not None
-        if asking.settled:
+        if asking.settled or response is None:
             return
         policy = asking.policy
         lines = response.lines()
+        why = hopeless(lines, policy)
         is_head = asking.asked.method == b"HEAD"
         kept: Storable | None = None
-        why = hopeless(lines, policy)
+        if why and asking.head is None and not is_head:
+            # There is nothing to be kept, nothing that it takes the place of, and C{cache_store} will not look at it.
+            flight = asking.flight
+            if flight is not None:
+                asking.flight = None
+                self._flights.not_stored(flight, remember=response.status < 500)
+            if policy.name:
+                line = passed_line(policy.name, asking.why, why, asking.collapsed)
+                response.fields.lines = [*lines, line]
+            return
         if not why or is_head:
             asking.received = self._now()
         if is_head:
@@ -81,7 +90,7 @@ class Taking:
             asking.storable = kept
         if policy.name:
             if kept is None:
-                line = passed_line(policy.name, asking.why, why, collapsed=asking.collapsed)
+                line = passed_line(policy.name, asking.why, why, asking.collapsed)
             else:
                 line = forward_line(
                     policy.name,

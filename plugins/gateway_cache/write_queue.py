@@ -111,9 +111,13 @@ class WriteQueue:
             return
         operations: list[Operation] = []
         size = 0
-        while (
-            self._waiting and size < self._limits.call_bytes and len(operations) < _CALL_OPERATIONS
-        ):
+        most = self._limits.call_bytes
+        if self.size < most and len(self._waiting) <= _CALL_OPERATIONS:
+            # Nothing is being written, so this is the size of all of them.
+            operations += self._waiting
+            size = self.size
+            self._waiting.clear()
+        while self._waiting and size < most and len(operations) < _CALL_OPERATIONS:
             operation = self._waiting.popleft()
             size += operation.size
             operations.append(operation)

@@ -43,6 +43,10 @@ def write(folder: Folder, operations: list[Operation], limits: Limits) -> Writte
     room: int | None = None
     try:
         for one in operations:
+            if type(one) is Put:
+                # What nearly all are.
+                changes.append(one)
+                continue
             match one:
                 case Append():
                     if room is None:
@@ -98,8 +102,12 @@ def _change(
         attempt = _Attempt(folder, limits)
         try:
             with attempt.change:
+                put = attempt.put
                 for one in changes:
-                    attempt.do(one)
+                    if type(one) is Put:
+                        put(one)
+                    else:
+                        attempt.do(one)
         except lmdb.MapFullError:
             limits.fill *= _LESS
             if not left:
@@ -128,19 +136,21 @@ class _Attempt:
         self.placed: list[tuple[Copy, Place]] = []
         self.slots: dict[int, int] = {}
         self.refused: list[Copy] = []
-        self._places: dict[int, Place] = {}
+        self._known: dict[Copy, Place] = {}
         self._folder = folder
         self._shared = folder.shared
         self._room = limits.room(folder)
         self.change = Change(folder.index)
         self.evicted_before = self.change.totals.evicted
         self._purges = read_log(self.change.purges())
+        # Below neither is there a purge that is to be looked at, nor one that is forgotten.
+        self._purged = max((self._purges.floor, *(one.since for one in self._purges.purges)))
 
     def do(self, one: Put | Renew | Remove | RemoveTorn) -> None:
         """Make one change."""
         match one:
             case Put():
-                self._put(one)
+                self.put(one)
             case Renew():
                 self._renew(one)
             case Remove():
@@ -151,11 +161,13 @@ class _Attempt:
                 if one.number is None or (place is not None and place.number == one.number):
                     self.change.remove(one.name)
 
-    def _put(self, one: Put) -> None:
+    def put(self, one: Put) -> None:
+        """Store an object."""
         copy = one.copy
         head = copy.head
-        out = None if one.spill is None else one.spill.out
-        if one.spill is not None and (one.spill.failed or out is None):
+        spill = one.spill
+        out = None if spill is None else spill.out
+        if spill is not None and (spill.failed or out is None):
             self.refused.append(copy)
             return
         since, slot = copy.since, copy.slot
@@ -180,7 +192,7 @@ class _Attempt:
 
     def _renew(self, one: Renew) -> None:
         before = one.before
-        place = before.place or self._places.get(id(before))
+        place = before.place or self._placed_now(before)
         if place is None or not self._holds(one.after.head, one.after.since, one.after.slot):
             return
         name = name_of(before.head.key, before.head.variant)
@@ -191,11 +203,18 @@ class _Attempt:
 
     def _placed(self, copy: Copy, place: Place) -> None:
         self.placed.append((copy, place))
-        self._places[id(copy)] = place
         slots, slot = self.slots, copy.slot
-        slots[slot] = slots.get(slot, 0) + 1
+        slots[slot] = slots[slot] + 1 if slot in slots else 1
+
+    def _placed_now(self, copy: Copy) -> Place | None:
+        """Give where this change has put something, as few ask; C{None}: it has not."""
+        known = self._known
+        known.update(self.placed[len(known) :])
+        return known.get(copy)
 
     def _holds(self, head: Head, since: int, slot: int) -> bool:
         """Tell whether nobody has invalidated it since it was begun."""
         shared = self._shared
-        return since > shared.words[slot + shared.floor] and not self._purges.forbids(head, since)
+        return since > shared.words[slot + shared.floor] and (
+            since > self._purged or not self._purges.forbids(head, since)
+        )
