@@ -135,7 +135,11 @@ class Change:
         @param content: a number: it is in the file of that.
         """
         head, name, encoded, charge = sealed
-        self._room_among_variants(head, name)
+        # All names of a key begin with that of the one without a variant; nearly always there is none.
+        names = names_of(head.key) if head.variant else name
+        cursor = self._heads
+        if cursor.set_range(names) and cursor.key().startswith(names):
+            self._room_among_variants(head, name)
         totals = self.totals
         position = totals.next
         totals.next = position + 1
@@ -265,12 +269,6 @@ class Change:
 
     def _room_among_variants(self, head: Head, name: bytes) -> None:
         """Remove what has this name, and the oldest variants if there are too many."""
-        # All names of a key begin with that of the one without a variant.
-        names = names_of(head.key) if head.variant else name
-        cursor = self._heads
-        if not (cursor.set_range(names) and cursor.key().startswith(names)):
-            # Nearly always it is new.
-            return
         there = list(self._variants(head.key))
         others = sorted((since, other) for other, since in there if other != name)
         if len(others) < len(there):

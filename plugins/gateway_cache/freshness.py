@@ -85,9 +85,12 @@ def initial_age(message: Message, requested: float, received: float) -> float:
     born = None if dates is None else read_date(dates[0], received)
     # Dates have no fractions: a response of this second is not to be up to a second old.
     apparent = 0 if born is None else int(received) - born
-    delay = max(received - requested, 0.0)
-    said = wanted.get(b"age")
-    return max(apparent, delay if said is None else _said_age(said) + delay)
+    delay = received - requested
+    if delay < 0.0:
+        delay = 0.0
+    if b"age" in wanted:
+        delay += _said_age(wanted[b"age"])
+    return apparent if apparent > delay else delay
 
 
 def explicit(source: Source) -> bool:

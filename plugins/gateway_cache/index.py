@@ -88,9 +88,13 @@ class Index:
     def has(self, key: bytes) -> bool:
         """Tell whether there is anything that could be of a key; of most keys that are asked for there is nothing."""
         names = key + b"\0" if len(key) <= NAME_BYTES else names_of(key)
-        with self.env.begin(self.heads) as txn:
+        txn = self.env.begin(self.heads)
+        # Each miss asks this, and C{with} is a sixth of it.
+        try:
             cursor = txn.cursor()
             return cursor.set_range(names) and cursor.key().startswith(names)
+        finally:
+            txn.abort()
 
     def variants(self, key: bytes, torn: list[bytes]) -> list[tuple[Place, Head]]:
         """

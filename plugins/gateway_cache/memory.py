@@ -150,7 +150,11 @@ class Memory:
         self._ghosts: OrderedDict[int, None] = OrderedDict()
 
     def put(self, held: Held) -> None:
-        """Take a key in, in place of what is there of it, whose uses it keeps."""
+        """
+        Take a key in, in place of what is there of it, whose uses it keeps.
+
+        @param held: it was never in.
+        """
         key = held.key
         before = self.entries.get(key)
         if before is not None:
@@ -163,8 +167,16 @@ class Memory:
                 del self._ghosts[mark]
                 held.is_long = True
         self.entries[key] = held
-        (self._long if held.is_long else self._short).append(held)
-        self.grown(held)
+        # As L{grown} does.
+        size = held.counted = held.size
+        if held.is_long:
+            self._long.append(held)
+        else:
+            self._short.append(held)
+            self._short_size += size
+        self.size = size = self.size + size
+        if size > self.max_bytes:
+            self._shrink()
 
     def grown(self, held: Held) -> None:
         """Count what an entry has taken more, and let others go for it."""

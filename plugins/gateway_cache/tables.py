@@ -9,6 +9,7 @@ them L{gateway_cache.change}.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 #: Objects are in one of four queues: those in the index and those in files, each new or proven.
 INLINE, FILES = 0, 2
@@ -27,7 +28,6 @@ RESERVE = b"reserve"
 
 #: What is in C{queues}: the slot, and behind it the name.
 QUEUED = struct.Struct("<I")
-_QUEUE_KEY = struct.Struct(">BQ")
 _SUMS = struct.Struct("<10Q")
 
 
@@ -73,6 +73,5 @@ def number_key(number: int) -> bytes:
     return number.to_bytes(8, "big")
 
 
-def queue_key(queue: int, position: int) -> bytes:
-    """Give the key of a position in a queue: in the order of both."""
-    return _QUEUE_KEY.pack(queue, position)
+#: Gives the key of a position in a queue, from both: in the order of both.
+queue_key: Callable[[int, int], bytes] = struct.Struct(">BQ").pack

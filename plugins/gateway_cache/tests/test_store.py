@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from gateway_cache.opening import acquire, release
+from gateway_cache import write_queue
+from gateway_cache.limits import Limits
+from gateway_cache.opening import Folder, acquire, release
+from gateway_cache.operations import Operation, Put, Written
 from gateway_cache.shared import Shared
 from gateway_cache.tests.stores import KEY, AtOnce, StoreTestCase, content_of, head, put
+from gateway_cache.writing import write
 
 
 class StoreTests(StoreTestCase):
@@ -229,6 +233,37 @@ class StoreTests(StoreTestCase):
         self.bench.settle()
         self.assertEqual(invalidated, [folder.shared.slot(KEY)])
         self.assertEqual(store.find(KEY), ())
+
+    def test_written_in_pieces(self) -> None:
+        """What waits is written in calls of so many operations and bytes at most, in its order, and nothing is left out."""
+        for most, size, expected in (
+            (1000, 1 << 20, [7]),
+            (3, 1 << 20, [3, 3, 1]),
+            (9, 2500, [3, 3, 1]),
+        ):
+            calls: list[list[bytes]] = []
+
+            def noted(
+                folder: Folder,
+                operations: list[Operation],
+                limits: Limits,
+                calls: list[list[bytes]] = calls,
+            ) -> Written:
+                calls.append([one.content for one in operations if isinstance(one, Put)])
+                return write(folder, operations, limits)
+
+            store = self.store()
+            queue = store._storing.queue
+            assert queue is not None
+            queue._limits.call_bytes = size
+            self.patch(write_queue, "_CALL_OPERATIONS", most)
+            self.patch(write_queue, "write", noted)
+            for number in range(7):
+                put(store, head(key=b"%b?%d" % (KEY, number)), b"%d" % number)
+            self.bench.settle()
+            self.assertEqual([len(call) for call in calls], expected)
+            self.assertEqual(b"".join(b"".join(call) for call in calls), b"0123456")
+            self.assertEqual((queue.size, store.stats()["objects"]), (0, 7))
 
     def test_stored_twice_at_once(self) -> None:
         """Of two that are written together the later one is found, whatever their lengths."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.api import ClientError, Key, PluginError, UpstreamError
+from gateway.api import DECRYPTED_ONLY, ClientError, Key, PluginError, UpstreamError
 from gateway.api.messages import Request, Response
 from gateway.api.transaction import Client, ClientTls, Timings, Transaction
 from gateway.message.fields import Fields
@@ -59,6 +59,35 @@ class RequestTests(SynchronousTestCase):
 
 class TransactionTests(SynchronousTestCase):
     """What is kept with a transaction."""
+
+    def test_own_store(self) -> None:
+        """Each has a store of its own, the same one whenever it is asked for, and by keys, not by their names."""
+        one, other = transaction(), transaction()
+        store = one.store
+        score = store.get(SCORE)
+        self.assertIsNone(score)
+        self.assertEqual(store.get(SCORE, 3), 3)
+        with self.assertRaises(KeyError):
+            store[SCORE]
+        store[SCORE] = 7
+        self.assertIs(one.store, store)
+        self.assertEqual(
+            (one.store[SCORE], SCORE in one.store, SCORE in other.store), (7, True, False)
+        )
+        self.assertNotIn(Key("reputation.score"), store)
+
+    def test_decrypted_only(self) -> None:
+        """It holds where it was set to that, and nothing like it will do."""
+        txn = transaction()
+        self.assertFalse(txn.decrypted_only)
+        for value, expected in ((True, True), (1, False), (False, False)):
+            txn.store[DECRYPTED_ONLY] = cast(bool, value)
+            self.assertIs(txn.decrypted_only, expected)
+
+    def test_no_such_attribute(self) -> None:
+        """What a transaction has not is not made by asking for it."""
+        with self.assertRaises(AttributeError):
+            getattr(transaction(), "stored")  # noqa: B009
 
     def test_notes(self) -> None:
         """Looking whether there are notes makes none; making one is seen."""
