@@ -137,6 +137,22 @@ class ResponseWriter:
                 content = bytes(content)
             self.transport.writeSequence([head, content])
 
+    @property
+    def sends_pages(self) -> bool:
+        """Tell whether content can be sent from a file."""
+        return getattr(self.transport, "sends_pages", False)
+
+    def send_paged(self, head: bytes, content: bytes, descriptor: int) -> None:
+        """Send a complete response whose content is in a file too; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
+        self.answerable = False
+        self.complete = True
+        txn = self.txn
+        size = len(head)
+        if txn is not None:
+            txn.head_out += size
+            txn.bytes_out += size + len(content)
+        self.transport.write_paged(head, content, descriptor)
+
     def start(
         self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool
     ) -> None:

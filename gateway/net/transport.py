@@ -48,6 +48,7 @@ _HELD_BYTES = 32768
 MOST_ACCEPTED = 16
 #: The plain number: as a member of an enumeration it would be turned into one first.
 _SENDING = int(socket.SHUT_WR)
+_MORE = int(socket.MSG_MORE)
 _DONE = Failure(ConnectionDone())
 _half_closes = IHalfCloseableProtocol.providedBy
 #: For connections of reactors that nobody's writes wait for.
@@ -291,6 +292,40 @@ class ImmediateConnection(tcp.Connection):
                 rest.append(bytes(part[sent:]) if sent else bytes(part))
                 sent = 0
         super().writeSequence(rest)
+
+    @property
+    def sends_pages(self) -> bool:
+        """Tell whether there is L{write_paged}: its socket is the kernel's."""
+        return isinstance(self.socket, Socket)
+
+    def write_paged(self, head: bytes, content: bytes, descriptor: int) -> None:
+        """
+        Send bytes and the content of a file, of which the kernel sends the pages as they are.
+
+        @param content: what is in the file, for what the kernel does not take now.
+        @param descriptor: of a file in memory, which never has anything else in it; it may be closed when this returns.
+        """
+        if self._held:
+            self.send_held()
+        if not self._free:
+            super().writeSequence([head, content])
+            return
+        sent = 0
+        try:
+            # It waits for the content, so that both share packets, and the peer is woken once.
+            sent = self.socket.send(head, _MORE)
+            if sent == len(head):
+                sent += os.sendfile(self.fileno(), descriptor, 0, len(content))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._broken = error.errno in _BROKEN
+        if sent < len(head):
+            super().writeSequence([head[sent:], content])
+            return
+        sent -= len(head)
+        if sent != len(content):
+            super().write(content[sent:] if sent else content)
 
     def loseConnection(self) -> None:
         """Close when everything queued is sent and the producer is done; in the next turn at the earliest."""

@@ -17,6 +17,7 @@ from gateway.message.via import Via
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import WHOLE, Exchange
+from gateway.pipeline.paged import LEAST_BYTES, PagedContents
 from gateway.pipeline.scanning import filter_with
 from gateway.pipeline.tee import Copy, Tee
 from gateway.pipeline.written import dated, written_head
@@ -43,6 +44,7 @@ class Delivery:
         self._via = tuple(line + b"\r\n" for line in via.lines)
         # Who stores responses often gives the same list of lines again; here it is kept from becoming another one.
         self._sections: dict[int, tuple[list[bytes], bytes]] = {}
+        self._paged = PagedContents()
 
     def deliver(self, x: Exchange, head: ResponseHead) -> None:
         """
@@ -195,7 +197,14 @@ class Delivery:
                 txn = x.txn
                 txn.status = response.status
                 txn.phase = _DELIVERING
-                down.send_whole(head, response.content)
+                content = response.content
+                if len(content) >= LEAST_BYTES and down.sends_pages:
+                    # There is a memo, or the head were not written.
+                    paged = self._paged.of(content, stored.memo)  # type: ignore[arg-type]
+                    if paged is not None:
+                        down.send_paged(head, content, paged.descriptor)
+                        return
+                down.send_whole(head, content)
                 return
         self.deliver_stored(x, response)
 

@@ -165,6 +165,7 @@ class Downstream(Sink, Protocol):
     The client's side of one transaction.
 
     @ivar waits: there is a client that waits for the answer.
+    @ivar sends_pages: it can send content from a file.
     @ivar answerable: no final response was begun, so one can still be sent.
     @ivar persistent: the connection may carry another request; may be set to C{False} before the response begins.
     """
@@ -183,6 +184,16 @@ class Downstream(Sink, Protocol):
 
     def send_whole(self, head: bytes, content: bytes | memoryview) -> None:
         """Send the like, its head written as L{WHOLE_HEAD<gateway.wire.write>} is; only to a client for whom that is meant."""
+
+    @property
+    def sends_pages(self) -> bool: ...  # noqa: D102
+
+    def send_paged(self, head: bytes, content: bytes, descriptor: int) -> None:
+        """
+        Do as L{send_whole} with a content that is also in a file; only where C{sends_pages}.
+
+        @param descriptor: of a file that has just this content and never another; it may be closed when this returns.
+        """
 
     def start(
         self, status: int, reason: bytes, fields: bytes, length: int | None, bodiless: bool

@@ -32,6 +32,7 @@ class Unheard:
     """The downstream of an answer that nobody waits for: all of it is taken, nothing is sent."""
 
     waits = False
+    sends_pages = False
 
     __slots__ = ("answerable", "persistent")
 
@@ -48,6 +49,10 @@ class Unheard:
 
     def send_whole(self, head: bytes, content: bytes | memoryview) -> None:
         """Take the like; but nothing here is kept for more."""
+        self.answerable = False
+
+    def send_paged(self, head: bytes, content: bytes, descriptor: int) -> None:
+        """Take the like."""
         self.answerable = False
 
     def start(

@@ -7,6 +7,7 @@ Over sockets on loopback and a reactor of their own, which is turned by hand and
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 from typing import Any
@@ -69,6 +70,45 @@ class WritingTests(TransportCase):
         many = [b"%04d" % number * 20 for number in range(2000)]
         protocol.transport.writeSequence(many)
         self.assertEqual(self.read(peer, 160_000), b"".join(many))
+
+    def test_paged(self) -> None:
+        """A head and the content of a file arrive as one, whatever the kernel takes of them at once, and in order."""
+        protocol, peer = self.accepted()
+        transport = protocol.transport
+        self.assertTrue(transport.sends_pages)
+        descriptor = os.memfd_create("content")
+        self.addCleanup(os.close, descriptor)
+        for content in (MUCH[:100_000], MUCH):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, content, 0)
+            whole = b"".join([b"head", content] * 3)
+            for _ in range(3):
+                transport.write_paged(b"head", content, descriptor)
+            transport.write(b"after")
+            self.assertEqual(self.read(peer, len(whole) + 5), whole + b"after")
+            self.assertEqual(transport.queued, 0)
+
+    def test_paged_behind(self) -> None:
+        """What waits for the end of a busy round goes before it; where no file can be sent from, the bytes are."""
+        protocol, peer = self.accepted()
+        transport = protocol.transport
+        transport._held = b"held "
+        transport.write_paged(b"head", b"content", -1)
+        self.assertEqual(self.read(peer, 16), b"held headcontent")
+        self.assertEqual(transport.queued, 0)
+
+    def test_paged_broken(self) -> None:
+        """To a broken connection it tells nobody from within; the reactor does, once."""
+        protocol, peer = self.accepted()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        protocol.transport.write_paged(b"head", b"content", -1)
+        self.assertEqual(self.log, ["made"])
+        self.until(lambda: len(self.log) > 1)
+        self.assertEqual(self.log, ["made", "lost: ConnectionLost"])
+        protocol.transport.write_paged(b"head", b"content", -1)
+        self.turn()
+        self.assertEqual(len(self.log), 2)
 
     def test_producer(self) -> None:
         """A push producer is paused when something is queued and resumed when it is sent."""
