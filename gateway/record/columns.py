@@ -152,18 +152,18 @@ class Columns:
         if request.__class__ is not RequestHead:
             found = _agent_and_referer(request.fields.lines)
         else:
-            lines = request.lines()
             section = request.section
-            if lines is not section.received:
-                found = _agent_and_referer(lines)
+            own = request.own_fields
+            if own is not None and own.lines is not section.received:
+                found = _agent_and_referer(own.lines)
             else:
                 # Remembered by the section, which a connection reuses for requests that are alike.
                 known = section.agent_and_referer
                 if known is None:
-                    known = section.agent_and_referer = _agent_and_referer(lines)
+                    known = section.agent_and_referer = _agent_and_referer(section.received)
                 found = known
-        agent, referer = found
-        return agent, self._masked_url(referer) if referer else referer
+        referer = found[1]
+        return (found[0], self._masked_url(referer)) if referer else found
 
     def field(self, fields: Fields, name: bytes) -> bytes:
         """Give the raw value of the first line of a name, which is in lower case, masked if it is a URL."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from gateway.api.transaction import Delivered, Transaction
+from gateway.api.transaction import ClientTls, Delivered, Transaction
 from gateway.record.columns import Columns
 from gateway.record.connection_tls import json_texts
 from gateway.record.directives import compile_custom
@@ -24,6 +24,10 @@ Format: TypeAlias = Callable[[Transaction], str]
 # Looked up, for a width in an f-string costs more than all else of its field.
 _PADDED = [f"{number:6d}" for number in range(1000)]
 _THREE = [f"{number:03d}" for number in range(1000)]
+#: Of what was answered here.
+_NO_MARKS = ',"timings":{"resolve":null,"connect":null,"first_byte":null,"total":'
+_NO_TLS = ',"tls":null'
+_NO_NOTES = ',"notes":{}}\n'
 
 
 def compile_format(text: str, mask: Collection[str] = (), key: bytes | None = None) -> Format:
@@ -115,15 +119,37 @@ def _json(columns: Columns) -> Format:
     names = columns.json_names
     methods = columns.methods
     values: Memo[bytes] = Memo(_json_value)
-    tls_text = json_texts(names)
+    tls_json = json_texts(names)
+
+    def tls_text(tls: ClientTls) -> str:
+        return f',"tls":{tls_json(tls)}'
+
+    def asked(key: tuple[str, str, bytes]) -> str:
+        mode, site, method = key
+        word = _null_or(methods[method])
+        return f',"mode":{names[mode]},"site":{names[site]},"method":{word},"url":"'
+
+    def went(key: tuple[str, str]) -> str:
+        upstream, route = key
+        return f'}},"upstream":{names[upstream]},"route":{names[route]}'
+
+    def delivered(key: tuple[str, str, str]) -> str:
+        upstream, route, media = key
+        return (
+            f'{ways[upstream, route]},"outcome":"delivered","reason":null,"detail":null,'
+            f'"media_type":{_null_or(media)},"referer":'
+        )
+
+    # One look-up for what is much the same for all that comes to a site, and one for what becomes of it; and the pieces are not
+    # more than 30, or CPython makes a list of them first.
+    asking: Memo[tuple[str, str, bytes]] = Memo(asked)
+    ways: Memo[tuple[str, str]] = Memo(went)
+    deliveries: Memo[tuple[str, str, str]] = Memo(delivered)
 
     def line(txn: Transaction) -> str:
         timings = txn.timings
         stamp = int(timings.wall * 1000.0 + 0.5)
         begun = timings.begun
-        resolved = timings.resolved
-        connected = timings.connected
-        first_byte = timings.first_byte
         spent = timings.ended - begun
         total = f"{spent * 1000.0:.3f}" if spent > 0.0 else "0.000"
         request = txn.request
@@ -133,30 +159,35 @@ def _json(columns: Columns) -> Format:
         media = columns.media_type(txn)
         agent, referer = columns.agent_and_referer(request)
         if txn.outcome.__class__ is Delivered:
-            ending = '"outcome":"delivered","reason":null,"detail":null'
+            ending = deliveries[txn.upstream, txn.route, media]
         else:
             token, detail = reason(txn)
             ending = (
-                f'"outcome":"{outcome_name(txn)}","reason":{names[token]},'
-                f'"detail":{json_string(detail) if detail else "null"}'
+                f'{ways[txn.upstream, txn.route]},"outcome":"{outcome_name(txn)}",'
+                f'"reason":{names[token]},"detail":{json_string(detail) if detail else "null"},'
+                f'"media_type":{_null_or(media)},"referer":'
             )
+        if timings.first_byte or timings.connected or timings.resolved:
+            resolved = timings.resolved
+            connected = timings.connected
+            first_byte = timings.first_byte
+            marks = (
+                f',"timings":{{"resolve":{_mark(resolved, begun) if resolved else "null"},'
+                f'"connect":{_mark(connected, begun) if connected else "null"},'
+                f'"first_byte":{_mark(first_byte, begun) if first_byte else "null"},"total":'
+            )
+        else:
+            marks = _NO_MARKS
         # What columns gives is free of quotes and backslashes, so it needs no second escape.
         return (
             f'{{"time":"{columns.iso_time(stamp // 1000)}.{_THREE[stamp % 1000]}Z",'
             f'"id":{_identifier(txn.id)},"client":{names[client.address]},"client_port":{client.port},'
-            f'"user":{user},"mode":{names[client.mode]},"site":{names[txn.site]},'
-            f'"method":{_null_or(methods[request.raw_method])},"url":"{columns.url(request)}",'
+            f'"user":{user}{asking[client.mode, txn.site, request.raw_method]}{columns.url(request)}",'
             f'"status":{txn.status},"bytes_in":{txn.bytes_in},"bytes_out":{txn.bytes_out},'
-            f'"duration":{total},"timings":{{'
-            f'"resolve":{_mark(resolved, begun) if resolved else "null"},'
-            f'"connect":{_mark(connected, begun) if connected else "null"},'
-            f'"first_byte":{_mark(first_byte, begun) if first_byte else "null"},'
-            f'"total":{total}}},'
-            f'"upstream":{names[txn.upstream]},"route":{names[txn.route]},{ending},'
-            f'"media_type":{_null_or(media)},'
-            f'"referer":{values[referer]},"user_agent":{values[agent]},'
-            f'"tls":{"null" if tls is None else tls_text(tls)},'
-            f'"notes":{_NOTES[tuple(txn.notes.items())] if txn.has_notes else "{}"}}}\n'
+            f'"duration":{total}{marks}{total}{ending}{values[referer]},'
+            f'"user_agent":{values[agent]}'
+            f"{_NO_TLS if tls is None else tls_text(tls)}"
+            f"{_NOTES[tuple(txn.notes.items())] if txn.has_notes else _NO_NOTES}"
         )
 
     return line
@@ -182,7 +213,7 @@ def _mark(moment: float, begun: float) -> str:
 
 def _notes(notes: tuple[tuple[str, str], ...]) -> str:
     inner = ",".join([f"{_NOTED[name]}:{_NOTED[text]}" for name, text in notes])
-    return f"{{{inner}}}"
+    return f',"notes":{{{inner}}}}}\n'
 
 
 #: Nearly all notes are a few words of ours, again and again, and mostly the same ones together.

@@ -43,10 +43,10 @@ class CostTests(Unhurried, CachedTestCase):
         return count / REQUESTS
 
     def test_hit(self) -> None:
-        """A hit costs 2,200 opcodes at the most, and less than what no cache looks at and the origin answers."""
+        """A hit costs 2,050 opcodes at the most, and less than what no cache looks at and the origin answers."""
         hit = self.opcodes(self.cached())
         self.assertEqual(self.went_on, 2)
-        self.assertLessEqual(hit, 2200)
+        self.assertLessEqual(hit, 2050)
         proxied = self.opcodes(self.reverse())
         self.assertEqual(self.went_on, 2 * REQUESTS)
         self.assertLess(hit, proxied)

@@ -378,6 +378,11 @@ class JsonTests(SynchronousTestCase):
             ("text/html", "http://r.example/", "curl/8", {"score": "71"}),
         )
 
+    def test_in_one_piece(self) -> None:
+        """No line has so many pieces that CPython makes a list of them before it joins them."""
+        for name in ("squid", "combined", "json"):
+            self.assertNotIn("join", compile_format(name).__code__.co_names, name)
+
     def test_half_a_character(self) -> None:
         """Half of a surrogate pair does not make a line that JSON readers refuse."""
         self.assertEqual(self.read(ended(user="a", outcome=Aborted("x", "\ud800"))).detail, "?")
