@@ -71,6 +71,10 @@ class _Kept:
 
         @raise ValueError: other labels than the metric was made with.
         """
+        # Nearly always they are in this order, and were seen before.
+        usual = tuple(labels.values())
+        if usual in self._known and tuple(labels) == self.labels:
+            return usual
         if len(labels) != len(self.labels):
             raise ValueError(f"{self.full} has the labels {self.labels}, not {tuple(labels)}")
         try:

@@ -3,15 +3,15 @@ The servers of one directory: which is asked, what follows when it fails, and ho
 
 The first one whose breaker is closed is asked; if it fails, the next one, within the same time-out. A server that failed
 several times in a row is left alone and tried in the background, so that no user waits for it; when it answers, it has its old place
-again. Everything that blocks, looking names up included, is in the threads of the pool C{directory}, and nobody waits for them
-longer than the time-out says, whatever they do.
+again. Looking names up blocks, and is in the threads of the pool C{directory}. Nobody waits longer than the time-out says, whatever a
+server or the system's resolver does.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 #: Looks a name up; blocks.
 Resolves = Callable[[str, int], Sequence[SocketAddress]]
 
-#: So many pieces of work are given to the pool of threads at once; the others wait in their order.
+#: So many pieces of work are under way at once; the others wait in their order.
 MOST_AT_ONCE = 32
 #: So many may wait.
 MOST_WAITING = 2000
@@ -47,8 +47,8 @@ MOST_WAITING = 2000
 ADDRESS_SECONDS = 60.0
 #: So long a service account that was refused is not tried again: directories lock accounts. A reload tries at once.
 ACCOUNT_SECONDS = 300.0
-#: A thread gives up a little sooner than who waits for it, so that it is free again by then.
-_OF_THREAD = 0.9
+#: Work gives up a little sooner than who waits for it, so that what it knows by then is not lost.
+_OF_WORK = 0.9
 #: A server that had less than this part of its share of the time-out is not blamed for not answering.
 _FAIR = 0.5
 
@@ -86,18 +86,18 @@ class Servers:
         settings: LdapSettings,
         services: Services,
         connect: Connects,
-        probe: Callable[[Link], None],
+        probe: Callable[[Link], Coroutine[Any, Any, None]],
         resolve: Resolves = resolved,
     ) -> None:
         """
         Make them; nothing is asked yet.
 
-        @param probe: in a thread, sees whether a server works.
+        @param probe: sees whether a server works.
         """
         self.servers = [
             Server(
                 uri,
-                Pool(settings, uri, connect),
+                Pool(settings, uri, connect, services.clock.seconds),
                 Breaker(services.clock, settings.failures, settings.retry),
                 _literal(uri),
             )
@@ -127,9 +127,11 @@ class Servers:
         """Tell whether no server is left to ask."""
         return not any(server.breaker.is_closed for server in self.servers)
 
-    async def ask(self, work: Callable[[Link], T], seconds: float | None = None) -> T:
+    async def ask(
+        self, work: Callable[[Link], Coroutine[Any, Any, T]], seconds: float | None = None
+    ) -> T:
         """
-        Have a piece of work done by the first server that does it, in a thread.
+        Have a piece of work done by the first server that does it.
 
         @param seconds: how long that may take; C{None}: as long as the settings say.
         @raise Unavailable: none does, or not in time.
@@ -185,41 +187,34 @@ class Servers:
             server.pool.close()
 
     async def _try(
-        self, server: Server, work: Callable[[Link], T], seconds: float
+        self, server: Server, work: Callable[[Link], Coroutine[Any, Any, T]], seconds: float
     ) -> tuple[T, ServerFailed | None]:
         """
         Have one server do a piece of work.
 
         @return: what it came to, and how the server failed where it did part of it.
         @raise ServerFailed: it does not, or not in time.
-        @raise Unavailable: there is no thread to ask it in.
+        @raise Unavailable: nobody had the time to ask it.
         """
         clock = self._services.clock
         end = clock.seconds() + seconds
         addresses = await self._addresses(server, seconds)
         left = max(end - clock.seconds(), 0.001)
-        deadline = Deadline(left * _OF_THREAD)
-        link = server.pool.link(addresses, deadline)
-        begun: list[float] = []
-
-        def job() -> T:
-            begun.append(clock.seconds())
-            return work(link)
+        begun = clock.seconds()
+        link = server.pool.link(addresses, Deadline(clock, left * _OF_WORK))
 
         def had_no_time() -> bool:
-            """Tell whether all of it went by in queues; then the server has not failed."""
-            return not begun or clock.seconds() - begun[0] < _FAIR * self._share
+            """Tell whether most of it went by before; then the server has not failed."""
+            return clock.seconds() - begun < _FAIR * self._share
 
         try:
-            value = await self._in_time(self._services.threads.run("directory", job), left, "")
-            fault = link.fault
-            return value, None if isinstance(fault, NoAnswer) and had_no_time() else fault
+            value = await self._in_time(Deferred.fromCoroutine(work(link)), left, "")
         except (_NotInTime, NoAnswer) as late:
             if had_no_time():
-                raise Unavailable("more logins than the threads of the pool directory do") from None
+                raise Unavailable("more logins than the directory does in time") from None
             raise ServerFailed(str(late) or "no answer in time") from None
-        except Overloaded as full:
-            raise Unavailable(str(full)) from None
+        fault = link.fault
+        return value, None if isinstance(fault, NoAnswer) and had_no_time() else fault
 
     async def _addresses(self, server: Server, seconds: float) -> Sequence[SocketAddress]:
         """

@@ -1,5 +1,5 @@
 r"""
-What is asked of a directory server to know a user; each call is one piece of work in a thread.
+What is asked of a directory server to know a user; each call is one piece of work.
 
 Whose password it is never hangs on how a name was written: the entry that was bound as is the entry whose name and groups are
 given. Where users bind by C{user@domain} or C{DOMAIN\user} itself, for want of a service account, only names of this very domain
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from gateway_auth.bind_results import Odd, refusal
 from gateway_auth.group_members import ALL, GroupMembers, find_members
-from gateway_auth.groups import ATTRIBUTES, Above, question, read_groups
+from gateway_auth.groups import ATTRIBUTES, Above, joint_question, question, read_groups
+from gateway_auth.joint_questions import Marks
 from gateway_auth.ldap_messages import Entry, Scope
 from gateway_auth.ldap_pool import Link
 from gateway_auth.ldap_settings import LdapSettings
@@ -37,7 +38,7 @@ _AMBIGUOUS = 5
 
 
 class DirectoryWork:
-    """Asks servers; all its methods block."""
+    """Asks servers."""
 
     def __init__(
         self, settings: LdapSettings, lookups: Lookups, above: Above, members: GroupMembers
@@ -55,7 +56,7 @@ class DirectoryWork:
         # Who can't search as the service account, or as nobody, searches as the user.
         self._above = above if settings.bind_dn or not settings.dn_template else None
 
-    def authenticate(self, link: Link, login: Login, password: str) -> Verified:
+    async def authenticate(self, link: Link, login: Login, password: str) -> Verified:
         """
         Check a password, which is not empty, and give its user with all groups.
 
@@ -64,12 +65,12 @@ class DirectoryWork:
         @raise ServerFailed: this server does not answer.
         """
         if self._settings.dn_template:
-            return self._by_template(link, login, password)
-        if self._can_search(link):
-            return self._by_search(link, login, password)
-        return self._by_own_name(link, login, password)
+            return await self._by_template(link, login, password)
+        if await self._can_search(link):
+            return await self._by_search(link, login, password)
+        return await self._by_own_name(link, login, password)
 
-    def look_up(self, link: Link, login: Login) -> Verified:
+    async def look_up(self, link: Link, login: Login) -> Verified:
         """
         Give the user of a name that was verified elsewhere, with all groups.
 
@@ -77,18 +78,18 @@ class DirectoryWork:
         @raise Unavailable: as of L{authenticate}; or nobody may look.
         @raise ServerFailed: likewise.
         """
-        if not self._can_search(link):
+        if not await self._can_search(link):
             raise Unavailable("looking users up in Active Directory needs ldap.bind_dn")
-        is_ad = link.is_ad()
-        entry = link.run("service", lambda wire: self._found(wire, login, is_ad=is_ad))
+        is_ad = await link.is_ad()
+        entry = await link.run("service", lambda wire: self._found(wire, login, is_ad=is_ad))
         if entry is None:
             raise Refused("unknown_user")
         control = next(iter(entry.texts("userAccountControl")), "0")
         if control.isdigit() and int(control) & _DISABLED:
             raise Refused("disabled")
-        return self._verified(link, entry, is_ad=is_ad)
+        return await self._verified(link, entry, is_ad=is_ad)
 
-    def probe(self, link: Link) -> None:
+    async def probe(self, link: Link) -> None:
         """
         See whether a server does its work: a connection as the service account, and one look at what it is.
 
@@ -96,13 +97,13 @@ class DirectoryWork:
         """
         # Whether it wants to be looked at is another question: it answers.
         with contextlib.suppress(SearchRefused, TooMany):
-            link.run("service", _looked_at)
+            await link.run("service", _looked_at)
 
     # For those who ask for several logins at once (L{gateway_auth.directory_together}).
 
-    def searches(self, link: Link) -> bool:
+    async def searches(self, link: Link) -> bool:
         """Tell whether users are found by a search of the service account, or of nobody."""
-        return not self._settings.dn_template and self._can_search(link)
+        return not self._settings.dn_template and await self._can_search(link)
 
     def question(self, login: Login, *, is_ad: bool) -> Question | None:
         """Give what finds the entry of a user, C{None} if nobody can be meant."""
@@ -110,6 +111,19 @@ class DirectoryWork:
         if not filter:
             return None
         return self._question(self._settings.base, filter, "subtree", is_ad=is_ad)
+
+    def marks(self, login: Login, *, is_ad: bool) -> Marks:
+        """Give how the entries are known that L{question} finds; nothing where the operator's own filter says who is found."""
+        if self._settings.user_filter:
+            return ()
+        user = login.user if self._is_ours(login) else login.text
+        if not is_ad:
+            return (("uid", user),)
+        name = ("sAMAccountName", login.user)
+        if login.form != "upn":
+            return (name,)
+        by_whole = ("userPrincipalName", login.text)
+        return (by_whole, name) if self._is_ours(login) else (by_whole,)
 
     def meant(self, entries: list[Entry], login: Login) -> Entry | None:
         """Give the one of some entries that a name means, C{None} if there is none, or more than one that it could be."""
@@ -143,75 +157,82 @@ class DirectoryWork:
         """Give what L{with_groups} asks first."""
         return question(self._settings, entry, user, members, is_ad=is_ad)
 
-    def find_members(self, link: Link) -> tuple[str, ...] | None:
+    def joint_groups_question(
+        self, users: Sequence[tuple[Entry, str]], members: Sequence[str]
+    ) -> Question:
+        """Give what asks it for several users, each an entry and a name, with who of them is in a group; not of Active Directory."""
+        return joint_question(self._settings, users, members)
+
+    async def find_members(self, link: Link) -> tuple[str, ...] | None:
         """Find out how groups name their members; C{None} if that can't be said, or is of no use."""
-        if self._above is None or not self._can_search(link):
+        if self._above is None or not await self._can_search(link):
             return None
-        return find_members(link, self._settings)
+        return await find_members(link, self._settings)
 
-    def _by_search(self, link: Link, login: Login, password: str) -> Verified:
-        is_ad = link.is_ad()
-        entry = link.run("service", lambda wire: self._found(wire, login, is_ad=is_ad))
+    async def _by_search(self, link: Link, login: Login, password: str) -> Verified:
+        is_ad = await link.is_ad()
+        entry = await link.run("service", lambda wire: self._found(wire, login, is_ad=is_ad))
         if entry is None:
-            self._bind_as_nobody(link)
+            await self._bind_as_nobody(link)
             raise Refused("unknown_user")
-        link.run("login", lambda wire: _bind(wire, entry.dn, password))
-        return self._verified(link, entry, is_ad=is_ad)
+        await link.run("login", lambda wire: _bind(wire, entry.dn, password))
+        return await self._verified(link, entry, is_ad=is_ad)
 
-    def _by_template(self, link: Link, login: Login, password: str) -> Verified:
+    async def _by_template(self, link: Link, login: Login, password: str) -> Verified:
         if not self._is_ours(login):
-            self._bind_as_nobody(link)
+            await self._bind_as_nobody(link)
             raise Refused("unknown_user")
         dn = self._settings.dn_template.replace("{user}", escape_dn(login.user))
-        is_ad = link.is_ad()
+        is_ad = await link.is_ad()
 
-        def read(wire: Wire) -> Verified:
+        async def read(wire: Wire) -> Verified:
             known = self._lookups.get(dn)
             if known is not None:
                 return known
             asked = self._question(dn, "(objectClass=*)", "base", is_ad=is_ad)
-            seen = _searched(wire, asked)
+            seen = await _searched(wire, asked)
             if not seen:
                 # Who may not read the own entry is called what he wrote, in one spelling.
-                entry, user = Entry(dn), login.user.casefold()
+                entry, user = Entry(dn), login.user.lower()
             else:
                 entry = Entry(dn, seen[0].attributes)
                 user = self.user_of(entry, is_ad=is_ad)
-            return self.with_groups(wire, entry, user, self.members, is_ad=is_ad)
+            return await self.with_groups(wire, entry, user, self.members, is_ad=is_ad)
 
-        def bound(wire: Wire) -> Verified | None:
-            _bind(wire, dn, password)
-            return None if self._settings.bind_dn else read(wire)
+        async def bound(wire: Wire) -> Verified | None:
+            await _bind(wire, dn, password)
+            return None if self._settings.bind_dn else await read(wire)
 
-        return link.run("login", bound) or link.run("service", read)
+        found = await link.run("login", bound)
+        return found if found is not None else await link.run("service", read)
 
-    def _by_own_name(self, link: Link, login: Login, password: str) -> Verified:
+    async def _by_own_name(self, link: Link, login: Login, password: str) -> Verified:
         if not self._is_ours(login):
-            self._bind_as_nobody(link)
+            await self._bind_as_nobody(link)
             raise Refused("unknown_user")
         name = login.text if login.form == "upn" else f"{self._settings.netbios}\\{login.user}"
 
-        def work(wire: Wire) -> Verified:
-            _bind(wire, name, password)
-            entry = self._found(wire, login, is_ad=True)
+        async def work(wire: Wire) -> Verified:
+            await _bind(wire, name, password)
+            entry = await self._found(wire, login, is_ad=True)
             if entry is None:
                 raise Unavailable("a user who was let in does not see the own entry")
             known = self._lookups.get(entry.dn)
             if known is not None:
                 return known
             user = self.user_of(entry, is_ad=True)
-            return self.with_groups(wire, entry, user, self.members, is_ad=True)
+            return await self.with_groups(wire, entry, user, self.members, is_ad=True)
 
-        return link.run("login", work)
+        return await link.run("login", work)
 
-    def _bind_as_nobody(self, link: Link) -> None:
+    async def _bind_as_nobody(self, link: Link) -> None:
         """Take as long as for a wrong password: bind as somebody who can't exist."""
         name, password = self.nobody()
         with contextlib.suppress(Refused):
-            link.run("login", lambda wire: _bind(wire, name, password))
+            await link.run("login", lambda wire: _bind(wire, name, password))
 
-    def _can_search(self, link: Link) -> bool:
-        return bool(self._settings.bind_dn) or not link.is_ad()
+    async def _can_search(self, link: Link) -> bool:
+        return bool(self._settings.bind_dn) or not await link.is_ad()
 
     def _is_ours(self, login: Login) -> bool:
         """Tell whether a name says no domain, or the directory's own."""
@@ -220,10 +241,10 @@ class DirectoryWork:
             return True
         return login.form == "down_level" and domain == self._settings.netbios.casefold()
 
-    def _found(self, wire: Wire, login: Login, *, is_ad: bool) -> Entry | None:
+    async def _found(self, wire: Wire, login: Login, *, is_ad: bool) -> Entry | None:
         """Find the one entry of a user, C{None} if there is none, or more than one that it could be."""
         question = self.question(login, is_ad=is_ad)
-        return None if question is None else self.meant(_searched(wire, question), login)
+        return None if question is None else self.meant(await _searched(wire, question), login)
 
     def _filter(self, login: Login, *, is_ad: bool) -> str:
         """Give the filter that finds a user; empty if nobody can be meant."""
@@ -267,16 +288,16 @@ class DirectoryWork:
             raise Refused("bad_name")
         return name
 
-    def _verified(self, link: Link, entry: Entry, *, is_ad: bool) -> Verified:
+    async def _verified(self, link: Link, entry: Entry, *, is_ad: bool) -> Verified:
         known = self._lookups.get(entry.dn)
         if known is not None:
             return known
         user = self.user_of(entry, is_ad=is_ad)
-        return link.run(
+        return await link.run(
             "service", lambda wire: self.with_groups(wire, entry, user, self.members, is_ad=is_ad)
         )
 
-    def with_groups(
+    async def with_groups(
         self,
         wire: Wire,
         entry: Entry,
@@ -293,7 +314,7 @@ class DirectoryWork:
         @raise Unavailable: they can't be read.
         """
         try:
-            groups = read_groups(
+            groups = await read_groups(
                 wire, self._settings, entry, user, self._above, members, is_ad=is_ad, direct=direct
             )
         except (SearchRefused, TooMany) as error:
@@ -303,14 +324,14 @@ class DirectoryWork:
         return verified
 
 
-def _searched(wire: Wire, asked: Question) -> list[Entry]:
+async def _searched(wire: Wire, asked: Question) -> list[Entry]:
     """
     Find the entries of users; too many are none.
 
     @raise Unavailable: the server does not want to search.
     """
     try:
-        return wire.search(
+        return await wire.search(
             asked.base, asked.filter, asked.attributes, limit=asked.limit, scope=asked.scope
         )
     except TooMany:
@@ -319,7 +340,7 @@ def _searched(wire: Wire, asked: Question) -> list[Entry]:
         raise Unavailable(str(refused)) from None
 
 
-def _bind(wire: Wire, name: str, password: str) -> None:
+async def _bind(wire: Wire, name: str, password: str) -> None:
     """
     Authenticate a connection as a user.
 
@@ -327,12 +348,12 @@ def _bind(wire: Wire, name: str, password: str) -> None:
     @raise ServerFailed: the answer is not about him.
     """
     try:
-        reason = refusal(wire.bind(name, password))
+        reason = refusal(await wire.bind(name, password))
     except Odd as odd:
         raise ServerFailed(f"a bind fails: {odd}") from None
     if reason is not None:
         raise Refused(reason)
 
 
-def _looked_at(wire: Wire) -> object:
-    return wire.search("", "(objectClass=*)", (), limit=1, scope="base")
+async def _looked_at(wire: Wire) -> object:
+    return await wire.search("", "(objectClass=*)", (), limit=1, scope="base")

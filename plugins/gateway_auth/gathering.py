@@ -133,6 +133,9 @@ class Gathering(Generic[Q, A]):
         waiting = self._waiting
         if waiting:
             self._begin([waiting.popleft() for _ in range(min(len(waiting), self._together))])
+        if not waiting and self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
         return result
 
     def _left(self, one: _Waiting[Q, A]) -> float:

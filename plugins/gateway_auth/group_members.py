@@ -23,7 +23,7 @@ MEMBERS_SECONDS: Final = 600.0
 
 class GroupMembers:
     """
-    Knows the attributes; threads read what the reactor's thread writes, which is one reference.
+    Knows the attributes.
 
     @ivar turn: stands for the time since it was told to forget; compared by identity.
     """
@@ -60,9 +60,9 @@ class GroupMembers:
         self.turn = object()
 
 
-def find_members(link: Link, settings: LdapSettings) -> tuple[str, ...] | None:
+async def find_members(link: Link, settings: LdapSettings) -> tuple[str, ...] | None:
     """
-    Find out by which attributes there are members, in a thread.
+    Find out by which attributes there are members.
 
     Nobody waits for it, and it may be the dearest question that a server is ever asked: that it gives no answer is no failure.
 
@@ -71,19 +71,19 @@ def find_members(link: Link, settings: LdapSettings) -> tuple[str, ...] | None:
     """
     base = settings.group_base or settings.base
 
-    def look(wire: Wire) -> tuple[str, ...]:
-        return tuple(attribute for attribute in ALL if _is_there(wire, base, attribute))
+    async def look(wire: Wire) -> tuple[str, ...]:
+        return tuple([one for one in ALL if await _is_there(wire, base, one)])
 
     try:
-        return None if link.is_ad() else link.run("service", look)
+        return None if await link.is_ad() else await link.run("service", look)
     except AccountRefused:
         raise
     except ServerFailed:
         return None
 
 
-def _is_there(wire: Wire, base: str, attribute: str) -> bool:
+async def _is_there(wire: Wire, base: str, attribute: str) -> bool:
     try:
-        return bool(wire.search(base, f"({attribute}=*)", (), limit=1))
+        return bool(await wire.search(base, f"({attribute}=*)", (), limit=1))
     except (SearchRefused, TooMany):
         return True

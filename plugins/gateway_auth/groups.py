@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from threading import Lock
 
 from gateway_auth.group_members import ALL
 from gateway_auth.ldap_messages import Entry
@@ -34,7 +33,7 @@ ATTRIBUTES = ("memberOf", "objectSid", "primaryGroupID")
 
 
 class Above:
-    """Which groups some groups are in, for a short time; threads look here, so it is behind a lock."""
+    """Which groups some groups are in, for a short time."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         """
@@ -43,32 +42,28 @@ class Above:
         @param now: gives seconds.
         """
         self._now = now
-        self._lock = Lock()
         self._known: OrderedDict[frozenset[str], tuple[float, tuple[str, ...]]] = OrderedDict()
 
     def get(self, groups: frozenset[str]) -> tuple[str, ...] | None:
         """Give the groups that these are in, C{None} if that is not known."""
-        with self._lock:
-            known = self._known.get(groups)
-            return known[1] if known is not None and self._now() < known[0] else None
+        known = self._known.get(groups)
+        return known[1] if known is not None and self._now() < known[0] else None
 
     def put(self, groups: frozenset[str], above: Sequence[str]) -> None:
         """Keep what was found; what was found first gives way. Who is in many groups is alone with that, so it is not kept."""
         if len(groups) + len(above) > _MOST_GROUPS:
             return
-        with self._lock:
-            self._known.pop(groups, None)
-            self._known[groups] = (self._now() + ABOVE_SECONDS, tuple(above))
-            if len(self._known) > _MOST_KNOWN:
-                self._known.popitem(last=False)
+        self._known.pop(groups, None)
+        self._known[groups] = (self._now() + ABOVE_SECONDS, tuple(above))
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
 
     def clear(self) -> None:
         """Forget all."""
-        with self._lock:
-            self._known.clear()
+        self._known.clear()
 
 
-def read_groups(
+async def read_groups(
     wire: Wire,
     settings: LdapSettings,
     entry: Entry,
@@ -91,8 +86,8 @@ def read_groups(
     @raise TooMany: there are more, or deeper ones, than the settings allow.
     """
     if direct is None:
-        direct = _search(wire, question(settings, entry, user, members, is_ad=is_ad))
-    found = direct if is_ad else _walked(wire, settings, entry, direct, above, members)
+        direct = await _search(wire, question(settings, entry, user, members, is_ad=is_ad))
+    found = direct if is_ad else await _walked(wire, settings, entry, direct, above, members)
     if len(found) > settings.groups:
         raise TooMany(f"the user is in more than {settings.groups} groups")
     if settings.group_name == "dn":
@@ -115,10 +110,7 @@ def question(
 ) -> Question:
     """Give what finds all groups of a user in Active Directory, elsewhere the direct ones; as of L{read_groups}."""
     if not is_ad:
-        wanted = _has_member([entry.dn], members)
-        if _BY_NAME in members:
-            wanted.append(f"({_BY_NAME}={escape_filter(user)})")
-        return _question(settings, wanted)
+        return _question(settings, _is_member(entry, user, members))
     member = escape_filter(entry.dn)
     wanted = [f"(member:{_IN_CHAIN}:={member})" if settings.nested else f"(member={member})"]
     primary = _primary_group(entry)
@@ -128,7 +120,33 @@ def question(
     return _question(settings, wanted)
 
 
-def _walked(
+def joint_question(
+    settings: LdapSettings, users: Sequence[tuple[Entry, str]], members: Sequence[str]
+) -> Question:
+    """
+    Give what finds the direct groups of several users, and of their members these users alone; not in Active Directory.
+
+    @param users: entries, and how groups that list names know them.
+    """
+    wanted = [one for entry, user in users for one in _is_member(entry, user, members)]
+    return Question(
+        settings.group_base or settings.base,
+        settings.group_filter,
+        members,
+        settings.groups,
+        either=wanted,
+        matched=True,
+    )
+
+
+def _is_member(entry: Entry, user: str, members: Sequence[str]) -> list[str]:
+    wanted = _has_member([entry.dn], members)
+    if _BY_NAME in members:
+        wanted.append(f"({_BY_NAME}={escape_filter(user)})")
+    return wanted
+
+
+async def _walked(
     wire: Wire,
     settings: LdapSettings,
     entry: Entry,
@@ -147,12 +165,12 @@ def _walked(
             raise TooMany(
                 f"the user's groups are more than {settings.groups}, or nested more than {settings.group_depth} deep"
             )
-        level = _new(found, _all_above(wire, settings, level, above, members))
+        level = _new(found, await _all_above(wire, settings, level, above, members))
         depth += 1
     return list(found.values())
 
 
-def _all_above(
+async def _all_above(
     wire: Wire,
     settings: LdapSettings,
     level: Sequence[str],
@@ -167,7 +185,7 @@ def _all_above(
     found: list[str] = []
     for index in range(0, len(level), _AT_ONCE):
         wanted = _has_member(level[index : index + _AT_ONCE], members)
-        found += _search(wire, _question(settings, wanted))
+        found += await _search(wire, _question(settings, wanted))
     if above is not None:
         above.put(key, found)
     return found
@@ -175,7 +193,7 @@ def _all_above(
 
 def _new(found: dict[str, str], dns: Iterable[str]) -> list[str]:
     """Add what is not there yet, and give it."""
-    new = {dn.casefold(): dn for dn in dns if dn.casefold() not in found}
+    new = {dn.lower(): dn for dn in dns if dn.lower() not in found}
     found.update(new)
     return list(new.values())
 
@@ -193,10 +211,10 @@ def _question(settings: LdapSettings, wanted: Sequence[str]) -> Question:
     return Question(settings.group_base or settings.base, filter, (), settings.groups)
 
 
-def _search(wire: Wire, asked: Question) -> list[str]:
+async def _search(wire: Wire, asked: Question) -> list[str]:
     if not asked.filter:
         return []
-    found = wire.search(asked.base, asked.filter, asked.attributes, limit=asked.limit)
+    found = await wire.search(asked.base, asked.filter, asked.attributes, limit=asked.limit)
     return [entry.dn for entry in found]
 
 

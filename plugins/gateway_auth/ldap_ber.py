@@ -70,6 +70,12 @@ def expect(data: bytes, at: int, end: int, wanted: int) -> tuple[int, int]:
 
     @raise BadMessage: it has another tag, too.
     """
+    begin = at + 2
+    # Most are short: nothing else is to be looked at.
+    if begin <= end and data[at] == wanted and (size := data[at + 1]) < 0x80:
+        stop = begin + size
+        if stop <= end:
+            return begin, stop
     tag, begin, stop = read(data, at, end)
     if tag != wanted:
         raise BadMessage("an element is not what it has to be")

@@ -3,13 +3,16 @@ Several users bound at the same time, on several connections for logins, so that
 
 One connection takes one bind after the other (RFC 4511 section 4.2.1). Directories count wrong passwords and lock accounts. So a
 password that was sent is sent again in one case alone: a connection that was kept breaks at its first bind, as the server has
-closed it meanwhile. When anything else breaks, what is known of the others stays known. Used by one thread at a time.
+closed it meanwhile. When anything else breaks, what is known of the others stays known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from gateway_auth.bind_results import Answer
 from gateway_auth.ldap_wire import NoAnswer, ServerFailed, Wire
@@ -26,7 +29,7 @@ class LoginLine:
     @ivar is_sound: it has broken nowhere, and nothing is under way on it.
     """
 
-    def __init__(self, wire: Wire, renew: Callable[[], Wire] | None = None) -> None:
+    def __init__(self, wire: Wire, renew: Callable[[], Awaitable[Wire]] | None = None) -> None:
         """
         Take a connection.
 
@@ -35,30 +38,20 @@ class LoginLine:
         self.wire = wire
         self.is_sound = True
         self._renew = renew
-        self._begun: int | ServerFailed = 0
 
-    def begin(self, name: str, password: str) -> None:
-        """Send a bind."""
+    async def bind(self, name: str, password: str) -> Answer | ServerFailed:
+        """Bind as a user; gives why there is no answer, where there is none."""
         self.is_sound = False
         try:
-            self._begun = self.wire.begin_bind(name, password)
-        except ServerFailed as failed:
-            self._begun = failed
-
-    def end(self, name: str, password: str) -> Answer | ServerFailed:
-        """Give what came of the bind that was begun, with the same arguments."""
-        try:
-            if isinstance(self._begun, ServerFailed):
-                raise self._begun
-            answer = self.wire.end_bind(self._begun)
+            answer = await self.wire.bind(name, password)
         except ServerFailed as failed:
             renew, self._renew = self._renew, None
             if renew is None or isinstance(failed, NoAnswer):
                 return failed
             self.wire.close()
             try:
-                self.wire = renew()
-                answer = self.wire.bind(name, password)
+                self.wire = await renew()
+                answer = await self.wire.bind(name, password)
             except ServerFailed as again:
                 return again
         self._renew = None
@@ -66,18 +59,28 @@ class LoginLine:
         return answer
 
 
-def bind_all(lines: Sequence[LoginLine], asked: Sequence[tuple[str, str]]) -> list[Bound]:
+async def bind_all(lines: Sequence[LoginLine], asked: Sequence[tuple[str, str]]) -> list[Bound]:
     """
-    Bind as users, each by name and password; nothing more is sent after a failure.
+    Bind as users, each by name and password; each connection takes the next one when it is free. Nothing more is sent after a failure.
 
     @return: for each in their order.
     """
-    found: list[Bound] = []
-    for first in range(0, len(asked), len(lines)):
-        some = list(zip(lines, asked[first:], strict=False))
-        for line, one in some:
-            line.begin(*one)
-        found += [line.end(*one) for line, one in some]
-        if not all(line.is_sound for line in lines):
-            break
-    return found + [None] * (len(asked) - len(found))
+    found: list[Bound] = [None] * len(asked)
+    waiting = deque(enumerate(asked))
+
+    async def work(line: LoginLine) -> None:
+        while waiting:
+            place, (name, password) = waiting.popleft()
+            found[place] = await line.bind(name, password)
+            if not line.is_sound:
+                waiting.clear()
+
+    working = [Deferred.fromCoroutine(work(line)) for line in lines]
+    try:
+        await gatherResults(working, consumeErrors=True)
+    except FirstError as first:
+        # Such as that nobody waits any more.
+        error = first.subFailure.value
+        assert error is not None
+        raise error from None
+    return found

@@ -6,14 +6,17 @@ Knows of searches and StartTLS; the results of binds are read in C{bind_results}
 
 from __future__ import annotations
 
-import contextlib
+import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
+
+from twisted.internet.error import ConnectError
+from twisted.internet.error import TimeoutError as NotConnected
 
 from gateway_auth.ldap_ber import BadMessage
 from gateway_auth.ldap_messages import Result
-from gateway_auth.ldap_wire import NoAnswer, ServerFailed
+from gateway_auth.ldap_wire import ServerFailed
 
 #: What is said when a deadline is over.
 LATE: Final = "no answer in time"
@@ -46,24 +49,21 @@ _CODES: Mapping[int, str] = {
 }
 
 
-@contextlib.contextmanager
-def faults() -> Iterator[None]:
-    """
-    Say what goes wrong with what a server sends, or does not.
+def fault_of(error: Exception) -> ServerFailed:
+    """Say what went wrong with what a server sends, or with what was to be asked."""
+    if isinstance(error, BadMessage):
+        return ServerFailed(f"no sensible answer: {error}")
+    if isinstance(error, OSError):
+        return ServerFailed(said_of(error))
+    # Its text may have a part of what was to be sent.
+    return ServerFailed(f"nothing can be asked ({type(error).__name__})")
 
-    @raise ServerFailed: it went wrong.
-    """
-    try:
-        yield
-    except TimeoutError:
-        raise NoAnswer(LATE) from None
-    except BadMessage as error:
-        raise ServerFailed(f"no sensible answer: {error}") from None
-    except OSError as error:
-        raise ServerFailed(said_of(error)) from None
-    except ValueError as error:
-        # Its text may have a part of what was to be sent.
-        raise ServerFailed(f"nothing can be asked ({type(error).__name__})") from None
+
+def tls_fault_of(error: Exception) -> ServerFailed:
+    """Say what went wrong with a handshake, or with a certificate."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ServerFailed(f"the certificate is not trusted: {error.verify_message}")
+    return ServerFailed(f"no TLS: {said_of(error)}")
 
 
 def described(result: Result) -> str:
@@ -73,8 +73,10 @@ def described(result: Result) -> str:
 
 def said_of(error: BaseException) -> str:
     """Say what is wrong with a connection; such errors know of no credentials."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, (TimeoutError, NotConnected)):
         return LATE
+    if isinstance(error, ConnectError) and isinstance(error.osError, int):
+        return os.strerror(error.osError)
     if isinstance(error, ssl.SSLError):
         return error.reason or "TLS failed"
     if isinstance(error, OSError) and error.strerror:

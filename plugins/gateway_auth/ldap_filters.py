@@ -7,6 +7,7 @@ All kinds of filters there are, and only as the grammar has them, but for spaces
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gateway_auth.ldap_ber import OCTETS, SEQUENCE, element
 
@@ -25,6 +26,8 @@ _OID = r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)"
 _ITEM = re.compile(
     rf"\(({_OID}(?:;[A-Za-z0-9-]+)*)?((?:(?i::dn))?)((?::{_OID})?)(:=|[~<>]?=)([^()\0]*)\)"
 )
+#: What most are: a name and the value it has.
+_PLAIN = re.compile(r"\(([A-Za-z][A-Za-z0-9-]*)=([^()*\0]+)\)")
 _JOINT = re.compile(r"\(([&|!]) *")
 _SPACES = re.compile(" *")
 _ESCAPE = re.compile(rb"\\(.{0,2})", re.S)
@@ -41,10 +44,26 @@ def encode_filter(text: str) -> bytes:
 
     @raise BadFilter: it is none.
     """
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None:
+        name, value = plain.groups()
+        return element(
+            _EQUAL, element(OCTETS, name.encode("ascii")) + element(OCTETS, _value(value))
+        )
     made, end = _filter(text, 0, 0)
     if end != len(text):
         raise BadFilter("there is something after the filter")
     return made
+
+
+def any_of(filters: Sequence[bytes]) -> bytes:
+    """Write a filter for what any of some finds."""
+    return element(_OR, b"".join(filters))
+
+
+def all_of(filters: Sequence[bytes]) -> bytes:
+    """Write a filter for what each of some finds."""
+    return element(_AND, b"".join(filters))
 
 
 def _filter(text: str, at: int, depth: int) -> tuple[bytes, int]:

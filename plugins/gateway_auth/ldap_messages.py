@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -40,7 +41,10 @@ _BIND, _UNBIND, _SEARCH, _EXTENDED = 0x60, 0x42, 0x63, 0x77
 _ENTRY, _REFERENCE = 0x64, 0x73
 _CONTROLS, _SIMPLE, _REQUEST_NAME = 0xA0, 0x80, 0x80
 
+_VERSION = integer(3)
 _START_TLS = b"1.3.6.1.4.1.1466.20037"
+_MATCHED_VALUES = b"1.2.826.0.1.3344810.2.3"
+_CRITICAL = element(BOOLEAN, b"\xff")
 _SCOPES: Mapping[Scope, int] = {"base": 0, "subtree": 2}
 #: C{derefAlways}: an alias stands for what it names.
 _DEREFERENCE = integer(3, ENUMERATED)
@@ -65,8 +69,15 @@ class Entry:
 
     def texts(self, attribute: str) -> list[str]:
         """Give the values of an attribute that are text."""
+        values = self.attributes.get(attribute.lower())
+        if values is None:
+            return []
+        try:
+            return [value.decode("utf-8") for value in values]
+        except UnicodeDecodeError:
+            pass
         found = []
-        for value in self.attributes.get(attribute.lower(), ()):
+        for value in values:
             with contextlib.suppress(UnicodeDecodeError):
                 found.append(value.decode("utf-8"))
         return found
@@ -105,14 +116,16 @@ def bind_request(name: str, password: bytes, controls: Sequence[str] = ()) -> by
 
     @param controls: object identifiers of controls without a value that may be passed over.
     """
-    asked = integer(3) + element(OCTETS, name.encode("utf-8")) + element(_SIMPLE, password)
+    asked = _VERSION + element(OCTETS, name.encode("utf-8")) + element(_SIMPLE, password)
     made = element(_BIND, asked)
-    if controls:
-        made += element(
-            _CONTROLS,
-            b"".join(element(SEQUENCE, element(OCTETS, one.encode("ascii"))) for one in controls),
-        )
-    return made
+    return made + _without_values(tuple(controls)) if controls else made
+
+
+@lru_cache(maxsize=16)
+def _without_values(controls: tuple[str, ...]) -> bytes:
+    """Write controls; the same few are asked for again and again."""
+    wanted = [element(SEQUENCE, element(OCTETS, one.encode("ascii"))) for one in controls]
+    return element(_CONTROLS, b"".join(wanted))
 
 
 def search_request(
@@ -135,6 +148,19 @@ def search_request(
         + filter
         + element(SEQUENCE, b"".join(wanted)),
     )
+
+
+def matched_values(filters: Sequence[bytes]) -> bytes:
+    """
+    Write the control by which a search gives only those values of entries that match any of some filters (RFC 3876).
+
+    It is critical: who can't do that shall refuse the search, and not give all.
+
+    @param filters: as servers read them.
+    """
+    value = element(SEQUENCE, b"".join(filters))
+    control = element(OCTETS, _MATCHED_VALUES) + _CRITICAL + element(OCTETS, value)
+    return element(_CONTROLS, element(SEQUENCE, control))
 
 
 def start_tls_request() -> bytes:

@@ -4,14 +4,12 @@ Connections to one server that are kept: some are the service account's, for loo
 A connection on which users log in is nobody's in particular: each bind replaces the one before it (RFC 4513 section 4), and
 nothing but binds is asked on it, or what its user may see within the same piece of work. So a login costs no handshake.
 
-Used by threads of the pool C{directory}; the lists of idle connections are behind a lock, a connection has one thread at a time.
+A connection is one piece of work's at a time.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from threading import Lock
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, TypeAlias, TypeVar
 
 from gateway_auth.bind_results import Odd, refusal
@@ -51,14 +49,18 @@ class Pool:
         settings: LdapSettings,
         uri: ServerUri,
         connect: Connects,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float],
     ) -> None:
+        """
+        Make it, without any.
+
+        @param now: gives seconds.
+        """
         self.uri = uri
         self.opened = 0
         self._settings = settings
         self._connect = connect
         self._now = now
-        self._lock = Lock()
         self._idle: dict[Use, list[tuple[Wire, float]]] = {"service": [], "login": []}
         self._is_closed = False
         self._is_ad: bool | None = {"auto": None, "ad": True, "ldap": False}[settings.kind]
@@ -70,24 +72,24 @@ class Pool:
     def take(self, use: Use) -> Wire | None:
         """Take a kept connection, C{None} if there is none that is fresh enough."""
         limit = self._now() - self._settings.idle
-        with self._lock:
-            kept = self._idle[use]
+        kept = self._idle[use]
+        while kept:
             # The last one is the freshest.
-            if kept and kept[-1][1] >= limit:
-                return kept.pop()[0]
-        self.prune()
+            wire, since = kept.pop()
+            if since >= limit and wire.is_open:
+                return wire
+            wire.close()
         return None
 
     def give(self, use: Use, wire: Wire) -> None:
         """Keep a connection, or close it if there are enough."""
-        with self._lock:
-            if not self._is_closed and len(self._idle[use]) < self._settings.connections:
-                self._idle[use].append((wire, self._now()))
-                return
-        wire.close()
+        if not self._is_closed and len(self._idle[use]) < self._settings.connections:
+            self._idle[use].append((wire, self._now()))
+        else:
+            wire.close()
 
     def prune(self) -> None:
-        """Close what was not used for too long; never blocks for long."""
+        """Close what was not used for too long."""
         limit = self._now() - self._settings.idle
         self._drop(lambda since: since < limit)
 
@@ -97,23 +99,22 @@ class Pool:
 
     def close(self) -> None:
         """Close all that is idle, and whatever is given back later."""
-        with self._lock:
-            self._is_closed = True
+        self._is_closed = True
         self.drop()
 
-    def made(self, use: Use, addresses: Sequence[SocketAddress], deadline: Deadline) -> Wire:
+    async def made(self, use: Use, addresses: Sequence[SocketAddress], deadline: Deadline) -> Wire:
         """
         Make a connection.
 
         @raise ServerFailed: it can't be made.
         @raise AccountRefused: the service account is refused.
         """
-        wire = self._connect(self.uri, addresses, deadline)
+        wire = await self._connect(self.uri, addresses, deadline)
         self.opened += 1
         if use == "login" or not self._settings.bind_dn:
             return wire
         try:
-            why = refusal(wire.bind(self._settings.bind_dn, self._settings.secret.reveal()))
+            why = refusal(await wire.bind(self._settings.bind_dn, self._settings.secret.reveal()))
         except Odd as odd:
             wire.close()
             raise ServerFailed(f"the service account can't bind: {odd}") from None
@@ -125,10 +126,10 @@ class Pool:
             raise AccountRefused(f"the service account is refused: {why}")
         return wire
 
-    def is_ad(self, wire: Wire) -> bool:
+    async def is_ad(self, wire: Wire) -> bool:
         """Tell whether it is Active Directory; asked of the server once (RFC 4512 section 5.1)."""
         if self._is_ad is None:
-            found = wire.search(
+            found = await wire.search(
                 "", "(objectClass=*)", ["supportedCapabilities"], limit=1, scope="base"
             )
             able = found[0].attributes.get("supportedcapabilities", ()) if found else ()
@@ -143,17 +144,14 @@ class Pool:
     @property
     def idle(self) -> int:
         """How many connections are kept."""
-        with self._lock:
-            return sum(map(len, self._idle.values()))
+        return sum(map(len, self._idle.values()))
 
     def _drop(self, is_meant: Callable[[float], bool]) -> None:
-        gone: list[Wire] = []
-        with self._lock:
-            for use, kept in self._idle.items():
-                gone += [wire for wire, since in kept if is_meant(since)]
-                self._idle[use] = [pair for pair in kept if not is_meant(pair[1])]
-        for wire in gone:
-            wire.close()
+        for use, kept in self._idle.items():
+            self._idle[use] = [pair for pair in kept if not is_meant(pair[1])]
+            for wire, since in kept:
+                if is_meant(since):
+                    wire.close()
 
 
 class Link:
@@ -171,13 +169,13 @@ class Link:
         self._addresses = addresses
         self._deadline = deadline
 
-    def is_ad(self) -> bool:
+    async def is_ad(self) -> bool:
         """Tell whether the server is Active Directory."""
         known = self._pool.known_kind
         # Nobody has to be bound to ask this.
-        return self.run("login", self._pool.is_ad) if known is None else known
+        return await self.run("login", self._pool.is_ad) if known is None else known
 
-    def run(self, use: Use, function: Callable[[Wire], T]) -> T:
+    async def run(self, use: Use, function: Callable[[Wire], Awaitable[T]]) -> T:
         """
         Do something on a connection.
 
@@ -189,14 +187,15 @@ class Link:
         if kept is not None:
             kept.deadline = self._deadline
             try:
-                return self._done(use, kept, function)
+                return await self._done(use, kept, function)
             except NoAnswer:
                 raise
             except ServerFailed:
                 pass
-        return self._done(use, self._pool.made(use, self._addresses, self._deadline), function)
+        wire = await self._pool.made(use, self._addresses, self._deadline)
+        return await self._done(use, wire, function)
 
-    def bind_all(self, asked: Sequence[tuple[str, str]]) -> list[Bound]:
+    async def bind_all(self, asked: Sequence[tuple[str, str]]) -> list[Bound]:
         """
         Bind as several users, each by name and password, on several connections for logins; see L{gateway_auth.ldap_binds}.
 
@@ -211,10 +210,10 @@ class Link:
                     kept.deadline = self._deadline
                     lines.append(LoginLine(kept, self._login))
                 elif len(lines) < _BINDS_AT_LEAST:
-                    lines.append(LoginLine(self._login()))
+                    lines.append(LoginLine(await self._login()))
                 else:
                     break
-            found = bind_all(lines, asked)
+            found = await bind_all(lines, asked)
         except BaseException:
             for line in lines:
                 line.wire.close()
@@ -227,12 +226,12 @@ class Link:
         self.fault = next((one for one in found if isinstance(one, ServerFailed)), self.fault)
         return found
 
-    def _login(self) -> Wire:
+    def _login(self) -> Awaitable[Wire]:
         return self._pool.made("login", self._addresses, self._deadline)
 
-    def _done(self, use: Use, wire: Wire, function: Callable[[Wire], T]) -> T:
+    async def _done(self, use: Use, wire: Wire, function: Callable[[Wire], Awaitable[T]]) -> T:
         try:
-            value = function(wire)
+            value = await function(wire)
         except (Refused, Unavailable, SearchRefused, TooMany):
             # The server answered, if not as one would like.
             self._pool.give(use, wire)

@@ -1,18 +1,18 @@
 """
 What is asked of one connection to a directory server, whatever it is made of: to bind and to search, in time, and how that fails.
 
-Everything here blocks and runs in a thread of the pool C{directory}; one deadline holds for connecting, TLS and every read. After a
-L{ServerFailed} another server may be asked; what a server refuses is no other one's to grant. The connection itself is in
-C{ldap_socket}, how a server is reached in C{ldap_connect}.
+Nothing here blocks; one deadline holds for connecting, TLS and every answer. After a L{ServerFailed} another server may be asked;
+what a server refuses is no other one's to grant. The connection itself is in C{ldap_connection}, how a server is reached in
+C{ldap_connect}.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from gateway.api import Clock
 from gateway_auth.bind_results import Answer
 from gateway_auth.ldap_messages import Entry, Scope
 from gateway_auth.ldap_settings import ServerUri
@@ -56,13 +56,14 @@ class Deadline:
     """
     The end of everybody's patience with one piece of work.
 
-    The plugin's clock is the reactor's; threads have the monotonic clock of the system.
+    @ivar end: when that is, on the plugin's clock.
     """
 
-    __slots__ = ("_end",)
+    __slots__ = ("_clock", "end")
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self.end = clock.seconds() + seconds
 
     def left(self) -> float:
         """
@@ -70,7 +71,7 @@ class Deadline:
 
         @raise TimeoutError: there are none.
         """
-        left = self._end - time.monotonic()
+        left = self.end - self._clock.seconds()
         if left <= 0:
             raise TimeoutError("out of time")
         return left
@@ -81,9 +82,12 @@ class Question:
     """
     A search.
 
-    @ivar filter: as people write it (RFC 4515).
+    @ivar filter: as people write it (RFC 4515); may be empty where there is C{either}.
     @ivar attributes: those that are wanted of each entry; none are none.
     @ivar limit: more entries than these are too many.
+    @ivar either: filters likewise, any of which has to find an entry besides; none: C{filter} is all.
+    @ivar matched: of an entry only those values are to be given that match C{either} (RFC 3876). A server that can't do that refuses
+        the search.
     """
 
     base: str
@@ -91,6 +95,8 @@ class Question:
     attributes: Sequence[str]
     limit: int
     scope: Scope = "subtree"
+    either: Sequence[str] = ()
+    matched: bool = False
 
 
 #: What came of a search: entries, or what L{Wire.search} raises that says nothing of other searches.
@@ -99,30 +105,24 @@ Found: TypeAlias = "list[Entry] | SearchRefused | TooMany"
 
 class Wire(Protocol):
     """
-    A connection; for one thread at a time. After any exception it can only be closed.
+    A connection; for one piece of work at a time, and one question after the other. After any exception it can only be closed.
 
     @ivar deadline: for what is done on it from now on.
+    @ivar is_open: the server has not closed it, as far as that is known.
     """
 
     deadline: Deadline
 
-    def bind(self, name: str, password: str) -> Answer:
+    @property
+    def is_open(self) -> bool: ...  # noqa: D102
+
+    def bind(self, name: str, password: str) -> Awaitable[Answer]:
         """
         Authenticate the connection; it is nobody's if that is refused.
 
         @raise ServerFailed: there is no answer.
         @raise ValueError: name or password is empty, which servers would take for an anonymous bind.
         """
-
-    def begin_bind(self, name: str, password: str) -> int:
-        """
-        Do the first half of L{bind}; nothing else is to be asked until L{end_bind}.
-
-        @return: the number of what was asked.
-        """
-
-    def end_bind(self, number: int) -> Answer:
-        """Do the second half; the server had its time for it meanwhile."""
 
     def search(
         self,
@@ -132,7 +132,7 @@ class Wire(Protocol):
         *,
         limit: int,
         scope: Scope = "subtree",
-    ) -> list[Entry]:
+    ) -> Awaitable[list[Entry]]:
         """
         Find entries.
 
@@ -141,7 +141,7 @@ class Wire(Protocol):
         @raise TooMany: there are more than C{limit}.
         """
 
-    def search_all(self, questions: Sequence[Question]) -> list[Found]:
+    def search_all(self, questions: Sequence[Question]) -> Awaitable[list[Found]]:
         """
         Find what several questions ask for, all of which are asked before any answer is read.
 
@@ -150,8 +150,8 @@ class Wire(Protocol):
         """
 
     def close(self) -> None:
-        """Close it; never blocks, more than once is harmless."""
+        """Close it; never waits, more than once is harmless. Whatever was asked on it is answered no more."""
 
 
 #: Connects to a server at one of its addresses.
-Connects: TypeAlias = Callable[[ServerUri, Sequence[SocketAddress], Deadline], Wire]
+Connects: TypeAlias = Callable[[ServerUri, Sequence[SocketAddress], Deadline], Awaitable[Wire]]

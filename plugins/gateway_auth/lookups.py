@@ -1,13 +1,8 @@
-"""
-What was looked up of users: bounded, for a time, and forgettable.
-
-Threads look here before they ask the directory and lay down what it said, so it is behind a lock.
-"""
+"""What was looked up of users: bounded, for a time, and forgettable."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from threading import Lock
 
 from gateway.api import Clock
 from gateway_auth.verifier import Verified
@@ -26,39 +21,34 @@ class Lookups:
         self._clock = clock
         self._seconds = seconds
         self._size = size
-        self._lock = Lock()
         self._kept: OrderedDict[str, tuple[float, Verified]] = OrderedDict()
 
     def __len__(self) -> int:
         """Count the entries, old ones included."""
-        with self._lock:
-            return len(self._kept)
+        return len(self._kept)
 
     def get(self, key: str) -> Verified | None:
         """Give what is known."""
-        key = key.casefold()
-        with self._lock:
-            found = self._kept.get(key)
-            if found is None:
-                return None
-            if self._clock.seconds() >= found[0]:
-                del self._kept[key]
-                return None
-            self._kept.move_to_end(key)
-            return found[1]
+        key = key.lower()
+        found = self._kept.get(key)
+        if found is None:
+            return None
+        if self._clock.seconds() >= found[0]:
+            del self._kept[key]
+            return None
+        self._kept.move_to_end(key)
+        return found[1]
 
     def put(self, key: str, verified: Verified) -> None:
         """Keep what was found."""
-        key = key.casefold()
-        with self._lock:
-            self._kept[key] = (self._clock.seconds() + self._seconds, verified)
-            self._kept.move_to_end(key)
-            if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+        key = key.lower()
+        self._kept[key] = (self._clock.seconds() + self._seconds, verified)
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._size:
+            self._kept.popitem(last=False)
 
     def forget(self, user: str) -> None:
         """Drop all of one user, in any case of letters."""
         user = user.casefold()
-        with self._lock:
-            for key in [key for key, (_, one) in self._kept.items() if one.user.casefold() == user]:
-                del self._kept[key]
+        for key in [key for key, (_, one) in self._kept.items() if one.user.casefold() == user]:
+            del self._kept[key]

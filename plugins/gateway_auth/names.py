@@ -18,11 +18,15 @@ from gateway_auth.verifier import Refused
 #: Longer names are no names.
 MAX_NAME = 256
 
-_PLAIN = frozenset(string.ascii_letters + string.digits)
+_PLAIN = frozenset(string.ascii_letters + string.digits + ",-._@")
 _ESCAPED = [chr(byte) if chr(byte) in _PLAIN else f"\\{byte:02x}" for byte in range(256)]
 _DN_SPECIAL = frozenset(',+"\\<>;=#')
 _COMMA = re.compile("[,;]")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
+#: Names with one value in each part, without escapes and spaces at ends.
+_USUAL_DN = re.compile(
+    r"[A-Za-z][A-Za-z0-9-]*=([A-Za-z0-9._@-]+)(?:,[A-Za-z][A-Za-z0-9-]*=[A-Za-z0-9._@-]+)*"
+)
 _KEYWORD = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)\s*=")
 
 
@@ -77,7 +81,8 @@ def escape_filter(text: str) -> str:
     """
     Write a value into a filter (RFC 4515 section 3).
 
-    All but ASCII letters and digits is escaped, which is always allowed, so nothing hangs on how a filter is parsed.
+    All is escaped, which is always allowed, but ASCII letters, digits and the signs that names of users and entries are full of: none of
+    these means anything to whoever parses a filter.
     """
     return "".join(map(_ESCAPED.__getitem__, text.encode("utf-8")))
 
@@ -104,6 +109,9 @@ def first_rdn(dn: str) -> str | None:
 
     @return: C{None} for what is no distinguished name.
     """
+    usual = _USUAL_DN.fullmatch(dn)
+    if usual is not None:
+        return usual[1]
     parts = _split(dn)
     if not parts:
         return None

@@ -14,9 +14,12 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway.api import Identity
 from gateway.api.settings import Secret
 from gateway_auth.ldap_wire import SocketAddress
-from gateway_auth.verifier import Verified
+from gateway_auth.limiter import Limiter
+from gateway_auth.passwords import Passwords
+from gateway_auth.remembered import Remembered
 from tests.live.directories import ACCOUNT, ACCOUNT_PASSWORD, BASE, Slapd
 from tests.live.directory_case import ALICES, DirectoryCase, Tap, pause
 from tests.live.peers import Origin, Server, Stream
@@ -159,8 +162,15 @@ class FailureTests(DirectoryCase):
         slapd = Slapd(self)
         tap = Tap(self, slapd.plain)
         directory = self.directory(f"ldap://127.0.0.1:{tap.port}", plaintext=True)
-        logins = [Deferred.fromCoroutine(directory.verify("alice", "alicepw")) for _ in range(6)]
-        self.assertEqual(await gatherResults(logins), [Verified("alice", ALICES)] * 6)
+        services = self.services(directory._settings)
+        memory = Remembered(services.clock, seconds=60.0, refused_seconds=60.0)
+        passwords = Passwords([directory], memory, Limiter(services.clock), services)
+        logins = [
+            Deferred.fromCoroutine(passwords.check("alice", "alicepw", "192.0.2.1"))
+            for _ in range(6)
+        ]
+        identity = Identity("alice", ALICES, "basic")
+        self.assertEqual(await gatherResults(logins), [identity] * 6)
         self.assertEqual(bytes(tap.seen).count(b"alicepw"), 1)
 
 

@@ -42,8 +42,8 @@ class DirectoryCase(SynchronousTestCase):
             **values,
         )
 
-        def connect(uri: ServerUri, at: Sequence[SocketAddress], deadline: Deadline) -> Wire:
-            return servers[int(uri.host.rpartition(".")[2])].connect(uri, at, deadline)
+        async def connect(uri: ServerUri, at: Sequence[SocketAddress], deadline: Deadline) -> Wire:
+            return await servers[int(uri.host.rpartition(".")[2])].connect(uri, at, deadline)
 
         self.services: Services = self.fake.for_plugin("auth", self.settings)
         return Directory(self.settings, self.services, connect=connect)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from twisted.internet.defer import Deferred
+
 from gateway_auth.bind_results import Answer
 from gateway_auth.ldap_messages import Entry
 from gateway_auth.ldap_settings import ServerUri
@@ -55,7 +57,10 @@ class FakeServer:
     @ivar answers: other answers to binds than by the password, by name.
     @ivar down: it can't be connected to; C{broken}: what is connected breaks.
     @ivar breaks: told what came, says whether the connection breaks without an answer.
+    @ivar tried: so often somebody has tried to connect; C{connected}: so often with success.
     @ivar connections: that are open.
+    @ivar fold: values that are alike by this are one.
+    @ivar can_match: it can give those values alone that match.
     """
 
     def __init__(self, *entries: Entry, is_ad: bool = False) -> None:
@@ -67,20 +72,43 @@ class FakeServer:
         self.down = False
         self.broken = False
         self.breaks: Callable[[str], bool] = lambda asked: False
+        self.fold: Callable[[str], str] = str.lower
         self.searches_refused = False
+        self.can_match = True
         self.connections: set[FakeWire] = set()
         self.connected = 0
+        self.tried = 0
+        self._held: list[Deferred[None]] | None = None
         for entry in entries:
             self.passwords[entry.dn] = f"{entry.dn.partition(',')[0].partition('=')[2]}-password"
 
-    def connect(
+    async def connect(
         self, uri: ServerUri, addresses: Sequence[SocketAddress], deadline: Deadline
     ) -> Wire:
         """Connect."""
+        self.tried += 1
+        await self.go()
         if self.down:
             raise ServerFailed("refused")
         self.connected += 1
         return FakeWire(self, deadline)
+
+    def hold(self) -> None:
+        """Let whatever comes wait."""
+        self._held = []
+
+    def release(self) -> None:
+        """Let it go on, in the order in which it came."""
+        held, self._held = self._held or [], None
+        for one in held:
+            one.callback(None)
+
+    async def go(self) -> None:
+        """Wait as long as everything does."""
+        if self._held is not None:
+            waiting: Deferred[None] = Deferred()
+            self._held.append(waiting)
+            await waiting
 
     def binds(self) -> list[str]:
         """Give the names that were bound as, the service account's left out."""
@@ -94,12 +122,12 @@ class FakeWire:
     def __init__(self, server: FakeServer, deadline: Deadline) -> None:
         self.deadline = deadline
         self.bound = ""
-        self._binding: tuple[str, str] | None = None
         self._server = server
         server.connections.add(self)
 
-    def bind(self, name: str, password: str) -> Answer:
+    async def bind(self, name: str, password: str) -> Answer:
         """Look at the password."""
+        await self._server.go()
         self._look()
         assert name and password
         self._came(f"bind {name}")
@@ -110,7 +138,7 @@ class FakeWire:
         self.bound = name if is_good else ""
         return Answer(0 if is_good else 49)
 
-    def search(
+    async def search(
         self,
         base: str,
         filter: str,
@@ -129,15 +157,15 @@ class FakeWire:
             raise SearchRefused("insufficientAccessRights (50)")
         if scope == "base":
             return [entry for entry in self._server.entries if entry.dn == base]
-        wanted = [
-            (match[1].lower(), re.sub(r"(?:\\[0-9a-f]{2})+", _plain, match[2]).lower())
-            for match in _MATCH.finditer(filter)
-        ]
+        wanted = _wanted(filter)
         entries = [
             entry
             for entry in self._server.entries
             if any(
-                value in ("*", *(text.lower() for text in entry.texts(key)))
+                (
+                    value == "*"
+                    or self._server.fold(value) in map(self._server.fold, entry.texts(key))
+                )
                 and key in entry.attributes
                 for key, value in wanted
             )
@@ -146,34 +174,31 @@ class FakeWire:
             raise TooMany("too many")
         return entries
 
-    def begin_bind(self, name: str, password: str) -> int:
-        """Keep what was asked."""
-        assert self._binding is None
-        self._look()
-        self._binding = name, password
-        return 1
-
-    def end_bind(self, number: int) -> Answer:
-        """Look at the password."""
-        assert self._binding is not None
-        (name, password), self._binding = self._binding, None
-        return self.bind(name, password)
-
-    def search_all(self, questions: Sequence[Question]) -> list[Found]:
+    async def search_all(self, questions: Sequence[Question]) -> list[Found]:
         """Find for one after the other."""
+        await self._server.go()
         self._look()
         self._server.asked.append(f"{len(questions)} searches")
         answers: list[Found] = []
         for one in questions:
             try:
-                answers.append(
-                    self.search(
-                        one.base, one.filter, one.attributes, limit=one.limit, scope=one.scope
-                    )
+                if one.matched and not self._server.can_match:
+                    raise SearchRefused("unavailableCriticalExtension (12)")
+                filter = one.filter + "".join(one.either)
+                entries = await self.search(
+                    one.base, filter, one.attributes, limit=one.limit, scope=one.scope
                 )
+                if one.matched:
+                    entries = [_matched(entry, one) for entry in entries]
+                answers.append(entries)
             except (SearchRefused, TooMany) as error:
                 answers.append(error)
         return answers
+
+    @property
+    def is_open(self) -> bool:
+        """It can't be known."""
+        return True
 
     def close(self) -> None:
         """Close."""
@@ -188,6 +213,25 @@ class FakeWire:
     def _look(self) -> None:
         if self._server.broken or self not in self._server.connections:
             raise ServerFailed("the server closed the connection")
+
+
+def _wanted(filter: str) -> list[tuple[str, str]]:
+    """Give attributes and values of a filter, in lower case."""
+    return [
+        (match[1].lower(), re.sub(r"(?:\\[0-9a-f]{2})+", _plain, match[2]).lower())
+        for match in _MATCH.finditer(filter)
+    ]
+
+
+def _matched(entry: Entry, asked: Question) -> Entry:
+    """Leave what was asked for of an entry, and the values of it that match (RFC 3876)."""
+    wanted = _wanted("".join(asked.either))
+    found = {
+        name: tuple(one for one in values if (name, one.decode().lower()) in wanted)
+        for name, values in entry.attributes.items()
+        if name in (attribute.lower() for attribute in asked.attributes)
+    }
+    return Entry(entry.dn, {name: values for name, values in found.items() if values})
 
 
 def _plain(found: re.Match[str]) -> str:

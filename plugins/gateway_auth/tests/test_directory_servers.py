@@ -6,12 +6,14 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.api.settings import Secret
+from gateway.testing import Clock
 from gateway_auth.bind_results import Answer
 from gateway_auth.directory import AT_ONCE, Directory
-from gateway_auth.directory_servers import MOST_WAITING
+from gateway_auth.directory_servers import MOST_WAITING, Resolves
 from gateway_auth.ldap_settings import LdapSettings, ServerUri, server_uri
 from gateway_auth.ldap_wire import Deadline, NoAnswer, ServerFailed, SocketAddress, Wire
 from gateway_auth.tests.directories import ALICE, DirectoryCase
@@ -52,9 +54,9 @@ class ServerTests(DirectoryCase):
         self.assertTrue(directory.is_down)
         self.assertEqual(self.names(), ["directory_down"])
         # Nobody is asked while the breaker is open.
-        threads = len(self.fake.threads.ran)
+        tried = server.tried
         self.unavailable(directory)
-        self.assertEqual(len(self.fake.threads.ran), threads)
+        self.assertEqual(server.tried, tried)
         self.clock.pump([5.0, 0.0, 5.0, 0.0])
         server.down = False
         self.clock.pump([5.0, 0.0])
@@ -105,34 +107,59 @@ class ServerTests(DirectoryCase):
         self.assertEqual(len(second.binds()), 1)
 
     def test_no_thread(self) -> None:
-        """A full pool is no fault of the servers'."""
+        """That no thread is free to look a server's name up is no fault of the server's."""
         server = FakeServer(ALICE)
-        directory = self.directory(server)
+        directory = self.named(server, lambda host, port: [(socket.AF_INET, ("192.0.2.1", port))])
         self.fake.threads.full.add("directory")
         for _ in range(5):
             self.unavailable(directory)
         self.fake.threads.full.clear()
         self.assertEqual(self.login(directory, "alice").user, "alice")
 
-    def test_no_thread_in_time(self) -> None:
-        """Nor is one whose threads are all busy until the time-out; who waited hears it then."""
+    def test_hangs(self) -> None:
+        """A server that says nothing has failed when its time is over; who waited hears it then, and its connections are gone."""
         server = FakeServer(ALICE)
         directory = self.directory(server, timeout=3.0, failures=1)
-        self.fake.threads.hold()
+        server.hold()
         waiting = self.begin(directory, "alice", "alice-password")
         self.clock.advance(2.9)
         self.assertNoResult(waiting)
         self.clock.advance(0.2)
         self.failureResultOf(waiting, Unavailable)
-        self.assertFalse(directory.is_down)
-        self.assertEqual(server.connected, 0)
+        self.assertTrue(directory.is_down)
+        self.assertEqual(len(server.connections), 0)
+
+    def test_no_thread_in_time(self) -> None:
+        """Who waits for a name hears in time that it can't be looked up; an old address is taken instead, if there is one."""
+        server = FakeServer(ALICE)
+        directory = self.named(server, lambda host, port: [(socket.AF_INET, ("192.0.2.1", port))])
+        self.fake.threads.hold()
+        waiting = self.begin(directory, "alice", "alice-password")
+        self.clock.advance(1.4)
+        self.assertNoResult(waiting)
+        self.clock.advance(0.2)
+        self.failureResultOf(waiting, Unavailable)
+        self.assertEqual(server.tried, 0)
+        self.fake.threads.release()
+        self.clock.pump([0.0, 0.0])
+        self.login(directory, "alice")
+        self.clock.advance(61.0)
+        for is_full in (False, True):
+            if is_full:
+                self.fake.threads.full.add("directory")
+            else:
+                self.fake.threads.hold()
+            waiting = self.begin(directory, "alice", "alice-password")
+            self.clock.advance(1.6)
+            self.assertEqual(self.successResultOf(waiting).user, "alice")
+            self.fake.threads.release()
 
     def test_overload_is_no_failure(self) -> None:
         """A server that was left too little time by a long queue is not blamed; one that had enough is."""
         server = FakeServer(ALICE)
         directory = self.directory(server, timeout=3.0, failures=1)
 
-        def late(uri: ServerUri, at: Sequence[SocketAddress], deadline: Deadline) -> Wire:
+        async def late(uri: ServerUri, at: Sequence[SocketAddress], deadline: Deadline) -> Wire:
             self.clock.rightNow += self.took
             raise NoAnswer("no answer in time")
 
@@ -146,8 +173,9 @@ class ServerTests(DirectoryCase):
 
     def test_bounded_queue(self) -> None:
         """No more logins wait than the bound, and all of them hear in time."""
-        directory = self.directory(FakeServer(ALICE))
-        self.fake.threads.hold()
+        server = FakeServer(ALICE)
+        directory = self.directory(server)
+        server.hold()
         logins = [self.begin(directory, f"user{n}", "x") for n in range(MOST_WAITING + 40)]
         refused = [one for one in logins if one.called]
         self.assertEqual(len(refused), 40 - AT_ONCE)
@@ -170,14 +198,7 @@ class ServerTests(DirectoryCase):
                 raise OSError("Temporary failure in name resolution")
             return [(socket.AF_INET, ("192.0.2.1", port))]
 
-        settings = LdapSettings(
-            uri=(server_uri("ldaps://dc1.example.com"),),
-            base=BASE,
-            bind_dn=ACCOUNT,
-            password=Secret(ACCOUNT_PASSWORD),
-        )
-        self.services = self.fake.for_plugin("auth", settings)
-        directory = Directory(settings, self.services, connect=server.connect, resolve=resolve)
+        directory = self.named(server, resolve)
         logins = [self.begin(directory, "alice", "alice-password") for _ in range(3)]
         self.clock.pump([0.0, 0.0])
         for one in logins:
@@ -189,6 +210,17 @@ class ServerTests(DirectoryCase):
         self.clock.pump([0.0, 0.0])
         self.successResultOf(waiting)
         self.assertEqual(len(asked), 2)
+
+    def named(self, server: FakeServer, resolve: Resolves) -> Directory:
+        """Make a directory whose server has a name."""
+        settings = LdapSettings(
+            uri=(server_uri("ldaps://dc1.example.com"),),
+            base=BASE,
+            bind_dn=ACCOUNT,
+            password=Secret(ACCOUNT_PASSWORD),
+        )
+        self.services = self.fake.for_plugin("auth", settings)
+        return Directory(settings, self.services, connect=server.connect, resolve=resolve)
 
     def test_metrics(self) -> None:
         """Requests are counted by outcome, and servers show whether they are asked."""
@@ -212,7 +244,6 @@ class FakeWireTests(SynchronousTestCase):
 
     def test_closed(self) -> None:
         """What was closed does not answer."""
-        wire = FakeWire(FakeServer(), Deadline(1.0))
+        wire = FakeWire(FakeServer(), Deadline(Clock(), 1.0))
         wire.close()
-        with self.assertRaises(ServerFailed):
-            wire.bind("x", "y")
+        self.failureResultOf(Deferred.fromCoroutine(wire.bind("x", "y")), ServerFailed)

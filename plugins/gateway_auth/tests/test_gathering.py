@@ -115,3 +115,16 @@ class GatheringTests(SynchronousTestCase):
         self.failureResultOf(waiting[6], Late)
         for one in waiting[:6]:
             self.assertNoResult(one)
+
+    def test_no_timer_left(self) -> None:
+        """Where nothing waits any more nothing is looked for, and what waits later has its own time."""
+        self.ask("abc")
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.answers[0].callback("A")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(4)
+        (late,) = self.ask("d")
+        self.clock.advance(9.9)
+        self.assertNoResult(late)
+        self.clock.advance(0.1)
+        self.failureResultOf(late, Late)

@@ -25,6 +25,13 @@ class LookupsTests(SynchronousTestCase):
         self.assertIsNone(lookups.get("cn=alice"))
         self.assertEqual(len(lookups), 0)
 
+    def test_names_that_look_alike(self) -> None:
+        """Names that are one to those alone who fold all letters are two, as they may be two entries."""
+        lookups = Lookups(Clock(), 10.0, 5)
+        lookups.put("cn=stra\u00dfe", ALICE)
+        self.assertIsNone(lookups.get("cn=strasse"))
+        self.assertEqual(lookups.get("CN=STRA\u00dfE"), ALICE)
+
     def test_size(self) -> None:
         """Who was not looked up for the longest time gives way."""
         lookups = Lookups(Clock(), 10.0, 2)

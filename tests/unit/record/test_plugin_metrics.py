@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -51,6 +53,30 @@ class ShownTests(MetricsTestCase):
         shown = self.samples()
         self.assertEqual(shown["gateway_plugin_scanner_found_total", ("virus",)], 1)
         self.assertEqual(shown["gateway_plugin_scanner_found_total", ("spam",)], 2)
+
+    def test_labels_again(self) -> None:
+        """Labels that were seen before are checked like new ones: their names, their order, and values that are no texts."""
+        found: Any = self.own.counter("found", "Found.", ("kind", "place"))
+        for _ in range(2):
+            found.inc(kind="a", place="b")
+            found.inc(place="b", kind="a")
+            found.inc(kind=1, place=None)
+            found.inc(kind="x" * 200, place="b")
+            for wrong in (
+                {"kind": "a"},
+                {"kind": "a", "where": "b"},
+                {"place": "a", "where": "b"},
+                {"kind": "a", "place": "b", "where": "c"},
+                {},
+            ):
+                with self.assertRaises(ValueError):
+                    found.inc(**wrong)
+        name = "gateway_plugin_scanner_found_total"
+        shown = {key[1]: value for key, value in self.samples().items() if key[0] == name}
+        self.assertEqual(
+            shown,
+            {("a", "b"): 4, ("1", "None"): 2, ("x" * 100, "b"): 2},
+        )
 
     def test_gauge(self) -> None:
         """A gauge is what was said last."""
