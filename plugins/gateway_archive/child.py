@@ -19,11 +19,12 @@ from gateway_archive import confine
 from gateway_archive.blobs import Blob, Held
 from gateway_archive.bounds import Bounds
 from gateway_archive.found import Found, Member, Refused
-from gateway_archive.messages import BadMessage, Message, receive, send
+from gateway_archive.messages import MAX_FILES, BadMessage, Message, receive, send
 from gateway_archive.walker import Walk
 
 _BATCH_MEMBERS = 64
-_BATCH_FILES = 16
+#: As many as one message takes: while a process waits to be asked for more it is of no use to others, who need another one.
+_BATCH_FILES = MAX_FILES
 _BATCH_BYTES = 4 << 20
 
 

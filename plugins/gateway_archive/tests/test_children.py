@@ -13,6 +13,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway_archive.blobs import SMALL_BYTES
+from gateway_archive.messages import MAX_FILES
 from gateway_archive.process import Child, ChildFailed
 from gateway_archive.tests.archives import zipped
 
@@ -97,6 +99,20 @@ class ConfinementTests(SynchronousTestCase):
             self.assertEqual(
                 len(self.ask(content if number % 2 else content[:-30])["found"]) > 0, True
             )
+
+    def test_files_at_once(self) -> None:
+        """Members that are files come in one message as far as it takes them, so that no process waits to be asked for the rest."""
+        content = {str(number): os.urandom(SMALL_BYTES + 1) for number in range(MAX_FILES - 1)}
+        words = self.ask(zipped(content))
+        self.assertEqual(len(words["found"]), MAX_FILES - 1)
+        self.assertTrue(words["last"])
+        content["more"], content["last"] = (os.urandom(SMALL_BYTES + 1) for _ in range(2))
+        words = self.ask(zipped(content))
+        self.assertEqual((len(words["found"]), words["last"]), (MAX_FILES, False))
+        message = self.child.ask({"more": True}, seconds=_SECONDS)
+        self.addCleanup(message.close)
+        self.assertEqual([one["path"] for one in message.words["found"]], ["last"])
+        self.assertTrue(message.words["last"])
 
     def test_memory(self) -> None:
         """What takes more memory to unpack than a process has is told, and the next is unpacked."""
