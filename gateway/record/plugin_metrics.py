@@ -73,8 +73,12 @@ class _Kept:
         """
         # Nearly always they are in this order, and were seen before.
         usual = tuple(labels.values())
-        if usual in self._known and tuple(labels) == self.labels:
-            return usual
+        try:
+            if usual in self._known and tuple(labels) == self.labels:
+                return usual
+        except TypeError:
+            # What has no hash is written down as anything else is.
+            pass
         if len(labels) != len(self.labels):
             raise ValueError(f"{self.full} has the labels {self.labels}, not {tuple(labels)}")
         try:

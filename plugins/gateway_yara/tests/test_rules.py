@@ -69,7 +69,7 @@ class RulesTests(RulesTestCase):
 
         def scan() -> None:
             for _ in range(20):
-                found.append(rules.scan(NOTHING, b"EVIL-MARK-1", -1, 5)["found"])
+                found.append(rules.scan(NOTHING, b"EVIL-MARK-1", -1, 60)["found"])
 
         threads = [threading.Thread(target=scan) for _ in range(4)]
         for thread in threads:

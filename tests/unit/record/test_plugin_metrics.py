@@ -61,6 +61,7 @@ class ShownTests(MetricsTestCase):
             found.inc(kind="a", place="b")
             found.inc(place="b", kind="a")
             found.inc(kind=1, place=None)
+            found.inc(kind=[], place="b")
             found.inc(kind="x" * 200, place="b")
             for wrong in (
                 {"kind": "a"},
@@ -75,7 +76,7 @@ class ShownTests(MetricsTestCase):
         shown = {key[1]: value for key, value in self.samples().items() if key[0] == name}
         self.assertEqual(
             shown,
-            {("a", "b"): 4, ("1", "None"): 2, ("x" * 100, "b"): 2},
+            {("a", "b"): 4, ("1", "None"): 2, ("[]", "b"): 2, ("x" * 100, "b"): 2},
         )
 
     def test_gauge(self) -> None:
