@@ -245,7 +245,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     logins.add_argument(
         "--rates",
         type=_numbers,
-        default=[50, 250, 0],
+        default=[50, 250, 2000, 0],
         help="logins a second, comma-separated; 0: all at the same moment",
     )
     known = commands.add_parser(
