@@ -167,19 +167,19 @@ class Auth(Plugin):
     @hookimpl()
     def request_headers(self, txn: Transaction) -> Block | Respond | ReadContent | None:
         """Answer what is for the login page, and tell the origin of a site who it is."""
+        last = self._sent
+        if (
+            last is not None
+            and last.txn is txn.id
+            and last.left is txn.request.lines()
+            and last.proof.identity is txn.identity  # type: ignore[union-attr]  # it was known by that
+        ):
+            return None
         browsers = self._browsers
         is_reverse = txn.client.mode == "reverse"
         if browsers is None and not is_reverse:
             return None
         request, identity = txn.request, txn.identity
-        last = self._sent
-        if (
-            last is not None
-            and last.txn is txn.id
-            and last.left is request.lines()
-            and last.proof.identity is identity  # type: ignore[union-attr]  # it was known by that
-        ):
-            return None
         last = txn.client.store.get(LAST)
         if last is not None and not (
             last.txn is txn.id

@@ -17,7 +17,7 @@ class Rewriting:
     @ivar touches: the lines that are taken out or replaced.
     """
 
-    __slots__ = ("_gone", "_is_more", "_more", "_replaced", "touches")
+    __slots__ = ("_gone", "_is_more", "_more", "_one", "_replaced", "touches")
 
     def __init__(self, before: list[bytes], after: list[bytes]) -> None:
         """
@@ -35,6 +35,8 @@ class Rewriting:
         used = {line for _, line in swaps}
         self._more = [line for line in new if line not in used]
         self._is_more = bool(self._gone or self._more)
+        # What nearly all are: one line in another's place, and perhaps some behind.
+        self._one = self._replaced[0] if len(self._replaced) == 1 and not self._gone else None
         if self.of(before) != after:
             raise ValueError("lines were changed otherwise")
 
@@ -44,6 +46,13 @@ class Rewriting:
 
         @raise ValueError: one that is to be taken out or replaced is not among them.
         """
+        one = self._one
+        if one is not None:
+            made = lines.copy()
+            made[made.index(one[0])] = one[1]
+            # Not before: what is looked for has to be among theirs.
+            made += self._more
+            return made
         made = lines
         if self._replaced:
             made = lines.copy()

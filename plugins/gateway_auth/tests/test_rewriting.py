@@ -44,6 +44,14 @@ class RewritingTests(SynchronousTestCase):
         made = Rewriting([b"A: 1", b"B: 2"], [b"B: 2"])
         self.assertRaises(ValueError, made.of, [b"B: 2"])
 
+    def test_one_swapped(self) -> None:
+        """One line in another's place, and one behind all others; what comes behind is not taken for what is to be replaced."""
+        made = Rewriting([b"A: 1", b"B: 2"], [b"A: 0", b"B: 2", b"C: 3"])
+        self.assertEqual(made.of([b"D: 4", b"A: 1"]), [b"D: 4", b"A: 0", b"C: 3"])
+        before, theirs, ours = [b"Host: a", b"A: 1"], b"A: 0", b"%b: 1" % b"A"
+        made = Rewriting(before, [b"Host: a", theirs, ours])
+        self.assertRaises(ValueError, made.of, [b"Host: a"])
+
     def test_more_to_it(self) -> None:
         """What put lines into another order, or a new one between the others, is not learnt."""
         self.assertRaises(ValueError, Rewriting, [b"A: 1", b"B: 2"], [b"B: 2", b"A: 1"])
