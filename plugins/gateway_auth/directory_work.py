@@ -116,14 +116,14 @@ class DirectoryWork:
         """Give how the entries are known that L{question} finds; nothing where the operator's own filter says who is found."""
         if self._settings.user_filter:
             return ()
-        user = login.user if self._is_ours(login) else login.text
+        is_ours = self._is_ours(login)
         if not is_ad:
-            return (("uid", user),)
+            return (("uid", login.user if is_ours else login.text),)
         name = ("sAMAccountName", login.user)
         if login.form != "upn":
             return (name,)
         by_whole = ("userPrincipalName", login.text)
-        return (by_whole, name) if self._is_ours(login) else (by_whole,)
+        return (by_whole, name) if is_ours else (by_whole,)
 
     def meant(self, entries: list[Entry], login: Login) -> Entry | None:
         """Give the one of some entries that a name means, C{None} if there is none, or more than one that it could be."""
@@ -251,15 +251,17 @@ class DirectoryWork:
         is_ours = self._is_ours(login)
         if login.form == "down_level" and not is_ours:
             return ""
-        name = escape_filter(login.text)
-        user = escape_filter(login.user) if is_ours else name
         if self._settings.user_filter:
-            return self._settings.user_filter.replace("{user}", user).replace("{name}", name)
+            user, name = login.user if is_ours else login.text, login.text
+            return self._settings.user_filter.replace("{user}", escape_filter(user)).replace(
+                "{name}", escape_filter(name)
+            )
+        marks = self.marks(login, is_ad=is_ad)
+        found = "".join([f"({attribute}={escape_filter(value)})" for attribute, value in marks])
         if not is_ad:
-            return f"(uid={user})"
-        found = f"(sAMAccountName={user})"
+            return found
         if login.form == "upn":
-            found = f"(|(userPrincipalName={name}){found if is_ours else ''})"
+            found = f"(|{found})"
         return f"(&(objectCategory=person)(objectClass=user){found})"
 
     def _question(self, base: str, filter: str, scope: Scope, *, is_ad: bool) -> Question:

@@ -21,7 +21,7 @@ from gateway_cache.entry import Head
 FORMAT = 1
 
 #: LMDB takes keys of up to 511 bytes.
-NAME_BYTES = 400
+_NAME_BYTES = 400
 _DIGEST_BYTES = 16
 
 _CHECKSUM = struct.Struct("<I")
@@ -91,9 +91,9 @@ class Place(NamedTuple):
 
 def names_of(key: bytes) -> bytes:
     """Give what the names of all variants of a key begin with; in the order of keys, long ones are cut."""
-    if len(key) > NAME_BYTES:
+    if len(key) > _NAME_BYTES:
         digest = blake2b(key, digest_size=_DIGEST_BYTES).digest()
-        return key[: NAME_BYTES - _DIGEST_BYTES] + digest + b"\0"
+        return key[: _NAME_BYTES - _DIGEST_BYTES] + digest + b"\0"
     return key + b"\0"
 
 
@@ -106,7 +106,7 @@ def name_of(key: bytes, variant: bytes) -> bytes:
 
 def prefix_of(prefix: bytes) -> bytes:
     """Give what the names of all keys that begin so begin with; those of other keys may begin with it as well."""
-    return prefix[: NAME_BYTES - _DIGEST_BYTES]
+    return prefix[: _NAME_BYTES - _DIGEST_BYTES]
 
 
 def encoded_head(head: Head) -> bytes:

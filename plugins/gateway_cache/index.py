@@ -12,7 +12,7 @@ from zlib import crc32
 
 import lmdb
 
-from gateway_cache.encoding import NAME_BYTES, Place, Torn, names_of, prefix_of, read
+from gateway_cache.encoding import Place, Torn, names_of, prefix_of, read
 from gateway_cache.entry import Head
 from gateway_cache.tables import (
     PAGE_BYTES,
@@ -87,7 +87,7 @@ class Index:
 
     def has(self, key: bytes) -> bool:
         """Tell whether there is anything that could be of a key; of most keys that are asked for there is nothing."""
-        names = key + b"\0" if len(key) <= NAME_BYTES else names_of(key)
+        names = names_of(key)
         txn = self.env.begin(self.heads)
         # Each miss asks this, and C{with} is a sixth of it.
         try:

@@ -113,14 +113,6 @@ class Held:
         self.uses = self.counted = 0
         self.gone = self.is_long = False
         size = ENTRY_BYTES + len(key)
-        if len(copies) == 1:
-            # What nearly all have.
-            copy = copies[0]
-            self.heads: tuple[Head, ...] = (copy.head,)
-            copy.held = self
-            content = copy.content
-            self.size = size + HEAD_BYTES + (len(content) if content else 0)
-            return
         self.heads = tuple([copy.head for copy in copies])
         for copy in copies:
             copy.held = self
@@ -150,11 +142,7 @@ class Memory:
         self._ghosts: OrderedDict[int, None] = OrderedDict()
 
     def put(self, held: Held) -> None:
-        """
-        Take a key in, in place of what is there of it, whose uses it keeps.
-
-        @param held: it was never in.
-        """
+        """Take a key in, in place of what is there of it, whose uses it keeps."""
         key = held.key
         before = self.entries.get(key)
         if before is not None:
@@ -167,16 +155,8 @@ class Memory:
                 del self._ghosts[mark]
                 held.is_long = True
         self.entries[key] = held
-        # As L{grown} does.
-        size = held.counted = held.size
-        if held.is_long:
-            self._long.append(held)
-        else:
-            self._short.append(held)
-            self._short_size += size
-        self.size = size = self.size + size
-        if size > self.max_bytes:
-            self._shrink()
+        (self._long if held.is_long else self._short).append(held)
+        self.grown(held)
 
     def grown(self, held: Held) -> None:
         """Count what an entry has taken more, and let others go for it."""
