@@ -204,7 +204,7 @@ class Plugin:
         Judge a request by its head; C{txn.request.fields} may be changed.
 
         When: the client is identified; before any content is read and before C{100 Continue} is sent. Once per
-        transaction, CONNECT included.
+        transaction, CONNECT included; C{@hookimpl(without_content=False)} leaves out those that have no content.
 
         Answers:
           - L{Allow}: later plugins are not asked; the later phases, such as scanning, still run.

@@ -65,12 +65,14 @@ class HookMark:
     @ivar thread: the name of the thread pool it runs in; C{None}: the reactor's thread.
     @ivar fail: what follows an error.
     @ivar stored: it is called for what a stored response answers without the upstream being asked, too.
+    @ivar without_content: it is called for requests without content, too.
     """
 
     budget_seconds: float | None = None
     thread: str | None = None
     fail: Fail | None = None
     stored: bool = True
+    without_content: bool = True
 
 
 def hookspec(spec: HookSpec) -> Callable[[F], F]:
@@ -89,6 +91,7 @@ def hookimpl(
     thread: str | None = None,
     fail: Fail | None = None,
     stored: bool = True,
+    without_content: bool = True,
 ) -> Callable[[F], F]:
     """
     Mark a plugin's method as the implementation of the hook of its name: C{@hookimpl()}.
@@ -103,13 +106,15 @@ def hookimpl(
     @param fail: C{"closed"} or C{"open"}.
     @param stored: C{False}: it is not called for a request that a stored response answers without the upstream being
         asked; for C{response_headers} and C{transaction_complete}, of which it saves a call for each such request. Since 1.0.
+    @param without_content: C{False}: it is not called for a request that has no content; for C{request_headers}, of which it
+        saves a call for most requests. Since 1.0.
     @raise ValueError: a budget that is no positive number, or another word for C{fail}.
     """
     if budget_seconds is not None and not budget_seconds > 0:
         raise ValueError(f"budget_seconds must be more than 0, not {budget_seconds!r}")
     if fail not in (None, "closed", "open"):
         raise ValueError(f'fail must be "closed" or "open", not {fail!r}')
-    made = HookMark(budget_seconds, thread, fail, stored)
+    made = HookMark(budget_seconds, thread, fail, stored, without_content)
 
     def mark(function: F) -> F:
         setattr(function, IMPL_MARK, made)

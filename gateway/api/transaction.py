@@ -192,10 +192,10 @@ class Client:
     @ivar by_proxy: the connection is a trusted proxy's (C{network.trusted_proxies}): it may carry several clients' requests.
     @ivar shared: several people may be behind its address: it is that of a trusted proxy, or in C{network.shared_networks}.
     @ivar tls: the TLS of the connection; C{None} if there is none, or none that was looked at.
+    @ivar store: plugin state that lives as long as the connection.
     """
 
     __slots__ = (
-        "_store",
         "address",
         "by_proxy",
         "certificate",
@@ -204,8 +204,11 @@ class Client:
         "peer",
         "port",
         "shared",
+        "store",
         "tls",
     )
+
+    store: Store
 
     def __init__(
         self, address: str, port: int, *, mode: str, listener: str = "", peer: str = ""
@@ -219,14 +222,13 @@ class Client:
         self.tls: ClientTls | None = None
         self.by_proxy = False
         self.shared = False
-        self._store: Store | None = None
 
-    @property
-    def store(self) -> Store:
-        """Plugin state that lives as long as the connection."""
-        if self._store is None:
-            self._store = Store()
-        return self._store
+    def __getattr__(self, name: str) -> Store:
+        """Make C{store} when it is first asked for, as that of a transaction is."""
+        if name != "store":
+            raise AttributeError(name)
+        made = self.store = Store()
+        return made
 
 
 class Timings:
@@ -266,7 +268,7 @@ class Transaction:
     @ivar outcome: set once, at the end.
     @ivar timings: when what happened.
     @ivar upstream: where it went, C{"address:port"}; empty if nowhere.
-    @ivar route: how it went: C{"direct"}, C{"parent"}, C{"origin"}, C{"none"}.
+    @ivar route: how it went: C{"direct"}, C{"parent"}, C{"origin"}, C{"none"}; C{"store"}: what is stored answered it.
     @ivar bytes_in: bytes of content (or tunnel bytes) received from the client.
     @ivar bytes_out: bytes sent to the client, heads included.
     @ivar head_out: how many of those were heads.

@@ -89,11 +89,14 @@ class CallPlans:
     All of them raise L{PluginError<gateway.api.PluginError>} for a plugin that failed and fails closed, at once or from the coroutine.
 
     @ivar stored: those for what a stored response answers without the upstream being asked.
+    @ivar bare_request_headers: as C{request_headers}, for requests without content: of those plugins alone that want to know
+        of them.
     """
 
     __slots__ = (
         "admin_pages",
         "authenticate",
+        "bare_request_headers",
         "cache_lookup",
         "cache_store",
         "client_connected",
@@ -130,9 +133,9 @@ class CallPlans:
         def compiled(found: Sequence[Step], compile: Callable[[Steps], Any]) -> Any:
             return compile(tuple(found)) if found else None
 
-        def of_stored(hook: str, compile: Callable[[Steps], Any]) -> Any:
+        def of_some(hook: str, wanted: str, compile: Callable[[Steps], Any]) -> Any:
             asked = (steps or {}).get(hook, ())
-            found = [step for step in asked if step.stored]
+            found = [step for step in asked if getattr(step, wanted)]
             return getattr(self, hook) if len(found) == len(asked) else compiled(found, compile)
 
         self.client_connected: Callable[[Client], Soon[Block | None]] | None
@@ -147,6 +150,10 @@ class CallPlans:
         self.authenticate = plan("authenticate", _identity)
         self.request_headers: Callable[[Transaction], Soon[Verdict | ReadContent | None]] | None
         self.request_headers = plan("request_headers", _first)
+        self.bare_request_headers: (
+            Callable[[Transaction], Soon[Verdict | ReadContent | None]] | None
+        )
+        self.bare_request_headers = of_some("request_headers", "without_content", _first)
         self.request_filters: Callable[[Transaction], Sequence[BodyFilter]] | None
         self.request_filters = plan("request_filters", _every)
         self.cache_lookup: Callable[[Transaction], Soon[Stored | Validator | None]] | None
@@ -187,8 +194,8 @@ class CallPlans:
         self.not_ready: Callable[[], list[tuple[str, str]]] | None
         self.not_ready = plan("not_ready", _by_plugin)
         self.stored = StoredPlans(
-            of_stored("response_headers", _first),
-            of_stored("transaction_complete", _told),
+            of_some("response_headers", "stored", _first),
+            of_some("transaction_complete", "stored", _told),
             self.content_need is not None,
         )
 

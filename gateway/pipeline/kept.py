@@ -29,6 +29,8 @@ from gateway.pipeline.stored import Elsewhere, StoredContent
 from gateway.wire.events import ResponseHead
 
 _DELIVERED = Delivered()
+#: How a request went that no upstream was asked for.
+_STORE = "store"
 
 
 class Kept:
@@ -77,6 +79,7 @@ class Kept:
                 return refusal
         else:
             x.txn.response = stored.response
+        x.txn.route = _STORE
         self._send(x, stored)
         return None
 
@@ -94,6 +97,8 @@ class Kept:
         if x.txn.response is not stored.response:
             stored = x.stored = stored.again()
         response = stored.response
+        if not x.txn.upstream:
+            x.txn.route = _STORE
         try:
             if stored.file is not None and x.asked.raw_method != b"HEAD":
                 x.download = StoredContent(

@@ -105,12 +105,14 @@ class Opinions:
             elif identity is not None:
                 return self._identified(x, identity)  # type: ignore[return-value]
             txn.phase = _IDENTIFIED
-        if plans.request_headers is not None:
-            verdict = plans.request_headers(txn)
+        has_content = x.upload is not None
+        ask = plans.request_headers if has_content else plans.bare_request_headers
+        if ask is not None:
+            verdict = ask(txn)
             if verdict is not None:
                 return self._asked_on(x, self._admitted(x, verdict))  # type: ignore[return-value]
         txn.phase = _ADMITTED
-        if x.upload is not None:
+        if has_content:
             self._filter_upload(x)
             if self._scans is not None and not x.upstream.tunnels:
                 opinion = self._scans.upload(x)
@@ -152,9 +154,9 @@ class Opinions:
 
     async def _asked(self, x: Exchange) -> Verdict | None:
         """Ask all that can be asked of a request whose sender is known, or is nobody."""
-        txn = x.txn
         plans = self.plans
-        verdict = None if plans.request_headers is None else plans.request_headers(txn)
+        ask = plans.bare_request_headers if x.upload is None else plans.request_headers
+        verdict = None if ask is None else ask(x.txn)
         return await self._asked_on(x, self._admitted(x, verdict))
 
     async def _asked_on(

@@ -220,6 +220,7 @@ class _Loading:
             fail=rule.fail or mark.fail,
             budget_seconds=rule.budget or mark.budget_seconds,
             stored=mark.stored,
+            without_content=mark.without_content,
         )
 
 

@@ -44,9 +44,18 @@ class Step(Conduct):
     @ivar function: the plugin's own, for who asks it without L{begin}; what it gives then goes to L{judged}, what it
         raises to L{raised}.
     @ivar stored: it is to be asked about what a stored response answers at once, too.
+    @ivar without_content: it is to be asked about requests without content, too.
     """
 
-    __slots__ = ("_kinds", "_none", "_only_told", "budget_seconds", "function", "stored")
+    __slots__ = (
+        "_kinds",
+        "_none",
+        "_only_told",
+        "budget_seconds",
+        "function",
+        "stored",
+        "without_content",
+    )
 
     def __init__(
         self,
@@ -59,6 +68,7 @@ class Step(Conduct):
         fail: Fail | None = None,
         budget_seconds: float | None = None,
         stored: bool = True,
+        without_content: bool = True,
     ) -> None:
         """
         Make a step.
@@ -69,6 +79,7 @@ class Step(Conduct):
         super().__init__(plugin, hook, spec, instruments, fail)
         self.function = function
         self.stored = stored
+        self.without_content = without_content
         self.budget_seconds = spec.budget_seconds if budget_seconds is None else budget_seconds
         self._kinds = spec.answers
         self._none = NoneType in spec.answers

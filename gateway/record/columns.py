@@ -75,13 +75,13 @@ class Columns:
         self._mask_query = "query" in mask
         self._mask_user = "user" in mask
         self._key = secrets.token_bytes(32) if key is None else key
-        self.methods: Memo[bytes] = Memo(word)
-        self.names: Memo[str] = Memo(_name)
-        self.json_names: Memo[str] = Memo(_json_name)
-        self.hosts: Memo[str] = Memo(_host)
-        self.media_types: Memo[bytes] = Memo(_media_type)
-        self._origins: Memo[tuple[str, str, int]] = Memo(_origin)
-        self._users: Memo[str] = Memo(self._user)
+        self.methods: Memo[bytes, str] = Memo(word)
+        self.names: Memo[str, str] = Memo(_name)
+        self.json_names: Memo[str, str] = Memo(_json_name)
+        self.hosts: Memo[str, str] = Memo(_host)
+        self.media_types: Memo[bytes, str] = Memo(_media_type)
+        self._origins: Memo[tuple[str, str, int], str] = Memo(_origin)
+        self._users: Memo[str, str] = Memo(self._user)
         self._second = -1
         self._iso = self._apache = ""
 

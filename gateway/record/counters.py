@@ -1,8 +1,8 @@
 """
 What the gateway counts on the data path: plain integers, incremented in place.
 
-Nothing here knows Prometheus; L{gateway.record.exposition} reads these numbers when somebody asks for them. One call
-for each transaction, L{Counters.ended}, does all that is counted of it.
+Nothing here knows Prometheus; L{gateway.record.exposition} reads these numbers when somebody asks for them. L{Counters.ended}
+does all that is counted of a transaction.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from gateway.record.tls_counters import TlsCounters
 DURATION_BOUNDS: Final = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0,
 )  # fmt: skip
+
+_FIRST_BOUND: Final = DURATION_BOUNDS[0]
 
 #: Label of a status by its first digit; 0 is for those that got none.
 STATUS_CLASSES: Final = (
@@ -162,20 +164,24 @@ class Counters:
         self.tls_decided = self.tls.decided
         self.tls_handshake = self.tls.handshake
 
-    def ended(self, txn: Transaction) -> None:
-        """Count a transaction that has ended."""
-        mode = self.modes[txn.client.mode]
-        outcome = txn.outcome.__class__
-        mode.endings[outcome, txn.status] += 1
-        if txn.bytes_in:
-            mode.bytes_in += txn.bytes_in
-        mode.bytes_out += txn.bytes_out
-        # How long these took says what the client did, not how fast we are.
-        if outcome is not Tunnelled and outcome is not Intercepted:
-            timings = txn.timings
-            seconds = timings.ended - timings.begun
-            mode.buckets[bisect_left(DURATION_BOUNDS, seconds)] += 1
-            mode.seconds += seconds
+    def ended(self, transactions: Iterable[Transaction]) -> None:
+        """Count transactions that have ended."""
+        modes = self.modes
+        for txn in transactions:
+            mode = modes[txn.client.mode]
+            outcome = txn.outcome.__class__
+            mode.endings[outcome, txn.status] += 1
+            if txn.bytes_in:
+                mode.bytes_in += txn.bytes_in
+            mode.bytes_out += txn.bytes_out
+            # How long these took says what the client did, not how fast we are.
+            if outcome is not Tunnelled and outcome is not Intercepted:
+                timings = txn.timings
+                seconds = timings.ended - timings.begun
+                mode.seconds += seconds
+                mode.buckets[
+                    0 if seconds <= _FIRST_BOUND else bisect_left(DURATION_BOUNDS, seconds)
+                ] += 1
 
     def counted(self, mode: str) -> ModeCounters:
         """Give the numbers of a mode, for who counts in them; from here on they are shown."""

@@ -56,8 +56,11 @@ def _note(columns: Columns, txn: Transaction, name: str) -> str | None:
 
 
 def _ends(txn: Transaction) -> str:
-    """Give the end's moment as the squid format rounds it."""
-    return f"{txn.timings.wall + milliseconds(txn) / 1000.0:.3f}"
+    """Give the end's moment as the squid format has it, cut off after the milliseconds."""
+    timings = txn.timings
+    moment = timings.wall + max(0.0, timings.ended - timings.begun)
+    second = int(moment)
+    return f"{second}.{int((moment - second) * 1000.0):03d}"
 
 
 def _mark(txn: Transaction, moment: float) -> str | None:

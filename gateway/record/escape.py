@@ -49,9 +49,10 @@ _MOST_KEYS = 1024
 
 
 K = TypeVar("K", bound=Sized)
+V = TypeVar("V", bound=Sized)
 
 
-class Memo(dict[K, str]):
+class Memo(dict[K, V]):
     """
     What a function made of keys that come again and again: hosts, media types, user agents.
 
@@ -60,13 +61,13 @@ class Memo(dict[K, str]):
 
     __slots__ = ("_make",)
 
-    def __init__(self, make: Callable[[K], str]) -> None:
+    def __init__(self, make: Callable[[K], V]) -> None:
         super().__init__()
-        self._make: Callable[[K], str] = make
+        self._make: Callable[[K], V] = make
 
-    def __missing__(self, key: K) -> str:
+    def __missing__(self, key: K) -> V:
         """Work it out, and keep it if it is short."""
-        made: str = self._make(key)
+        made: V = self._make(key)
         if len(key) <= _LONGEST and len(made) <= _LONGEST:
             if len(self) >= _MOST_KEYS:
                 self.clear()

@@ -15,7 +15,7 @@ from gateway.record.columns import Columns
 from gateway.record.connection_tls import json_texts
 from gateway.record.directives import compile_custom
 from gateway.record.escape import Memo, json_bytes, json_string, quoted
-from gateway.record.outcomes import PLAIN_RESULTS, hierarchy, outcome_name, reason, squid_result
+from gateway.record.outcomes import hierarchy, outcome_name, plain_result, reason, squid_result
 from gateway.wire.events import ResponseHead
 
 #: Makes the line of one transaction, with its line feed: printable ASCII otherwise.
@@ -58,18 +58,35 @@ def _squid(columns: Columns) -> Format:
     url = columns.url
     media_type = columns.media_type
 
-    def destination(key: tuple[str, str, str]) -> str:
-        mode, route, upstream = key
-        return f"{hierarchy(mode, route)}/{columns.hosts[upstream]}" if upstream else "HIER_NONE/-"
+    def ending(key: tuple[type, int, str, str, str]) -> tuple[str, str]:
+        outcome, status, mode, route, upstream = key
+        result = plain_result(outcome, route)
+        went = f"{hierarchy(mode, route)}/{columns.hosts[upstream]}" if upstream else "HIER_NONE/-"
+        return (f"{result}/{_THREE[status]}" if result else "", went)
 
-    destinations: Memo[tuple[str, str, str]] = Memo(destination)
+    # One look-up for both.
+    endings: Memo[tuple[type, int, str, str, str], tuple[str, str]] = Memo(ending)
+    second = 0.0
+    seconds = "0."
 
     def line(txn: Transaction) -> str:
+        nonlocal second, seconds
         timings = txn.timings
         spent = timings.ended - timings.begun
         if spent < 0.0:
             spent = 0.0
-        ms = int(spent * 1000.0)
+        since = timings.wall + spent - second
+        if not 0.0 <= since < 1.0:
+            whole = int(timings.wall + spent)
+            second = float(whole)
+            seconds = f"{whole}."
+            since = timings.wall + spent - second
+        if spent < 0.001:
+            ms = "     0"
+        elif spent < 1.0:
+            ms = _PADDED[int(spent * 1000.0)]
+        else:
+            ms = str(int(spent * 1000.0)).rjust(6)
         request = txn.request
         client = txn.client
         response = txn.response
@@ -80,13 +97,14 @@ def _squid(columns: Columns) -> Format:
             media = response.section.media_type or media_type(txn)
         else:
             media = media_type(txn)
-        result = PLAIN_RESULTS.get(txn.outcome.__class__) or squid_result(txn)
+        result, went = endings[
+            txn.outcome.__class__, txn.status, client.mode, txn.route, txn.upstream
+        ]
         return (
-            f"{timings.wall + spent:.3f} {_PADDED[ms] if ms < 1000 else str(ms).rjust(6)} "
-            f"{names[client.address]} {result}/{_THREE[txn.status]} {txn.bytes_out} "
+            f"{seconds}{_THREE[int(since * 1000.0)]} {ms} {names[client.address]} "
+            f"{result or f'{squid_result(txn)}/{_THREE[txn.status]}'} {txn.bytes_out} "
             f"{methods[request.raw_method]} {url(request)} "
-            f"{'-' if txn.identity is None else columns.user(txn)} "
-            f"{destinations[client.mode, txn.route, txn.upstream]} {media}\n"
+            f"{'-' if txn.identity is None else columns.user(txn)} {went} {media}\n"
         )
 
     return line
@@ -96,7 +114,7 @@ def _combined(columns: Columns) -> Format:
     """The combined log format of web servers; the first line of a forwarded request has the absolute URI."""
     names = columns.names
     methods = columns.methods
-    values: Memo[bytes] = Memo(quoted)
+    values: Memo[bytes, str] = Memo(quoted)
     user = columns.user
 
     def line(txn: Transaction) -> str:
@@ -118,7 +136,7 @@ def _json(columns: Columns) -> Format:
     """One JSON object, with every key on every line; L{gateway.record.schema.Line} describes it."""
     names = columns.json_names
     methods = columns.methods
-    values: Memo[bytes] = Memo(_json_value)
+    values: Memo[bytes, str] = Memo(_json_value)
     tls_json = json_texts(names)
 
     def tls_text(tls: ClientTls) -> str:
@@ -142,9 +160,9 @@ def _json(columns: Columns) -> Format:
 
     # One look-up for what is much the same for all that comes to a site, and one for what becomes of it; and the pieces are not
     # more than 30, or CPython makes a list of them first.
-    asking: Memo[tuple[str, str, bytes]] = Memo(asked)
-    ways: Memo[tuple[str, str]] = Memo(went)
-    deliveries: Memo[tuple[str, str, str]] = Memo(delivered)
+    asking: Memo[tuple[str, str, bytes], str] = Memo(asked)
+    ways: Memo[tuple[str, str], str] = Memo(went)
+    deliveries: Memo[tuple[str, str, str], str] = Memo(delivered)
 
     def line(txn: Transaction) -> str:
         timings = txn.timings
@@ -217,5 +235,5 @@ def _notes(notes: tuple[tuple[str, str], ...]) -> str:
 
 
 #: Nearly all notes are a few words of ours, again and again, and mostly the same ones together.
-_NOTED: Memo[str] = Memo(json_string)
-_NOTES: Memo[tuple[tuple[str, str], ...]] = Memo(_notes)
+_NOTED: Memo[str, str] = Memo(json_string)
+_NOTES: Memo[tuple[tuple[str, str], ...], str] = Memo(_notes)

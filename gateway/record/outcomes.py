@@ -34,8 +34,8 @@ OUTCOME_NAMES: Final[dict[type, str]] = {
     Intercepted: "intercepted",
 }
 
-#: Squid's result codes of what went well.
-PLAIN_RESULTS: Final[dict[type, str]] = {Delivered: "TCP_MISS", Tunnelled: "TCP_TUNNEL"}
+#: How a request went that a stored response has answered.
+STORE: Final = "store"
 
 _DENIALS = frozenset((401, 403, 407, 413))
 # Decisions of client.tls after which a CONNECT is no tunnel.
@@ -69,17 +69,24 @@ def reason(txn: Transaction) -> tuple[str, str]:
             return "", ""
 
 
+def plain_result(outcome: type, route: str) -> str:
+    """Give Squid's result code of what went well; empty: more has to be known for it (L{squid_result})."""
+    if outcome is Delivered:
+        return "TCP_HIT" if route == STORE else "TCP_MISS"
+    return "TCP_TUNNEL" if outcome is Tunnelled else ""
+
+
 def squid_result(txn: Transaction) -> str:
     """
     Give Squid's result code (its C{%Ss}).
 
-    C{TCP_MISS} fetched, C{TCP_TUNNEL} tunnelled, C{TCP_DENIED} refused before and C{TCP_DENIED_REPLY} after an
+    C{TCP_MISS} fetched, C{TCP_HIT} answered by what is stored, C{TCP_TUNNEL} tunnelled, C{TCP_DENIED} refused before and C{TCP_DENIED_REPLY} after an
     upstream was asked, C{TCP_REDIRECT} redirected by a plugin, C{NONE_NONE} neither fetched nor refused by a rule, and
     so, as with Squid, a CONNECT whose TLS is decrypted; C{_ABORTED} is added if a side went away.
     """
     outcome = txn.outcome
-    plain = PLAIN_RESULTS.get(outcome.__class__)
-    if plain is not None:
+    plain = plain_result(outcome.__class__, txn.route)
+    if plain:
         return plain
     match outcome:
         case Refused(Respond()) if txn.status not in _DENIALS:
@@ -97,7 +104,9 @@ def squid_result(txn: Transaction) -> str:
                 tls = txn.client.tls
                 opened = tls is not None and tls.decision in _OPENED
                 return "NONE_NONE_ABORTED" if opened else "TCP_TUNNEL_ABORTED"
-            return "NONE_NONE_ABORTED" if txn.route == "none" else "TCP_MISS_ABORTED"
+            if txn.route == "none":
+                return "NONE_NONE_ABORTED"
+            return "TCP_HIT_ABORTED" if txn.route == STORE else "TCP_MISS_ABORTED"
         case _:
             return "NONE_NONE"
 

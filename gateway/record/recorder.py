@@ -90,8 +90,7 @@ class Recorder:
                 rounds.afterwards.append(self._catch_up)
             ended.append(txn)
             return
-        count = self._count
-        count(txn)
+        self._count((txn,))
         write = self._write
         if write is not None:
             write(txn)
@@ -101,9 +100,7 @@ class Recorder:
         if not ended:
             # All of it was written down within the round, before a stop: the log may be closed by now.
             return
-        count = self._count
-        for txn in ended:
-            count(txn)
+        self._count(ended)
         if self.access is not None:
             self.access.write_all(ended)
 

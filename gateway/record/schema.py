@@ -100,7 +100,10 @@ class Line(Struct, forbid_unknown_fields=True, frozen=True):
     duration: Annotated[Milliseconds, Meta(description="The same as `timings.total`.")]
     timings: Times
     upstream: Annotated[str | None, Meta(description="Where it went, `address:port`.")]
-    route: Annotated[str | None, Meta(description="`direct`, `parent`, `origin` or `none`.")]
+    route: Annotated[
+        str | None,
+        Meta(description="`direct`, `parent`, `origin`, `store` (from the cache) or `none`."),
+    ]
     outcome: Annotated[
         Literal["delivered", "refused", "failed", "aborted", "tunnelled", "intercepted", "unknown"],
         Meta(description="How it ended."),

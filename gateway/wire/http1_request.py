@@ -51,6 +51,10 @@ _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) ([\x21-\x7e]+) HTTP/1\
 _LINES = tuple(
     re.compile(_LINE.pattern.replace(b"([0-9])", versions)) for versions in (b"0", b"[1-9]")
 )
+#: What most request lines begin and end with, and a table that changes what a target can't have in between.
+_GET = b"GET "
+_VERSION = b" HTTP/1.1"
+_VISIBLE = bytes(code if 0x21 <= code <= 0x7E else 0x21 for code in range(256))
 _OTHER_VERSION = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e]+ HTTP/[0-9]\.[0-9]")
 _METHOD_BEGINS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _LONG_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{65,}")
@@ -122,6 +126,11 @@ class RequestParser(MessageReader):
             end = len(data) - len(section)
             # Cut out and compared, here and in what else each message is asked: a method that takes more than one argument is dearer.
             if 0 < end <= self._longest and data[end:] == section:
+                if data[:4] == _GET and like.minor and data[end - 9 : end] == _VERSION:
+                    # The usual line costs half of what the expression takes for any.
+                    target = data[4 : end - 9]
+                    if target and target.translate(_VISIBLE) is target:
+                        return [RequestHead(b"GET", target, like), END]
                 match = _LINES[like.minor].fullmatch(data, 0, end)
                 if match is not None:
                     method, target = match.groups()

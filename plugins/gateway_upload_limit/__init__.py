@@ -59,11 +59,10 @@ class UploadLimit(Plugin):
         super().__init__(settings, services)
         self._rules = RuleSet(settings.rule)
 
-    @hookimpl()
+    @hookimpl(without_content=False)
     def request_headers(self, txn: Transaction) -> Block | None:
         """Refuse a declared length that is over the limit."""
         length = txn.request.length
-        # Most requests have no content, and nothing more is looked at for them.
         if not length or txn.request.raw_method == b"CONNECT":
             return None
         limit = self._limit(txn)

@@ -6,11 +6,21 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gateway.api import Allow, Block, Respond, Response, Stored, Validator
+from gateway.api import (
+    Allow,
+    Block,
+    Identity,
+    Respond,
+    Response,
+    Stored,
+    Transaction,
+    Validator,
+    hookimpl,
+)
 from gateway.message.fields import Fields
 from gateway.testing.peers import request, response
 from tests.scenarios.hooks import NO, HookTestCase, failing
-from tests.scenarios.plugins import OnLookUp, OnRequest, OnResponse
+from tests.scenarios.plugins import Base, OnLookUp, OnRequest, OnResponse
 from tests.scenarios.support import URL
 
 
@@ -28,6 +38,38 @@ class RequestHeadersTests(HookTestCase):
             self.assertRefused(gateway, client, 451, outcome="refused", reason="bad")
             self.assertIn(b"listed", client.received)
             self.assertEqual(len(origin.requests), before)
+
+    def test_without_content(self) -> None:
+        """Who does not want to know of requests without content is asked about those with some alone, at once or after a wait."""
+
+        class Uploads(Base):
+            @hookimpl(without_content=False)
+            def request_headers(self, txn: Transaction) -> Block | None:
+                self.asked.append(txn.request.raw_method.decode())
+                return NO if txn.request.length is None else None
+
+        class Waits(Base):
+            name = "waits"
+
+            @hookimpl()
+            async def authenticate(self, txn: Transaction) -> Identity:
+                return Identity("alice")
+
+        for others in ({}, {"waits": Waits()}):
+            uploads = Uploads()
+            gateway = self.forward(plugins={**others, "test": uploads})
+            gateway.origin(reply=response(b"ok"))
+            client = gateway.client()
+            for method, lines, content in (
+                (b"GET", (), b""),
+                (b"POST", (b"Content-Length: 0",), b""),
+                (b"PUT", (b"Content-Length: 1",), b"x"),
+                (b"POST", (b"Transfer-Encoding: chunked",), b"1\r\nx\r\n0\r\n\r\n"),
+            ):
+                client.send(request(URL, *lines, method=method) + content)
+                gateway.settle()
+            self.assertEqual([one.status for one in client.responses()], [200, 200, 200, 403])
+            self.assertEqual(uploads.asked, ["PUT", "POST"])
 
     def test_later(self) -> None:
         """An answer may come later, and be any."""

@@ -193,7 +193,10 @@ class AgainTests(HookTestCase):
         self.assertEqual((first.status, first.content, first.get("etag")), (200, OLD, b'"x"'))
         self.assertEqual((len(first.all("via")), first.get("content-length")), (1, b"12"))
         self.assertEqual([one.raw for one in others], [first.raw] * 2)
-        self.assertEqual([line["status"] for line in self.gateway.log], [200] * 3)
+        self.assertEqual(
+            [(line["status"], line["route"], line["upstream"]) for line in self.gateway.log],
+            [(200, "store", None)] * 3,
+        )
 
     def test_other_clients(self) -> None:
         """Who speaks HTTP/1.0, closes or asks by HEAD gets what is meant for him."""

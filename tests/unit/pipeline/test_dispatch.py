@@ -65,8 +65,8 @@ class CallPlansTests(PlanTestCase):
     """The set of plans."""
 
     def test_one_for_each_hook(self) -> None:
-        """There is an attribute for each hook, and one for those of them that stored responses have for themselves."""
-        self.assertEqual(set(CallPlans.__slots__), {*HOOKS, "stored"})
+        """There is an attribute for each hook, and one for those that stored responses and that requests without content have for themselves."""
+        self.assertEqual(set(CallPlans.__slots__), {*HOOKS, "bare_request_headers", "stored"})
 
     def test_nobody(self) -> None:
         """A hook that nobody implements has no plan at all."""

@@ -46,7 +46,7 @@ def ended(
         txn.response = Response(status, Fields(list(response)))
     txn.identity = None if user is None else Identity(user)
     txn.upstream = upstream
-    txn.route = route if upstream else "none"
+    txn.route = route if upstream or route == "store" else "none"
     txn.bytes_in = 3
     txn.bytes_out = 1292
     txn.head_out = 268

@@ -49,10 +49,10 @@ class CountersTests(SynchronousTestCase):
 
     def test_by_mode_status_and_outcome(self) -> None:
         """Each transaction counts once in its mode, by the class of its status and by its outcome."""
-        self.counters.ended(ended())
-        self.counters.ended(ended(status=404))
-        self.counters.ended(ended(mode="reverse", status=403, outcome=Refused(Block("no"))))
-        self.counters.ended(ended(status=0, outcome=Aborted("client")))
+        self.counters.ended([ended()])
+        self.counters.ended([ended(status=404)])
+        self.counters.ended([ended(mode="reverse", status=403, outcome=Refused(Block("no")))])
+        self.counters.ended([ended(status=0, outcome=Aborted("client"))])
         forward, reverse = self.counters.modes["forward"], self.counters.modes["reverse"]
         self.assertEqual(forward.statuses, [1, 0, 1, 0, 1, 0, 0, 0, 0, 0])
         self.assertEqual(reverse.statuses[4], 1)
@@ -66,7 +66,7 @@ class CountersTests(SynchronousTestCase):
             txn = ended(seconds=seconds)
             txn.timings.begun = 0.0
             txn.timings.ended = seconds
-            self.counters.ended(txn)
+            self.counters.ended([txn])
         buckets = self.counters.modes["forward"].buckets
         found = {
             bound: count for bound, count in zip(DURATION_BOUNDS, buckets, strict=False) if count
@@ -77,7 +77,7 @@ class CountersTests(SynchronousTestCase):
 
     def test_tunnels_have_no_duration(self) -> None:
         """A tunnel counts as a transaction, but how long it stood says nothing of how fast we are."""
-        self.counters.ended(ended(outcome=Tunnelled(), seconds=3600))
+        self.counters.ended([ended(outcome=Tunnelled(), seconds=3600)])
         forward = self.counters.modes["forward"]
         self.assertEqual(
             (sum(forward.buckets), forward.seconds, sum(forward.statuses)), (0, 0.0, 1)
@@ -85,7 +85,7 @@ class CountersTests(SynchronousTestCase):
 
     def test_intercepted(self) -> None:
         """So does a CONNECT that is decrypted: it took as long as the client took for its handshake."""
-        self.counters.ended(ended(outcome=Intercepted(), seconds=30))
+        self.counters.ended([ended(outcome=Intercepted(), seconds=30)])
         forward = self.counters.modes["forward"]
         self.assertEqual(
             (sum(forward.buckets), forward.seconds, forward.outcomes["intercepted"]), (0, 0.0, 1)
@@ -94,12 +94,12 @@ class CountersTests(SynchronousTestCase):
     def test_statuses_that_are_none(self) -> None:
         """What a plugin says in the place of a status spoils no metrics."""
         for status in (1000, 99, -5, 999):
-            self.counters.ended(ended(status=status))
+            self.counters.ended([ended(status=status)])
         self.assertEqual(self.counters.modes["forward"].statuses, [3, 0, 0, 0, 0, 0, 0, 0, 0, 1])
 
     def test_an_end_that_was_not_told(self) -> None:
         """A transaction without an outcome is counted, as one that nobody can explain."""
-        self.counters.ended(ended(outcome=None))
+        self.counters.ended([ended(outcome=None)])
         self.assertEqual(self.counters.modes["forward"].outcomes["unknown"], 1)
 
     def test_open_now(self) -> None:
@@ -225,8 +225,8 @@ class ExpositionTests(SynchronousTestCase):
         counted = self.counters.counted("forward")
         counted.connections += 1
         counted.accepted += 1
-        self.counters.ended(ended(seconds=0.2))
-        self.counters.ended(ended(status=502, seconds=200.0))
+        self.counters.ended([ended(seconds=0.2)])
+        self.counters.ended([ended(status=502, seconds=200.0)])
         self.counters.tls_handshake("client", "new", 0.25)
         self.counters.tls_handshake("upstream", "refused")
         self.counters.tls_decided("intercept", "decrypt_all")

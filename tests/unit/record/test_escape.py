@@ -63,20 +63,20 @@ class MemoTests(SynchronousTestCase):
     def test_made_once(self) -> None:
         """The same key is worked out once."""
         asked: list[bytes] = []
-        memo: Memo[bytes] = Memo(lambda key: asked.append(key) or key.decode())  # type: ignore[func-returns-value]
+        memo: Memo[bytes, str] = Memo(lambda key: asked.append(key) or key.decode())  # type: ignore[func-returns-value]
         self.assertEqual([memo[b"a"], memo[b"a"]], ["a", "a"])
         self.assertEqual(asked, [b"a"])
 
     def test_count(self) -> None:
         """However many keys come, about a thousand are kept."""
-        memo: Memo[bytes] = Memo(bytes.decode)
+        memo: Memo[bytes, str] = Memo(bytes.decode)
         for number in range(5000):
             self.assertEqual(memo[b"%d" % number], str(number))
             self.assertLessEqual(len(memo), 1024)
 
     def test_size(self) -> None:
         """What is long, or becomes long, is not kept."""
-        memo: Memo[bytes] = Memo(word)
+        memo: Memo[bytes, str] = Memo(word)
         memo[b"a" * 513]
         memo[b"\n" * 400]
         self.assertEqual(len(memo), 0)

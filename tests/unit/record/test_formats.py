@@ -96,7 +96,7 @@ parts = st.fixed_dictionaries(
         "outcome": outcomes,
         "user": st.none() | text,
         "upstream": st.sampled_from(("", "203.0.113.5:80", "[2001:db8::5]:80")) | text,
-        "route": st.sampled_from(("direct", "parent", "origin", "none")) | text,
+        "route": st.sampled_from(("direct", "parent", "origin", "store", "none")) | text,
         "seconds": st.floats(-5, 1e6),
     }
 )
@@ -191,6 +191,27 @@ class SquidTests(SynchronousTestCase):
         """Six digits are the least, not the most."""
         self.assertIn(" 12345678 192", compile_format("squid")(ended(seconds=12345.6785)))
         self.assertIn(".995   1507 192", compile_format("squid")(ended(seconds=1.5075)))
+
+    def test_from_the_cache(self) -> None:
+        """What is stored is a hit, also one that a client has not waited for; what was validated was asked for."""
+        for outcome, code in (
+            (Delivered(), "TCP_HIT/200"),
+            (Aborted("client"), "TCP_HIT_ABORTED/200"),
+        ):
+            txn = ended(outcome=outcome, upstream="", route="store")
+            self.assertEqual(self.columns(txn)[0::2], (code, "HIER_NONE/-"))
+        self.assertEqual(self.columns(ended(route="origin"))[0], "TCP_MISS/200")
+
+    def test_moment(self) -> None:
+        """The moment is cut off after the milliseconds, as Squid does, also where lines come out of order."""
+        make = compile_format("squid")
+        for seconds, moment in (
+            (0.0005, "264.488"),
+            (0.5116, "264.999"),
+            (0.5136, "265.001"),
+            (0.0015, "264.489"),
+        ):
+            self.assertIn(f"1795299{moment} ", make(ended(seconds=seconds)))
 
     def test_tunnel(self) -> None:
         """A tunnel has host and port for its URL and no media type."""

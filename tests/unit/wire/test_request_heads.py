@@ -408,6 +408,31 @@ class AgainTests(SynchronousTestCase):
             with self.assertRaises(RemoteProtocolError):
                 client.receive(good.replace(b"X: 1", line))
 
+    def test_any_request_line(self) -> None:
+        """Before a header section that was there before, a request line is read or refused as it is before any."""
+        section = b"\r\nHost: a\r\nX: 1\r\n\r\n"
+        for line in (
+            *(b"GET / HTTP/1.1", b"GET /a?b=c HTTP/1.1", b"GET * HTTP/1.1", b"GET a HTTP/1.1"),
+            *(b"GET / HTTP/1.0", b"GET / HTTP/1.2", b"GET / HTTP/1.10", b"GET / http/1.1"),
+            *(b"GET HTTP/1.1", b"GET  HTTP/1.1", b"GET  / HTTP/1.1", b"GET /  HTTP/1.1"),
+            *(
+                b"GET /a b HTTP/1.1",
+                b"GET /\t HTTP/1.1",
+                b"GET /\x7f HTTP/1.1",
+                b"GET /\x80 HTTP/1.1",
+            ),
+            *(b"GET /\r HTTP/1.1", b"GET /\n HTTP/1.1", b"GET /\0 HTTP/1.1", b" GET / HTTP/1.1"),
+            *(b"GET / HTTP/1.1\r\nY: HTTP/1.1", b"GET /\r\nY: 1 HTTP/1.1", b"get / HTTP/1.1"),
+            *(b"HEAD / HTTP/1.1", b"GETS / HTTP/1.1", b"GET", b"GET ", b""),
+            b"GET /%b HTTP/1.1" % (b"a" * 9000),
+        ):
+            client = Client()
+            client.receive(b"GET /before HTTP/1.1" + section)
+            client.next()
+            self.assertEqual(
+                self.read(client, line + section), self.read(Client(), line + section), line
+            )
+
     def test_not_over_versions(self) -> None:
         """The same fields mean something else in another version: HTTP/1.1 needs no keep-alive."""
         section = b"Host: a\r\nConnection: keep-alive\r\n\r\n"
