@@ -50,7 +50,7 @@ and it runs when the configuration says so. `[plugins] enabled` is the only sour
   opinion". An answer of any other type than those named is an error.
 - **Budget.** How long an answer may be waited for; then it is cancelled, which is an error. `budget` in `[plugins.x]` wins
   over `@hookimpl(budget_seconds=...)`, which wins over this page. A plain function can't be cut off: one that keeps the
-  reactor longer than 5 ms is counted and named in the log. One call of sixteen is timed, and after a slow one each of
+  reactor longer than 5 ms is counted and named in the log. One call of thirty-two is timed, and after a slow one each of
   the next 256 as well; of an `async def` the part before its first wait is timed each time.
 - **Errors.** An exception, a time-out and a wrong answer are the same. Failing *closed* refuses what the plugin should have
   judged; failing *open* logs the error and goes on as if there were no opinion. `fail` in `[plugins.x]` wins over

@@ -2,7 +2,7 @@
 How one plugin behaves in one hook: what it answered, how long it kept the reactor, its errors, and who is told of them.
 
 Knows nothing of how it is asked; that is L{gateway.pipeline.step}. Nothing here is called for a plugin that has no opinion, is
-quick and has not failed, but for one call of sixteen.
+quick and has not failed, but for one call of thirty-two.
 """
 
 from __future__ import annotations

@@ -133,13 +133,15 @@ class Delivery:
             down.whole(status, head.reason, self._fields(head, more), content)
         else:
             own = head.own_fields
-            as_received = (
-                (own is None or own.lines is shared.received)
-                and status == shared.status
-                and head.reason is shared.reason
-                and not more
-            )
-            if as_received and shared.onward_for is via:
+            received = shared.received
+            added = None
+            as_received = status == shared.status and head.reason is shared.reason and not more
+            if own is not None and as_received and own.lines is not received:
+                # A plugin may say the same of all of them.
+                lines = own.lines
+                as_received = len(lines) == len(received) + 1 and all(map(is_, received, lines))
+                added = lines[-1] if as_received else None
+            if as_received and shared.onward_for is via and shared.onward_added is added:
                 written = shared.onward
             else:
                 fields = self._fields(head, more)
@@ -148,10 +150,14 @@ class Delivery:
                 if as_received and shared.framing > 0 and shared.dated:
                     shared.onward = written
                     shared.onward_for = via
+                    shared.onward_added = added
             down.send_whole(written, content)
-        if self._cache_store is not None:
-            copy = self._copy(self._cache_store, x, status)
-            if copy is not None:
+        store = self._cache_store
+        # It has content, so it is neither the answer to a HEAD nor a 304; for the rest see L{_copy}.
+        if store is not None and x.upstream.shares:
+            sink = store(txn)
+            if sink is not None:
+                copy = Copy(sink)
                 copy.write(bytes(content))
                 copy.finish()
 

@@ -40,7 +40,7 @@ class HookLedger:
 
     @ivar calls: all of them.
     @ivar errors: exceptions, time-outs and wrong answers.
-    @ivar slow: calls that kept the reactor too long; a lower bound, as one of sixteen is timed while none is slow.
+    @ivar slow: calls that kept the reactor too long; a lower bound, as one of thirty-two is timed while none is slow.
     @ivar seconds: how long it kept the reactor; an estimate by the same sample (L{Step.seconds<Step>}).
     @ivar worst_seconds: the longest call that was timed.
     @ivar waits: answers that had to be waited for.

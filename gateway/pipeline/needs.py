@@ -2,7 +2,7 @@
 One round of the hook C{content_need}: how much of some content all plugins together want.
 
 Asked about all content, and nearly always answered with the very objects of the time before. So it is done as
-L{gateway.pipeline.rounds} does it for hooks of one argument: one call of sixteen is looked at, and every one while a plugin
+L{gateway.pipeline.rounds} does it for hooks of one argument: one call of thirty-two is looked at, and every one while a plugin
 fails or is slow. In between an answer that is the same object as in the last round that was looked at is known to be a good
 one, and if all are, so is what follows from them together.
 """

@@ -3,7 +3,7 @@ One round: all plugins of one hook are asked in order, as quickly as can be as l
 
 Most calls of most plugins end in "no opinion", so this is where the price of a plugin is made. In a quick round the
 plugins' own functions are called and nothing else is done for each: one number counts the calls of all of them, no clock
-is read, and an iterator knows by itself how far it came when somebody answers or raises. Every sixteenth round, and
+is read, and an iterator knows by itself how far it came when somebody answers or raises. Every thirty-second round, and
 every one while a plugin fails or is slow, goes through L{Step.begin}, which looks at everything.
 """
 
@@ -21,7 +21,7 @@ Steps: TypeAlias = tuple[Step, ...]
 GoOn: TypeAlias = Callable[[int, Any, tuple[Any, ...]], Any]
 
 #: One round of so many is timed.
-SAMPLED = 16
+SAMPLED = 32
 
 
 def round_of(

@@ -3,7 +3,7 @@ One plugin's implementation of one hook, made callable: asked, waited for, check
 
 Everything that a call plan does more than once is here; what is kept of it is in L{gateway.pipeline.conduct}. As long as
 a plugin has no opinion its step is not even asked: L{gateway.pipeline.rounds} calls the plugin's function itself, counts
-for all of them at once and comes here for one call of sixteen, for every answer that is not C{None} and for every error.
+for all of them at once and comes here for one call of thirty-two, for every answer that is not C{None} and for every error.
 """
 
 from __future__ import annotations

@@ -193,6 +193,7 @@ class ResponseSection:
     @ivar media_type: as the log writes it; remembered there, C{None} before.
     @ivar onward: what a whole response of a usual kind begins with on its way to the client, as the pipeline remembers it.
     @ivar onward_for: what of the pipeline's is in it, to be compared by identity; C{None}: nothing is remembered.
+    @ivar onward_added: the line that a plugin had added behind all others; C{None}: none had.
     """
 
     __slots__ = (
@@ -205,6 +206,7 @@ class ResponseSection:
         "media_type",
         "minor",
         "onward",
+        "onward_added",
         "onward_for",
         "persistent",
         "reason",
@@ -228,6 +230,7 @@ class ResponseSection:
         self.media_type: str | None = None
         self.onward = b""
         self.onward_for: object = None
+        self.onward_added: bytes | None = None
         self._passed: bytes | None = None
 
     @property

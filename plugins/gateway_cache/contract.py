@@ -41,6 +41,9 @@ class Store(Protocol):
     def find(self, key: bytes) -> tuple[Head, ...]:
         """Give all variants of a key, newest first."""
 
+    def lacks(self, key: bytes) -> bool:
+        """Tell quickly whether nothing is stored of a key; C{False}: it has to be looked for (L{find})."""
+
     def open(self, head: Head) -> Found | None:
         """
         Give a response that was found, with its content; counts as a use.

@@ -105,19 +105,24 @@ class Finding:
         """Give all variants of a key, newest first."""
         held = self._entries.get(key)
         words = self.words
-        if words[TURN] == self.turn:
-            if held is None:
-                # Of most keys that are not in memory nothing is stored at all, and then no more need be known.
-                folder = self.folder
-                try:
-                    if folder is None or not folder.index.has(key):
-                        return ()
-                except lmdb.Error as error:
-                    self._tell_broken(error)
-                    return ()
-            elif words[held.slot] == held.stamp:
-                return held.heads
+        if held is not None and words[TURN] == self.turn and words[held.slot] == held.stamp:
+            return held.heads
         return self._look(key, held)
+
+    def lacks(self, key: bytes) -> bool:
+        """
+        Tell quickly whether nothing is stored of a key, which is so of most of which nothing is in memory.
+
+        @return: C{False}: it has to be looked for (L{find}).
+        """
+        if key in self._entries or self.words[TURN] != self.turn:
+            return False
+        folder = self.folder
+        try:
+            return folder is None or not folder.index.has(key)
+        except lmdb.Error as error:
+            self._tell_broken(error)
+            return True
 
     def ready(self, key: bytes, asked: Asked, policy: Policy, now: float) -> Stored | None:
         """

@@ -91,10 +91,10 @@ class Looking:
         elif is_for_one(txn):
             asked = for_user(asked, txn)
         # From before the look, so that what is changed meanwhile counts as changed since.
-        since = self._store.mark()
-        heads = self._store.find(key)
+        store = self._store
+        since = store.mark()
         found: Stored | Validator | Deferred[Turn] | None
-        if heads:
+        if not store.lacks(key) and (heads := store.find(key)):
             found = self._choose(heads, txn, asked, key, policy, now, since, None)
         elif asked.plain:
             # As L{_missed} does, of which most has nothing to say here: it refuses none, and has not waited.

@@ -32,6 +32,28 @@ class Once(Base):
             txn.response.fields.set("X-Mine", "1")
 
 
+class Adds(Base):
+    """Adds lines to answers, each time those that it was given next."""
+
+    name = "adds"
+    #: The same objects again and again, as who remembers them gives them.
+    ONE, OTHER = b"X-Mine: 1", b"X-Mine: 2"
+
+    def __init__(self, *lines: tuple[bytes, ...]) -> None:
+        self.lines = list(lines)
+
+    @hookimpl()
+    def response_headers(self, txn: Transaction) -> None:
+        """Add them behind all others, but for what begins with a minus: that is taken out."""
+        assert txn.response is not None
+        fields = txn.response.fields
+        for line in self.lines.pop(0):
+            if line[:1] == b"-":
+                fields.lines = [one for one in fields.lines if one[:1] != line[1:2]]
+            else:
+                fields.lines = [*fields.lines, line]
+
+
 class Declares(Base):
     """Says how long the first content is."""
 
@@ -69,6 +91,26 @@ class ResponseTests(ScenarioTestCase):
             ],
         )
         self.assertEqual([message.get("x-mine") for message in found], [*[None] * 5, b"1", None])
+
+    def test_what_a_plugin_added(self) -> None:
+        """What it adds to one of them is not in another, and what it adds to several is in each."""
+        one, other = Adds.ONE, Adds.OTHER
+        turns = ((one,), (one,), (other,), (), (one,), (one, other), (one,), (b"-X", one), (one,))
+        gateway = self.forward(plugins={"adds": Adds(*turns)})
+        gateway.origin(reply=response(b"abc", DATE, b"X-Theirs: 0"))
+        client = gateway.client()
+        for _ in turns:
+            client.send(request(URL))
+        found = client.responses()
+        self.assertEqual(
+            [b"".join(message.all("x-mine")) for message in found],
+            [b"1", b"1", b"2", b"", b"1", b"12", b"1", b"1", b"1"],
+        )
+        self.assertEqual(
+            [message.get("x-theirs") for message in found],
+            [b"0"] * 7 + [None, b"0"],
+        )
+        self.assertEqual([message.content for message in found], [b"abc"] * len(turns))
 
     def test_different_clients(self) -> None:
         """An HTTP/1.0 client, and one whose connection ends, are told so though the answer before was another's."""

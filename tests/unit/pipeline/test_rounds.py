@@ -235,7 +235,7 @@ class TimingTests(RoundTestCase):
     """When the clock is read."""
 
     def test_sampled(self) -> None:
-        """As long as nothing is slow one round of sixteen is timed."""
+        """As long as nothing is slow one round of thirty-two is timed."""
         self.ask(4 * SAMPLED)
         self.assertEqual(self.bench.readings, 4 * 3 * 2)
 
@@ -277,7 +277,7 @@ class CostTests(SynchronousTestCase):
     """What one more plugin without an opinion costs, counted in opcodes: no machine is too noisy for that."""
 
     def opcodes(self, plugins: int) -> int:
-        """Count what sixteen rounds execute, the timed one among them."""
+        """Count what thirty-two rounds execute, the timed one among them."""
         plan = StepBench().plan("request_headers", *[lambda _: None] * plugins)
 
         def rounds() -> None:
