@@ -54,6 +54,7 @@ class Opinions:
         self._judge_content = None if scans is None else scans.judge
         # The usual configuration asks about request heads only, and who it is is usually in hand.
         self.asks_more = plans.cache_lookup is not None or plans.select_upstream is not None
+        self._look_up = plans.cache_lookup
         self._authenticate = plans.authenticate
         self.judges = plans.response_headers is not None or scans is not None
 
@@ -118,7 +119,14 @@ class Opinions:
                 opinion = self._scans.upload(x)
                 if opinion is not None:
                     return self._asked_on(x, opinion)  # type: ignore[return-value]
-        return self._looked_up(x) if self.asks_more else None
+        look_up = self._look_up
+        if look_up is None or x.upstream.tunnels:
+            return self._selected(x) if self.asks_more else None
+        found = look_up(txn)
+        if type(found) is Stored:
+            x.stored = found
+            return None
+        return self._found_at_once(x, found)
 
     def _answered(
         self, plan: Callable[[Transaction], Any] | None, x: Exchange, head: Response
@@ -170,18 +178,23 @@ class Opinions:
 
     def _looked_up(self, x: Exchange) -> Opinion:
         """Ask what is stored and where the request goes, after it was admitted."""
-        look_up = self.plans.cache_lookup
-        if look_up is not None and not x.upstream.tunnels:
-            found = look_up(x.txn)
-            if type(found) is Stored:
-                x.stored = found
+        look_up = self._look_up
+        if look_up is None or x.upstream.tunnels:
+            return self._selected(x)
+        return self._found_at_once(x, look_up(x.txn))
+
+    def _found_at_once(self, x: Exchange, found: Any) -> Opinion:
+        """Take what is stored, or wait for it, then ask where the request goes."""
+        if found is not None:
+            if type(found) is CoroutineType:
+                return self._found(x, found)  # type: ignore[return-value]
+            self._take(x, found)
+            if x.stored is not None:
                 return None
-            if found is not None:
-                if type(found) is CoroutineType:
-                    return self._found(x, found)  # type: ignore[return-value]
-                self._take(x, found)
-                if x.stored is not None:
-                    return None
+        return self._selected(x)
+
+    def _selected(self, x: Exchange) -> Opinion:
+        """Ask where the request goes."""
         select = self.plans.select_upstream
         if select is not None:
             route = select(x.txn)

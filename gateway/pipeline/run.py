@@ -152,7 +152,10 @@ class Pipeline:
                         if refusal is None:
                             x.txn.outcome = _DELIVERED
                             self._end(x, self._complete_stored)
-                            x.end()
+                            # As C{end}, for what was never begun.
+                            x.over = True
+                            x.finished = None
+                            finished()
                             return
                 elif self._plain and x.validator is None:
                     hop = x.upstream.take(x.txn)

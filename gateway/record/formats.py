@@ -96,7 +96,12 @@ def _squid(columns: Columns) -> Format:
             # Most responses know it already.
             media = response.section.media_type or media_type(txn)
         else:
-            media = media_type(txn)
+            logged = response.logged_type
+            media = (
+                logged[1]
+                if logged is not None and logged[0] is response.fields.lines
+                else media_type(txn)
+            )
         result, went = endings[
             txn.outcome.__class__, txn.status, client.mode, txn.route, txn.upstream
         ]
