@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from gateway.api.marks import Fail, HookSpec
 from gateway.api.verdicts import ReadContent
 from gateway.pipeline.conduct import Conduct, Instruments
-from gateway.pipeline.waiting import begin, forsake, limited
+from gateway.pipeline.waiting import begin_limited, forsake
 
 
 class _ReadOn(ReadContent):
@@ -183,14 +183,16 @@ class Step(Conduct):
             stopwatch = self._instruments.stopwatch
             began = stopwatch()
             try:
-                answer = begin(answer, self._stepped)
+                answer = begin_limited(
+                    answer, self.budget_seconds, self._instruments.clock, self._stepped
+                )
             except BaseException as error:
                 self._noted(stopwatch() - began)
                 self.raised(error)
                 return None
             self._noted(stopwatch() - began)
             if isinstance(answer, Deferred):
-                return limited(answer, self.budget_seconds, self._instruments.clock)
+                return answer
         return self._checked(answer)
 
     def _checked(self, answer: object) -> object:

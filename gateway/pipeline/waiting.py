@@ -33,18 +33,43 @@ def begin(answer: Awaitable[object], stepped: Stepped = unwatched) -> object:
     @return: its value, or a Deferred if it waits.
     @raise Exception: what it raised.
     """
-    if isinstance(answer, Deferred):
-        if not answer.called or answer.paused:
-            return answer
-        # A Deferred that has fired gives its value, or raises, at its first step.
-        steps = answer.__await__()
-    else:
-        steps = (answer if isinstance(answer, CoroutineType) else _awaited(answer)).__await__()
+    steps = _steps(answer)
+    if steps is None:
+        return answer
     try:
         waiting = next(steps)
     except StopIteration as stop:
         return stop.value
     return Deferred.fromCoroutine(_resumed(steps, waiting, stepped))
+
+
+def begin_limited(
+    answer: Awaitable[object], seconds: float, clock: Clock, stepped: Stepped = unwatched
+) -> object:
+    """
+    Do as L{begin} does, and have the wait L{limited}, if there is one.
+
+    The plugins' hooks come this way: a coroutine is taken on by what keeps its time, without a Deferred in between.
+    """
+    steps = _steps(answer)
+    if steps is None:
+        assert isinstance(answer, Deferred)
+        return limited(answer, seconds, clock)
+    try:
+        waiting = next(steps)
+    except StopIteration as stop:
+        return stop.value
+    return _Going(steps, waiting, stepped, seconds, clock).answer
+
+
+def _steps(answer: Awaitable[object]) -> Generator[Any, Any, object] | None:
+    """Give the steps of an awaitable; C{None}: it is a Deferred, which has to be waited for."""
+    if not isinstance(answer, Deferred):
+        answer = answer if isinstance(answer, CoroutineType) else _awaited(answer)
+    elif not answer.called or answer.paused:
+        return None
+    # A Deferred that has fired gives its value, or raises, at its first step.
+    return answer.__await__()
 
 
 def limited(waiting: Deferred[object], seconds: float, clock: Clock) -> Deferred[object]:
@@ -68,12 +93,15 @@ class _Limited:
     __slots__ = ("_call", "_expired", "_seconds", "_waiting", "answer")
 
     def __init__(self, waiting: Deferred[object], seconds: float, clock: Clock) -> None:
+        self._start(seconds, clock)
+        self._waiting = waiting
+        waiting.addCallbacks(self._came, self._failed)
+
+    def _start(self, seconds: float, clock: Clock) -> None:
         self._seconds = seconds
         self._expired = False
-        self._waiting = waiting
         self.answer: Deferred[object] = Deferred(self._cancel)
         self._call = clock.callLater(seconds, self._expire)
-        waiting.addCallbacks(self._came, self._failed)
 
     def _came(self, value: object) -> None:
         self._stop_clock()
@@ -107,6 +135,60 @@ class _Limited:
 
     def _timeout(self) -> TimeoutError:
         return TimeoutError(f"no answer within {self._seconds:g} s")
+
+
+class _Going(_Limited):
+    """A coroutine that waits, and is let go on each time."""
+
+    __slots__ = ("_owed", "_stepped", "_steps")
+
+    def __init__(
+        self,
+        steps: Generator[Any, Any, object],
+        waiting: Any,
+        stepped: Stepped,
+        seconds: float,
+        clock: Clock,
+    ) -> None:
+        """
+        Wait.
+
+        @param steps: the first was taken already, and gave C{waiting}.
+        """
+        self._steps = steps
+        self._stepped = stepped
+        # It was cancelled while it ran: that comes to it at its next wait.
+        self._owed = False
+        self._start(seconds, clock)
+        self._wait(waiting)
+
+    def _wait(self, waiting: Any) -> None:
+        if isinstance(waiting, Deferred):
+            self._waiting = waiting
+            waiting.addBoth(self._on)
+            if self._owed:
+                self._owed = False
+                waiting.cancel()
+        else:
+            # Of another loop; it finds out by itself that this is not the one.
+            self._on(waiting)
+
+    def _on(self, result: Any) -> None:
+        try:
+            if isinstance(result, Failure):
+                waiting = self._stepped(self._steps.throw, result.value)
+            else:
+                waiting = self._stepped(self._steps.send, result)
+        except StopIteration as stop:
+            self._came(stop.value)
+        except BaseException:
+            self._failed(Failure())
+        else:
+            self._wait(waiting)
+
+    def _cancel(self, answer: Deferred[object]) -> None:
+        self._owed = self._waiting.called
+        super()._cancel(answer)
 
 
 async def _awaited(answer: Awaitable[object]) -> object:

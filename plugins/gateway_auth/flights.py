@@ -7,10 +7,13 @@ Who gives up leaves the others waiting for the same answer. Used in the reactor'
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
+
+from gateway_auth.errand import Errand
 
 T = TypeVar("T")
 
@@ -41,7 +44,7 @@ class Flights(Generic[T]):
             waiting.append(answer)
             return answer
         self._waiting[key] = [answer]
-        Deferred.fromCoroutine(begin()).addBoth(self._land, key)
+        Errand(begin(), partial(self._land, key))
         return answer
 
     def _leave(self, key: Hashable, answer: Deferred[T]) -> None:
@@ -49,7 +52,7 @@ class Flights(Generic[T]):
         if answer in waiting:
             waiting.remove(answer)
 
-    def _land(self, result: T | Failure, key: Hashable) -> None:
+    def _land(self, key: Hashable, result: T | Failure) -> None:
         for answer in self._waiting.pop(key):
             if isinstance(result, Failure):
                 answer.errback(result)

@@ -12,9 +12,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway_auth.bind_results import Answer
+from gateway_auth.errand import Errand
 from gateway_auth.ldap_wire import NoAnswer, ServerFailed, Wire
 
 #: What came of a bind: its answer; why there is none, though it was sent; C{None}: it was not sent.
@@ -75,12 +77,28 @@ async def bind_all(lines: Sequence[LoginLine], asked: Sequence[tuple[str, str]])
             if not line.is_sound:
                 waiting.clear()
 
-    working = [Deferred.fromCoroutine(work(line)) for line in lines]
-    try:
-        await gatherResults(working, consumeErrors=True)
-    except FirstError as first:
-        # Such as that nobody waits any more.
-        error = first.subFailure.value
-        assert error is not None
-        raise error from None
+    left = len(lines)
+    working: list[Errand[None]] = []
+
+    def give_up(_: object) -> None:
+        for errand in working:
+            errand.cancel()
+
+    done: Deferred[None] = Deferred(give_up)
+
+    def over(result: Failure | None) -> None:
+        nonlocal left
+        left -= 1
+        if done.called:
+            return
+        if result is not None:
+            # Such as that nobody waits any more.
+            done.errback(result)
+        elif not left:
+            done.callback(None)
+
+    for line in lines:
+        working.append(Errand(work(line), over))
+    if lines:
+        await done
     return found

@@ -105,6 +105,11 @@ _PLAIN_SUCCESS = b"\x07\x0a\x01\x00\x04\x00\x04\x00"
 _SUCCESS = {kind: Result(kind, 0) for kind in (BIND_ANSWER, SEARCH_DONE, EXTENDED_ANSWER)}
 
 
+#: Names of attributes as they were written, and how long and how many of them are remembered: servers choose them.
+_attributes: dict[bytes, str] = {}
+_LONGEST_KNOWN, _MOST_KNOWN = 64, 256
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """Other servers may know more; nobody asks them."""
@@ -217,19 +222,56 @@ def _entry(data: bytes, at: int, end: int) -> Entry:
     found: dict[str, list[bytes]] = {}
     count = 0
     while at < end:
-        inner, at = expect(data, at, end, SEQUENCE)
-        begin, stop = expect(data, inner, at, OCTETS)
-        name = _text(data, begin, stop).lower()
-        inner, stop = expect(data, stop, at, SET)
+        # As nearly all attributes are: all lengths are short, and so everything is where it has to be.
+        stop = at + 2 + data[at + 1] if at + 4 <= end else 0
+        if (
+            0 < stop <= end
+            and data[at] == SEQUENCE
+            and data[at + 1] < 0x80
+            and data[at + 2] == OCTETS
+            and (inner := at + 6 + data[at + 3]) <= stop
+            and data[at + 3] < 0x80
+            and data[inner - 2] == SET
+            and data[inner - 1] < 0x80
+            and inner + data[inner - 1] <= stop
+        ):
+            name = _attribute(data[at + 4 : inner - 2])
+            at, stop = stop, inner + data[inner - 1]
+        else:
+            inner, at = expect(data, at, end, SEQUENCE)
+            begin, stop = expect(data, inner, at, OCTETS)
+            name = _attribute(data[begin:stop])
+            inner, stop = expect(data, stop, at, SET)
         values = found.setdefault(name, [])
         count -= len(values)
         while inner < stop:
-            begin, inner = expect(data, inner, stop, OCTETS)
+            begin = inner + 2
+            if (
+                begin <= stop
+                and data[inner] == OCTETS
+                and data[inner + 1] < 0x80
+                and begin + data[inner + 1] <= stop
+            ):
+                inner = begin + data[inner + 1]
+            else:
+                begin, inner = expect(data, inner, stop, OCTETS)
             values.append(data[begin:inner])
         count += len(values) + 1
         if count > MAX_VALUES:
             raise BadMessage("an entry has too many values")
     return Entry(dn, {name: tuple(values) for name, values in found.items()})
+
+
+def _attribute(name: bytes) -> str:
+    """Give an attribute's name in lower case; there are few, and those are remembered."""
+    known = _attributes.get(name)
+    if known is None:
+        known = _text(name, 0, len(name)).lower()
+        if len(name) <= _LONGEST_KNOWN:
+            if len(_attributes) >= _MOST_KNOWN:
+                _attributes.clear()
+            _attributes[name] = known
+    return known
 
 
 def _result(kind: int, data: bytes, at: int, stop: int, end: int) -> Result:

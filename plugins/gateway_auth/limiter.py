@@ -110,11 +110,12 @@ class Limiter:
         Where a user was let in lately, what others guess elsewhere under his name does not keep him waiting.
         """
         now = self._clock.seconds()
-        at_address = self.wait_at(address)
-        since = self._good.get((_user(user), _address(address)))
+        user, address = _user(user), _address(address)
+        at_address = self._addresses.wait(address, now)
+        since = self._good.get((user, address))
         if since is not None and now - since < self._forget:
             return at_address
-        return max(self._users.wait(_user(user), now), at_address)
+        return max(self._users.wait(user, now), at_address)
 
     def wait_at(self, address: str) -> float:
         """Tell how long an address has to wait, whatever the user."""
@@ -147,8 +148,9 @@ class Limiter:
 
         Not those of the address: who has one account could go on guessing those of others.
         """
-        self._users.forget(_user(user))
-        pair = _user(user), _address(address)
+        user = _user(user)
+        self._users.forget(user)
+        pair = user, _address(address)
         self._good.pop(pair, None)
         self._good[pair] = self._clock.seconds()
         if len(self._good) > self._most:

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.pipeline.waiting import _resumed, begin, forsake, limited, unwatched
+from gateway.pipeline.waiting import _resumed, begin, begin_limited, forsake, limited, unwatched
 
 
 class BeginTests(SynchronousTestCase):
@@ -194,3 +194,142 @@ class LimitedTests(SynchronousTestCase):
         self.assertEqual(self.cancelled, ["yes"])
         del self.outer, self.inner
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class GoingTests(SynchronousTestCase):
+    """L{begin_limited} lets a coroutine go on from wait to wait, and keeps its time."""
+
+    def setUp(self) -> None:
+        """Make what it may wait for."""
+        self.clock = Clock()
+        self.cancelled: list[str] = []
+        self.first: Deferred[int] = Deferred(lambda _: self.cancelled.append("first"))
+        self.second: Deferred[int] = Deferred(lambda _: self.cancelled.append("second"))
+
+    def begin(self, answer: Any) -> Deferred[object]:
+        """Begin what waits."""
+        waiting = begin_limited(answer, 2.0, self.clock)
+        assert isinstance(waiting, Deferred)
+        return waiting
+
+    def over(self) -> None:
+        """See that nothing is left on the clock or in the log."""
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def both(self) -> int:
+        """Wait twice."""
+        return await self.first + await self.second
+
+    def test_at_once(self) -> None:
+        """What needs no wait gives its value or raises, and has no time limit."""
+
+        async def raises() -> int:
+            raise KeyError("no")
+
+        self.assertEqual(begin_limited(succeed(7), 2.0, self.clock), 7)
+        self.assertRaises(KeyError, begin_limited, raises(), 2.0, self.clock)
+        self.over()
+
+    def test_deferred(self) -> None:
+        """A Deferred that has not fired is waited for as any."""
+        outer = self.begin(self.first)
+        self.clock.advance(2)
+        self.failureResultOf(outer, TimeoutError)
+        self.assertEqual(self.cancelled, ["first"])
+
+    def test_waits(self) -> None:
+        """A coroutine goes on through all its waits, each step taken by who is to take it."""
+        steps: list[object] = []
+
+        def stepped(resume: Any, value: Any) -> Any:
+            steps.append(value)
+            return resume(value)
+
+        outer = begin_limited(self.both(), 2.0, self.clock, stepped)
+        assert isinstance(outer, Deferred)
+        self.first.callback(3)
+        self.second.callback(4)
+        self.assertEqual((self.successResultOf(outer), steps), (7, [3, 4]))
+        self.over()
+
+    def test_errors(self) -> None:
+        """A wait that fails raises in the coroutine, and what that raises is its answer."""
+
+        async def answer() -> int:
+            try:
+                return await self.first
+            except KeyError:
+                return await self.second
+
+        outer = self.begin(answer())
+        self.first.errback(KeyError())
+        self.second.errback(ValueError("mine"))
+        self.assertEqual(str(self.failureResultOf(outer, ValueError).value), "mine")
+        self.over()
+
+    def test_other_awaitables(self) -> None:
+        """What gives something else than Deferreds to wait for gets it back, and what it waits for gives its value."""
+
+        class Foreign:
+            def __await__(inner) -> Generator[Any, Any, object]:
+                given = yield inner
+                return given is inner, (yield self.first)
+
+        outer = self.begin(Foreign())
+        self.first.callback(3)
+        self.assertEqual(self.successResultOf(outer), (True, 3))
+        self.over()
+
+    def test_time_is_up(self) -> None:
+        """All waits together have one time, and what is waited for when it is up is cancelled."""
+        outer = self.begin(self.both())
+        self.clock.advance(1)
+        self.first.callback(3)
+        self.clock.advance(1)
+        self.failureResultOf(outer, TimeoutError)
+        self.assertEqual(self.cancelled, ["second"])
+        self.over()
+
+    def test_deaf(self) -> None:
+        """Time is up even for what does not heed its cancellation; it may clean up, and its late answer is dropped."""
+        for late in (7, KeyError("late")):
+            self.setUp()
+
+            async def answer() -> int:
+                try:
+                    return await self.first
+                except CancelledError:
+                    return await self.second
+
+            outer = self.begin(answer())
+            self.clock.advance(2)
+            self.failureResultOf(outer, TimeoutError)
+            self.assertEqual(self.cancelled, ["first"])
+            if isinstance(late, int):
+                self.second.callback(late)
+            else:
+                self.second.errback(late)
+            self.over()
+
+    def test_cancelled(self) -> None:
+        """Cancelling cancels what is waited for, and is no time-out."""
+        outer = self.begin(self.both())
+        outer.cancel()
+        self.failureResultOf(outer, CancelledError)
+        self.assertEqual(self.cancelled, ["first"])
+        self.over()
+
+    def test_cancelled_while_it_runs(self) -> None:
+        """A cancellation from within one of its own steps comes to it at its next wait."""
+
+        async def answer() -> int:
+            await self.first
+            outer.cancel()
+            return await self.second
+
+        outer = self.begin(answer())
+        self.first.callback(3)
+        self.failureResultOf(outer, CancelledError)
+        self.assertEqual(self.cancelled, ["second"])
+        self.over()
