@@ -45,7 +45,12 @@ from gateway.modes.listening import Listening, Room
 from gateway.net.deadlines import Deadlines
 from gateway.net.notify import Notifier
 from gateway.net.pins import Pins
-from gateway.net.privileges import PrivilegeError, become, raise_descriptor_limit
+from gateway.net.privileges import (
+    PrivilegeError,
+    become,
+    prepare_descriptors,
+    raise_descriptor_limit,
+)
 from gateway.net.signals import ProcessSignals
 from gateway.pipeline.infected import InfectedUrls
 from gateway.pipeline.loaded import LoadedPlugins, PluginStartError
@@ -296,7 +301,7 @@ class GatewayService(Service):
             starting.addErrback(self._give_up_later)
 
     async def _start(self) -> None:
-        raise_descriptor_limit()
+        prepare_descriptors(raise_descriptor_limit())
         await self.plugins.start()
         if not self.running:
             # Told to stop meanwhile: nothing may be opened after that.

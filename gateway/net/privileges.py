@@ -4,10 +4,15 @@ Least privilege: what the process gives up once its sockets are open, and the de
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import grp
 import os
 import pwd
 import resource
+
+#: Room is made for so many descriptors at the most, which takes half a MiB of the kernel's memory.
+MOST_PREPARED = 65_536
 
 
 class PrivilegeError(Exception):
@@ -62,6 +67,24 @@ def raise_descriptor_limit() -> int:
             return soft
         return hard
     return soft
+
+
+def prepare_descriptors(count: int) -> None:
+    """
+    Have the kernel make its table of descriptors as large as it may get, up to L{MOST_PREPARED}.
+
+    It grows by doubling otherwise, in C{accept}, and as the process has threads each time waits until all processors have let go of
+    the old one (C{expand_fdtable} in Linux' C{fs/file.c}): 8 to 18 ms in which nobody is served, just when many clients come at once.
+
+    @param count: how many there may be.
+    """
+    highest = min(count, MOST_PREPARED) - 1
+    with contextlib.suppress(OSError):
+        some = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.close(fcntl.fcntl(some, fcntl.F_DUPFD_CLOEXEC, highest))
+        finally:
+            os.close(some)
 
 
 def _account(user: str) -> pwd.struct_passwd:

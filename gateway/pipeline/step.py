@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from gateway.api.marks import Fail, HookSpec
 from gateway.api.verdicts import ReadContent
 from gateway.pipeline.conduct import Conduct, Instruments
-from gateway.pipeline.waiting import begin_limited, forsake
+from gateway.pipeline.waiting import Limits, begin_limited, forsake
 
 
 class _ReadOn(ReadContent):
@@ -49,6 +49,7 @@ class Step(Conduct):
 
     __slots__ = (
         "_kinds",
+        "_limits",
         "_none",
         "_only_told",
         "budget_seconds",
@@ -81,6 +82,7 @@ class Step(Conduct):
         self.stored = stored
         self.without_content = without_content
         self.budget_seconds = spec.budget_seconds if budget_seconds is None else budget_seconds
+        self._limits = Limits(self.budget_seconds, instruments.clock)
         self._kinds = spec.answers
         self._none = NoneType in spec.answers
         self._only_told = not spec.closes and (not spec.waits or spec.answers == (NoneType,))
@@ -183,9 +185,7 @@ class Step(Conduct):
             stopwatch = self._instruments.stopwatch
             began = stopwatch()
             try:
-                answer = begin_limited(
-                    answer, self.budget_seconds, self._instruments.clock, self._stepped
-                )
+                answer = begin_limited(answer, self._limits, self._stepped)
             except BaseException as error:
                 self._noted(stopwatch() - began)
                 self.raised(error)

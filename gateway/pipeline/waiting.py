@@ -6,16 +6,20 @@ An C{async def} hook that needs no wait is answered on the spot, without a Defer
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator
 from types import CoroutineType
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gateway.api.services import Clock
 from gateway.pipeline.driver import spent
 
+#: What is left of a time when sums of seconds are not exact.
+_SLACK = 1e-6
 #: Resumes a coroutine with a value; gives what that gives, raises what that raises.
 Stepped: TypeAlias = Callable[[Callable[[Any], Any], Any], Any]
 
@@ -44,7 +48,7 @@ def begin(answer: Awaitable[object], stepped: Stepped = unwatched) -> object:
 
 
 def begin_limited(
-    answer: Awaitable[object], seconds: float, clock: Clock, stepped: Stepped = unwatched
+    answer: Awaitable[object], limits: Limits, stepped: Stepped = unwatched
 ) -> object:
     """
     Do as L{begin} does, and have the wait L{limited}, if there is one.
@@ -54,12 +58,12 @@ def begin_limited(
     steps = _steps(answer)
     if steps is None:
         assert isinstance(answer, Deferred)
-        return limited(answer, seconds, clock)
+        return _Limited(answer, limits).answer
     try:
         waiting = next(steps)
     except StopIteration as stop:
         return stop.value
-    return _Going(steps, waiting, stepped, seconds, clock).answer
+    return _Going(steps, waiting, stepped, limits).answer
 
 
 def _steps(answer: Awaitable[object]) -> Generator[Any, Any, object] | None:
@@ -80,7 +84,7 @@ def limited(waiting: Deferred[object], seconds: float, clock: Clock) -> Deferred
     L{Deferred.addTimeout} time is up even if it does not heed its cancellation; what it gives later is dropped.
     Cancelling the Deferred given cancels the other one.
     """
-    return _Limited(waiting, seconds, clock).answer
+    return _Limited(waiting, Limits(seconds, clock)).answer
 
 
 def forsake(waiting: Deferred[object]) -> None:
@@ -89,27 +93,71 @@ def forsake(waiting: Deferred[object]) -> None:
     waiting.addErrback(spent)
 
 
-class _Limited:
-    __slots__ = ("_call", "_expired", "_seconds", "_waiting", "answer")
+class Limits:
+    """
+    Waits that may take equally long: the first to begin is the first whose time is up, and one timer is enough for all.
 
-    def __init__(self, waiting: Deferred[object], seconds: float, clock: Clock) -> None:
-        self._start(seconds, clock)
+    @ivar seconds: how long each may take.
+    """
+
+    __slots__ = ("_call", "_clock", "_ends", "seconds")
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        # When the time of each is up, the next one first; the timer is there as long as there is one.
+        self._ends: OrderedDict[_Limited, float] = OrderedDict()
+        self._call: IDelayedCall | None = None
+
+    def begin(self, wait: _Limited) -> None:
+        """Let the time of one run from now on."""
+        self._ends[wait] = self._clock.seconds() + self.seconds
+        if self._call is None:
+            self._call = self._clock.callLater(self.seconds, self._look)
+
+    def end(self, wait: _Limited) -> None:
+        """Stop its time; harmless if that is so."""
+        ends = self._ends
+        if ends.pop(wait, None) is not None and not ends and self._call is not None:
+            call, self._call = self._call, None
+            call.cancel()
+
+    def _look(self) -> None:
+        """End those whose time is up, and look again when that is so of the next one."""
+        self._call = None
+        ends = self._ends
+        while ends:
+            wait, end = next(iter(ends.items()))
+            left = end - self._clock.seconds()
+            if left > _SLACK:
+                if self._call is None:
+                    self._call = self._clock.callLater(left, self._look)
+                return
+            del ends[wait]
+            wait.expire()
+
+
+class _Limited:
+    __slots__ = ("_expired", "_limits", "_waiting", "answer")
+
+    def __init__(self, waiting: Deferred[object], limits: Limits) -> None:
+        self._start(limits)
         self._waiting = waiting
         waiting.addCallbacks(self._came, self._failed)
 
-    def _start(self, seconds: float, clock: Clock) -> None:
-        self._seconds = seconds
+    def _start(self, limits: Limits) -> None:
+        self._limits = limits
         self._expired = False
         self.answer: Deferred[object] = Deferred(self._cancel)
-        self._call = clock.callLater(seconds, self._expire)
+        limits.begin(self)
 
     def _came(self, value: object) -> None:
-        self._stop_clock()
+        self._limits.end(self)
         if not self.answer.called:
             self.answer.callback(value)
 
     def _failed(self, failure: Failure) -> None:
-        self._stop_clock()
+        self._limits.end(self)
         if self.answer.called:
             spent(failure)
             return
@@ -118,7 +166,7 @@ class _Limited:
             failure = Failure(self._timeout())
         self.answer.errback(failure)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
         self._expired = True
         self._waiting.cancel()
         if not self.answer.called:
@@ -126,15 +174,11 @@ class _Limited:
 
     def _cancel(self, answer: Deferred[object]) -> None:
         # Twisted itself fires the answer with CancelledError if this does not.
-        self._stop_clock()
+        self._limits.end(self)
         self._waiting.cancel()
 
-    def _stop_clock(self) -> None:
-        if self._call.active():
-            self._call.cancel()
-
     def _timeout(self) -> TimeoutError:
-        return TimeoutError(f"no answer within {self._seconds:g} s")
+        return TimeoutError(f"no answer within {self._limits.seconds:g} s")
 
 
 class _Going(_Limited):
@@ -147,8 +191,7 @@ class _Going(_Limited):
         steps: Generator[Any, Any, object],
         waiting: Any,
         stepped: Stepped,
-        seconds: float,
-        clock: Clock,
+        limits: Limits,
     ) -> None:
         """
         Wait.
@@ -159,7 +202,7 @@ class _Going(_Limited):
         self._stepped = stepped
         # It was cancelled while it ran: that comes to it at its next wait.
         self._owed = False
-        self._start(seconds, clock)
+        self._start(limits)
         self._wait(waiting)
 
     def _wait(self, waiting: Any) -> None:

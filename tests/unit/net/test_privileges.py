@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import resource
@@ -10,7 +11,13 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.net.privileges import PrivilegeError, become, raise_descriptor_limit
+from gateway.net.privileges import (
+    MOST_PREPARED,
+    PrivilegeError,
+    become,
+    prepare_descriptors,
+    raise_descriptor_limit,
+)
 
 _CHILD = """
 import os, sys
@@ -69,6 +76,26 @@ class BecomeTests(SynchronousTestCase):
         self.assertEqual((os.getresuid(), os.getresgid()), before)
 
 
+_PREPARED = """
+import os, sys
+from gateway.net.privileges import prepare_descriptors
+
+def size():
+    for line in open("/proc/self/status"):
+        if line.startswith("FDSize"):
+            print(line.split()[1])
+
+opened = len(os.listdir("/proc/self/fd"))
+size()
+prepare_descriptors(1000)
+size()
+# It does not get smaller, and less is there already.
+prepare_descriptors(500)
+size()
+print(len(os.listdir("/proc/self/fd")) - opened)
+"""
+
+
 class DescriptorLimitTests(SynchronousTestCase):
     """L{raise_descriptor_limit}."""
 
@@ -80,3 +107,31 @@ class DescriptorLimitTests(SynchronousTestCase):
         self.assertEqual(raise_descriptor_limit(), before[1])
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (before[1], before[1]))
         self.assertEqual(raise_descriptor_limit(), before[1])
+
+    def test_prepared(self) -> None:
+        """The kernel's table has room for as many as there may be, and nothing is left open."""
+        told = subprocess.run(
+            [sys.executable, "-c", _PREPARED],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        ).stdout.split()
+        before, after, larger, opened = map(int, told)
+        self.assertLess(before, 1000)
+        self.assertGreaterEqual(after, 1000)
+        self.assertEqual(larger, after)
+        self.assertEqual(opened, 0)
+
+    def test_bounded(self) -> None:
+        """What may be without bound is prepared up to one; where it can't be, nothing is said."""
+        asked: list[int] = []
+
+        def duplicate(_: int, __: int, at: int) -> int:
+            asked.append(at)
+            raise OSError("there can't be so many")
+
+        self.patch(fcntl, "fcntl", duplicate)
+        for count in (MOST_PREPARED * 4, 100):
+            prepare_descriptors(count)
+        self.assertEqual(asked, [MOST_PREPARED - 1, 99])

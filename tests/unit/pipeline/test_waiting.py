@@ -9,7 +9,15 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.pipeline.waiting import _resumed, begin, begin_limited, forsake, limited, unwatched
+from gateway.pipeline.waiting import (
+    Limits,
+    _resumed,
+    begin,
+    begin_limited,
+    forsake,
+    limited,
+    unwatched,
+)
 
 
 class BeginTests(SynchronousTestCase):
@@ -202,13 +210,14 @@ class GoingTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Make what it may wait for."""
         self.clock = Clock()
+        self.limits = Limits(2.0, self.clock)
         self.cancelled: list[str] = []
         self.first: Deferred[int] = Deferred(lambda _: self.cancelled.append("first"))
         self.second: Deferred[int] = Deferred(lambda _: self.cancelled.append("second"))
 
     def begin(self, answer: Any) -> Deferred[object]:
         """Begin what waits."""
-        waiting = begin_limited(answer, 2.0, self.clock)
+        waiting = begin_limited(answer, self.limits)
         assert isinstance(waiting, Deferred)
         return waiting
 
@@ -227,8 +236,8 @@ class GoingTests(SynchronousTestCase):
         async def raises() -> int:
             raise KeyError("no")
 
-        self.assertEqual(begin_limited(succeed(7), 2.0, self.clock), 7)
-        self.assertRaises(KeyError, begin_limited, raises(), 2.0, self.clock)
+        self.assertEqual(begin_limited(succeed(7), self.limits), 7)
+        self.assertRaises(KeyError, begin_limited, raises(), self.limits)
         self.over()
 
     def test_deferred(self) -> None:
@@ -246,7 +255,7 @@ class GoingTests(SynchronousTestCase):
             steps.append(value)
             return resume(value)
 
-        outer = begin_limited(self.both(), 2.0, self.clock, stepped)
+        outer = begin_limited(self.both(), self.limits, stepped)
         assert isinstance(outer, Deferred)
         self.first.callback(3)
         self.second.callback(4)
@@ -332,4 +341,37 @@ class GoingTests(SynchronousTestCase):
         self.first.callback(3)
         self.failureResultOf(outer, CancelledError)
         self.assertEqual(self.cancelled, ["second"])
+        self.over()
+
+    def test_one_timer(self) -> None:
+        """However many wait, there is one timer, and each has its own time; it goes with the last of them."""
+        inner: list[Deferred[object]] = [Deferred() for _ in range(4)]
+        outer = []
+        for one in inner:
+            outer.append(self.begin(one))
+            self.clock.advance(0.3)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        inner[1].callback(7)
+        self.assertEqual(self.successResultOf(outer[1]), 7)
+        self.clock.advance(0.8)
+        self.failureResultOf(outer[0], TimeoutError)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.clock.advance(0.3)
+        self.assertNoResult(outer[2])
+        self.clock.advance(0.4)
+        self.failureResultOf(outer[2], TimeoutError)
+        self.assertNoResult(outer[3])
+        inner[3].callback(8)
+        self.assertEqual(self.successResultOf(outer[3]), 8)
+        self.over()
+
+    def test_another_begins_meanwhile(self) -> None:
+        """What is begun because the time of another one is up has a time of its own."""
+        again: list[Deferred[object]] = []
+        first = self.begin(self.first)
+        first.addErrback(lambda _: again.append(self.begin(self.second)))
+        self.clock.advance(2)
+        self.assertNoResult(again[0])
+        self.clock.advance(2)
+        self.failureResultOf(again[0], TimeoutError)
         self.over()
