@@ -85,7 +85,8 @@ class Response:
     """
     A response: the upstream's head, or one made here with whole content.
 
-    @ivar status: 100-999.
+    @ivar status: 200-999; as received also 101. A plugin may change it, but not to one that no final answer has, nor to 204 or 304
+        where content follows, for which it has to answer by L{Respond}: a client would read that content as its next answer.
     @ivar reason: the reason phrase as received; not to be relied on.
     @ivar fields: a plugin may change it until it is delivered.
     @ivar length: declared length in bytes, C{None} if not declared.

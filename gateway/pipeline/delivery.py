@@ -10,9 +10,11 @@ from time import time
 
 from gateway.api.answers import Stored
 from gateway.api.content import ContentSink
+from gateway.api.errors import GatewayError
 from gateway.api.messages import Response
 from gateway.api.transaction import Phase, Transaction
 from gateway.message.dates import http_date
+from gateway.message.statuses import is_final
 from gateway.message.via import Via
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans
@@ -52,6 +54,8 @@ class Delivery:
 
         If it came whole it is sent when this returns; else C{x.signal} fires at its end.
         """
+        if head.status != head.section.status:
+            _check_status(head)
         content = x.content
         download = x.download
         length = head.length
@@ -167,6 +171,7 @@ class Delivery:
         download = x.download
         assert download is not None
         if isinstance(head, ResponseHead):
+            _check_status(head)
             fields = self.forwarded(x, head)
             length = head.length
         else:
@@ -231,7 +236,10 @@ class Delivery:
         if known is None or known[0] is not received:
             known = self._section(received)
         lines = known[1] + x.upstream.amended(response)
-        status = txn.status = response.status
+        status = response.status
+        if not is_final(status):
+            raise GatewayError(f"what is stored has the status {status}, which no final answer has")
+        txn.status = status
         txn.phase = _DELIVERING
         if x.upload is not None and not x.upload.ended:
             down.early()
@@ -319,3 +327,22 @@ class Delivery:
                 more,
             )
         return fields + self._via[shared.minor] + more
+
+
+def _check_status(head: ResponseHead) -> None:
+    """
+    See that the status that a plugin has given an upstream's answer goes with its content.
+
+    After the head of an answer without content a client reads whatever follows as the next answer (RFC 9112 section 6.3).
+
+    @raise GatewayError: it does not.
+    """
+    status = head.status
+    if not is_final(status):
+        raise GatewayError(
+            f"a plugin gave an answer the status {status}, which no final answer has"
+        )
+    if status in (204, 304) and head.framing:
+        raise GatewayError(
+            f"a plugin gave an answer with content the status {status}; it has to answer by Respond"
+        )

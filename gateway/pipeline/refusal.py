@@ -14,6 +14,7 @@ from gateway.api.errors import ClientError, TransactionError
 from gateway.api.messages import Response
 from gateway.api.transaction import Aborted, Failed, Outcome, Refused, Transaction
 from gateway.api.verdicts import Block, Respond, Verdict
+from gateway.message.statuses import is_final
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.judged import Judged
@@ -24,6 +25,9 @@ RETRY_AFTER = 5
 
 #: A tunnel that may be passed on only if it is decrypted, and is not.
 UNREAD = Block("This connection can't be looked into, and may not pass without.", "unread")
+
+
+_log = Logger()
 
 
 class ClientGone(Exception):
@@ -144,7 +148,14 @@ def _judged(x: Exchange, name: str) -> Judged | None:
 
 
 def answer(x: Exchange, response: Response) -> None:
-    """Send a whole response made here."""
+    """Send a whole response made here; one that can't be sent is a plugin's mistake, and is a plain 500."""
+    if not is_final(response.status):
+        _log.error(
+            "a plugin answers {id} with the status {status}, which no final answer has: 500 is sent",
+            id=x.txn.id,
+            status=response.status,
+        )
+        response = Response(500)
     x.txn.response = response
     x.txn.status = response.status
     if x.upload is not None and not x.upload.ended:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from gateway.api.answers import Stored
 from gateway.api.messages import Response
+from gateway.message.statuses import is_final
 from gateway.wire.write import WHOLE_HEAD, section
 
 #: Where the memo of a stored response has it.
@@ -64,8 +65,9 @@ def written_head(stored: Stored, via: bytes, more: bytes) -> bytes | None:
         and (known._response is response or known.fits(response))
     ):
         return known.head
-    if response.status in _BODILESS or not dated(response.fields.lines):
-        # There is no length, or the next one may have another date.
+    status = response.status
+    if status in _BODILESS or not is_final(status) or not dated(response.fields.lines):
+        # There is no length, or it can't be sent, or the next one may have another date.
         return None
     made = memo[_NAME] = Written(response, via, more)
     return made.head
