@@ -89,7 +89,8 @@ class Response:
         where content follows, for which it has to answer by L{Respond}: a client would read that content as its next answer.
     @ivar reason: the reason phrase as received; not to be relied on.
     @ivar fields: a plugin may change it until it is delivered.
-    @ivar length: declared length in bytes, C{None} if not declared.
+    @ivar length: declared length in bytes, C{None} if not declared; where content follows, what a plugin says of it counts only if it
+        is so.
     @ivar content: whole content of a response made here, else empty.
     @ivar logged_type: lines, and the media type in them as the log writes it: of a response that is given again they are
         not looked through again. For the record alone; C{None} before.

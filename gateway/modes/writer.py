@@ -8,7 +8,6 @@ without either it is reset.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from time import time
 from typing import Any, Protocol
@@ -16,14 +15,12 @@ from typing import Any, Protocol
 from gateway.api.messages import Response
 from gateway.api.transaction import Transaction
 from gateway.message.dates import http_date
+from gateway.message.statuses import phrase
 from gateway.wire.events import RequestHead
 from gateway.wire.write import LAST_CHUNK, WHOLE_HEAD, chunk, last_chunk, response_head, section
 
 #: Below this head and content are joined, above they go by one sendmsg.
 JOIN_BYTES = 65536
-
-
-_REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Tunnels(Protocol):
@@ -214,8 +211,8 @@ class ResponseWriter:
         # A 304's length would be that of the 200 it stands for, which we don't know (RFC 9110 section 8.6).
         length = None if bodiless else len(content)
         fields = section(response.fields.lines) + more
-        # A plugin's words; what is no reason phrase must not become a line of its own (RFC 9112 section 4).
-        reason = response.reason if _REASON.fullmatch(response.reason) else b""
+        # A plugin's words.
+        reason = phrase(response.reason)
         if "date" not in response.fields:
             # We have a clock (RFC 9110 section 6.6.1).
             fields += b"Date: %b\r\n" % http_date(time())

@@ -14,7 +14,7 @@ from gateway.api.errors import GatewayError
 from gateway.api.messages import Response
 from gateway.api.transaction import Phase, Transaction
 from gateway.message.dates import http_date
-from gateway.message.statuses import is_final
+from gateway.message.statuses import is_final, phrase
 from gateway.message.via import Via
 from gateway.pipeline.body import BodyPipe
 from gateway.pipeline.dispatch import CallPlans
@@ -54,7 +54,8 @@ class Delivery:
 
         If it came whole it is sent when this returns; else C{x.signal} fires at its end.
         """
-        if head.status != head.section.status:
+        given = head.section
+        if head.status != given.status or head.reason is not given.reason:
             _check_status(head)
         content = x.content
         download = x.download
@@ -69,6 +70,8 @@ class Delivery:
         ):
             self._deliver_whole(x, head, content)
             return
+        if length != head.section.length:
+            length = _length(x, head)
         txn = x.txn
         down = x.down
         if download is not None and download.held and x.trickle is not None:
@@ -173,7 +176,7 @@ class Delivery:
         if isinstance(head, ResponseHead):
             _check_status(head)
             fields = self.forwarded(x, head)
-            length = head.length
+            length = _length(x, head)
         else:
             fields = self._section(head.fields.lines)[1] + x.upstream.amended(head)
             assert x.stored is not None
@@ -243,21 +246,22 @@ class Delivery:
         txn.phase = _DELIVERING
         if x.upload is not None and not x.upload.ended:
             down.early()
+        reason = phrase(response.reason)
         if download is None:
             content = response.content
             if status in (204, 304):
-                down.start(status, response.reason, lines, None, True)
+                down.start(status, reason, lines, None, True)
                 down.end(())
             elif x.asked.raw_method == b"HEAD":
                 length = len(content) if response.length is None else response.length
-                down.start(status, response.reason, lines, length, True)
+                down.start(status, reason, lines, length, True)
                 down.end(())
             else:
-                down.whole(status, response.reason, lines, content)
+                down.whole(status, reason, lines, content)
             return True
         assert x.stored is not None
         assert x.stored.file is not None
-        down.start(status, response.reason, lines, x.stored.file.length, False)
+        down.start(status, reason, lines, x.stored.file.length, False)
         download.open(down)
         if download.flowing:
             down.stream(download)
@@ -331,13 +335,14 @@ class Delivery:
 
 def _check_status(head: ResponseHead) -> None:
     """
-    See that the status that a plugin has given an upstream's answer goes with its content.
+    See that the status that a plugin has given an upstream's answer goes with its content; a reason that is none is taken away.
 
     After the head of an answer without content a client reads whatever follows as the next answer (RFC 9112 section 6.3).
 
     @raise GatewayError: it does not.
     """
     status = head.status
+    head.reason = phrase(head.reason)
     if not is_final(status):
         raise GatewayError(
             f"a plugin gave an answer the status {status}, which no final answer has"
@@ -346,3 +351,24 @@ def _check_status(head: ResponseHead) -> None:
         raise GatewayError(
             f"a plugin gave an answer with content the status {status}; it has to answer by Respond"
         )
+
+
+def _length(x: Exchange, head: ResponseHead) -> int | None:
+    """
+    Give the length to be declared of an upstream's answer: a plugin's word counts where it can be seen to be so.
+
+    If more follows than was declared the client reads the rest as its next answer.
+
+    @return: C{None}: none is declared.
+    """
+    length = head.length
+    if length is None or length == head.section.length:
+        return length
+    framing = head.framing
+    if not framing:
+        # None follows, and it is said of another answer's content (RFC 9110 section 8.6).
+        return length if length >= 0 else None
+    if framing > 0:
+        return framing
+    content = x.content
+    return len(content) if content is not None and not x.trailers else None

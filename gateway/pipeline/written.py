@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from gateway.api.answers import Stored
 from gateway.api.messages import Response
-from gateway.message.statuses import is_final
+from gateway.message.statuses import is_final, phrase
 from gateway.wire.write import WHOLE_HEAD, section
 
 #: Where the memo of a stored response has it.
@@ -33,7 +33,7 @@ class Written:
         self._via = via
         self._more = more
         fields = section(self._lines) + via + more
-        self.head = WHOLE_HEAD % (self._status, self._reason, fields, self._length)
+        self.head = WHOLE_HEAD % (self._status, phrase(self._reason), fields, self._length)
 
     def fits(self, response: Response) -> bool:
         """Tell whether it is that of another copy, in which no plugin has changed anything."""
