@@ -70,7 +70,7 @@ class Delivery:
         ):
             self._deliver_whole(x, head, content)
             return
-        if length != head.section.length:
+        if length != given.length:
             length = _length(x, head)
         txn = x.txn
         down = x.down

@@ -29,11 +29,10 @@ def unwatched(resume: Callable[[Any], Any], value: Any) -> Any:
     return resume(value)
 
 
-def begin(answer: Awaitable[object], stepped: Stepped = unwatched) -> object:
+def begin(answer: Awaitable[object]) -> object:
     """
     Take an awaitable as far as it goes without waiting.
 
-    @param stepped: takes each later step of a coroutine, so that it can be timed.
     @return: its value, or a Deferred if it waits.
     @raise Exception: what it raised.
     """
@@ -44,7 +43,7 @@ def begin(answer: Awaitable[object], stepped: Stepped = unwatched) -> object:
         waiting = next(steps)
     except StopIteration as stop:
         return stop.value
-    return Deferred.fromCoroutine(_resumed(steps, waiting, stepped))
+    return Deferred.fromCoroutine(_resumed(steps, waiting))
 
 
 def begin_limited(
@@ -54,6 +53,8 @@ def begin_limited(
     Do as L{begin} does, and have the wait L{limited}, if there is one.
 
     The plugins' hooks come this way: a coroutine is taken on by what keeps its time, without a Deferred in between.
+
+    @param stepped: takes each later step of a coroutine, so that it can be timed.
     """
     steps = _steps(answer)
     if steps is None:
@@ -240,7 +241,7 @@ async def _awaited(answer: Awaitable[object]) -> object:
 
 
 def _resumed(
-    steps: Generator[Any, Any, object], waiting: Any, stepped: Stepped
+    steps: Generator[Any, Any, object], waiting: Any
 ) -> Generator[Deferred[Any], object, object]:
     """Go on with steps of which the first was taken already and gave C{waiting}."""
     while True:
@@ -251,8 +252,8 @@ def _resumed(
                 steps.close()
                 raise
             except BaseException as error:
-                waiting = stepped(steps.throw, error)
+                waiting = steps.throw(error)
             else:
-                waiting = stepped(steps.send, value)
+                waiting = steps.send(value)
         except StopIteration as stop:
             return stop.value

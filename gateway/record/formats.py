@@ -75,12 +75,13 @@ def _squid(columns: Columns) -> Format:
         spent = timings.ended - timings.begun
         if spent < 0.0:
             spent = 0.0
-        since = timings.wall + spent - second
+        ended = timings.wall + spent
+        since = ended - second
         if not 0.0 <= since < 1.0:
-            whole = int(timings.wall + spent)
+            whole = int(ended)
             second = float(whole)
             seconds = f"{whole}."
-            since = timings.wall + spent - second
+            since = ended - second
         if spent < 0.001:
             ms = "     0"
         elif spent < 1.0:

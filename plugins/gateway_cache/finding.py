@@ -115,14 +115,7 @@ class Finding:
 
         @return: C{False}: it has to be looked for (L{find}).
         """
-        if key in self._entries or self.words[TURN] != self.turn:
-            return False
-        folder = self.folder
-        try:
-            return folder is None or not folder.index.has(key)
-        except lmdb.Error as error:
-            self._tell_broken(error)
-            return True
+        return key not in self._entries and self.words[TURN] == self.turn and not self._has(key)
 
     def ready(self, key: bytes, asked: Asked, policy: Policy, now: float) -> Stored | None:
         """

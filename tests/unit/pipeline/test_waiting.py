@@ -16,7 +16,6 @@ from gateway.pipeline.waiting import (
     begin_limited,
     forsake,
     limited,
-    unwatched,
 )
 
 
@@ -119,7 +118,7 @@ class BeginTests(SynchronousTestCase):
 
         coroutine = answer()
         steps = coroutine.__await__()
-        resumed = _resumed(steps, next(steps), unwatched)
+        resumed = _resumed(steps, next(steps))
         next(resumed)
         resumed.close()
         self.assertEqual(cleaned, ["done"])
