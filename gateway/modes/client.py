@@ -140,7 +140,7 @@ class ClientConnection(Leaving):
     def makeConnection(self, transport: Any) -> None:
         """Take the transport and wait for the first request."""
         self.transport = transport
-        self._writer.transport = transport
+        self._writer.use(transport)
         listening = self._listening
         listening.opened(self)
         self._deadline.reset(listening.client_idle)
@@ -249,7 +249,7 @@ class ClientConnection(Leaving):
         @param shown: as of L{secured}.
         """
         self.transport = transport
-        self._writer.transport = transport
+        self._writer.use(transport)
         self._shown = shown
         # Whoever speaks within TLS is the client itself, whoever has brought it here.
         self._trusted = False

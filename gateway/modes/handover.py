@@ -161,7 +161,8 @@ class Handover(HeldReading):
         deadline = self._deadline
 
         def handshaken(tls: TlsTransport) -> Any:
-            self.transport = self._writer.transport = tls
+            self.transport = tls
+            self._writer.use(tls)
             first = FirstBytes(self, tls)
             tls.protocol = first
             deadline.expired = first.expired

@@ -49,6 +49,7 @@ class ResponseWriter:
     @ivar complete: its response was handed to the transport whole.
     @ivar persistent: the connection may carry another request after this response.
     @ivar framed: the client can see by itself where the response ends, and so whether it is cut off.
+    @ivar sends_pages: content can be sent from a file.
     """
 
     waits = True
@@ -64,6 +65,7 @@ class ResponseWriter:
         "complete",
         "framed",
         "persistent",
+        "sends_pages",
         "transport",
         "txn",
     )
@@ -71,6 +73,7 @@ class ResponseWriter:
     def __init__(self, connection: Tunnels) -> None:
         self._connection: Tunnels | None = connection
         self.transport: Any = None
+        self.sends_pages = False
         self.txn: Transaction | None = None
         self._out: list[bytes] = []
         self._minor = 1
@@ -86,6 +89,11 @@ class ResponseWriter:
     def connection(self) -> Any:
         """The connection that the responses go to; C{None} when it is gone or given away."""
         return self._connection
+
+    def use(self, transport: Any) -> None:
+        """Write to this transport from here on."""
+        self.transport = transport
+        self.sends_pages = getattr(transport, "sends_pages", False)
 
     def begin(self, txn: Transaction, asked: RequestHead, persistent: bool) -> None:
         """Get ready for a transaction's response."""
@@ -133,11 +141,6 @@ class ResponseWriter:
             if not getattr(self.transport, "takes_views", False):
                 content = bytes(content)
             self.transport.writeSequence([head, content])
-
-    @property
-    def sends_pages(self) -> bool:
-        """Tell whether content can be sent from a file."""
-        return getattr(self.transport, "sends_pages", False)
 
     def send_paged(self, head: bytes, content: bytes, descriptor: int) -> None:
         """Send a complete response whose content is in a file too; see L{Downstream<gateway.pipeline.ports.Downstream>}."""

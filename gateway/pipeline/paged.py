@@ -31,9 +31,11 @@ class Paged:
 
     @ivar content: the same as bytes.
     @ivar descriptor: of the file; negative when it is closed.
+    @ivar files: they count it.
+    @ivar used: it was sent since room was last made.
     """
 
-    __slots__ = ("__weakref__", "_files", "content", "descriptor")
+    __slots__ = ("__weakref__", "content", "descriptor", "files", "used")
 
     def __init__(self, content: bytes, files: PagedContents) -> None:
         """
@@ -43,7 +45,8 @@ class Paged:
         """
         self.descriptor = -1
         self.content = content
-        self._files = files
+        self.files = files
+        self.used = False
         descriptor = os.memfd_create("content", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             if os.write(descriptor, content) != len(content):
@@ -54,16 +57,12 @@ class Paged:
             raise
         self.descriptor = descriptor
 
-    def belongs(self, content: bytes, files: PagedContents) -> bool:
-        """Tell whether it is there, of this very content, and counted by these."""
-        return self.descriptor >= 0 and self.content is content and self._files is files
-
     def close(self) -> None:
         """Have it no more; harmless if that is so."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
-            self._files.left(self)
+            self.files.left(self)
 
     def __del__(self) -> None:
         self.close()
@@ -79,7 +78,7 @@ class PagedContents:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self.size = 0
         self._most_bytes = most_bytes
-        # By their identity; what was not sent for the longest time first.
+        # By their identity, in the order in which room is made: what was sent since the last time is passed over once.
         self._kept: OrderedDict[int, ref[Paged]] = OrderedDict()
 
     def of(self, content: bytes, memo: MutableMapping[str, object]) -> Paged | None:
@@ -91,8 +90,13 @@ class PagedContents:
         @return: C{None}: there is none, or not yet.
         """
         known = memo.get(_NAME)
-        if type(known) is Paged and known.belongs(content, self):
-            self._kept.move_to_end(id(known))
+        if (
+            type(known) is Paged
+            and known.content is content
+            and known.files is self
+            and known.descriptor >= 0
+        ):
+            known.used = True
             return known
         count = known + 1 if type(known) is int else 1
         if count < SENT or type(content) is not bytes or len(content) > self._most_bytes:
@@ -106,12 +110,18 @@ class PagedContents:
             return None
         memo[_NAME] = made
         kept = self._kept
-        kept[id(made)] = ref(made)
+        # The new one has been asked for often enough; it goes last.
         self.size += len(content)
         while self.size > self._most_bytes:
-            oldest = kept[next(iter(kept))]()
+            first = next(iter(kept))
+            oldest = kept[first]()
             assert oldest is not None
-            oldest.close()
+            if oldest.used:
+                oldest.used = False
+                kept.move_to_end(first)
+            else:
+                oldest.close()
+        kept[id(made)] = ref(made)
         return made
 
     def left(self, paged: Paged) -> None:

@@ -74,7 +74,7 @@ class PagedTests(SynchronousTestCase):
         self.assertEqual((before.size, after.size), (0, LEAST_BYTES))
 
     def test_room(self) -> None:
-        """For lack of room what was not sent for the longest time goes, and comes again when it is sent often."""
+        """For lack of room what was not sent again goes, and comes again when it is sent often."""
         files = PagedContents(2 * LEAST_BYTES)
         contents = [content(letter) for letter in (b"a", b"b", b"c")]
         memos: list[dict[str, object]] = [{}, {}, {}]
