@@ -32,7 +32,7 @@ from gateway_auth.verifier import Refused, Unavailable, Verified
 #: Users whose groups are known.
 MOST_USERS = 20_000
 #: So many logins go on at once, each of them alone or with others, and so many together.
-AT_ONCE, TOGETHER = 2, 32
+AT_ONCE, TOGETHER = 3, 20
 #: A longer password is none.
 MAX_PASSWORD = 1024
 #: How long logins take, seconds.
