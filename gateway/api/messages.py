@@ -13,11 +13,12 @@ class Request:
     """
     A request with its resolved target (RFC 9110 section 7.1).
 
-    @ivar raw_method: as received; methods are case-sensitive.
+    @ivar raw_method: as received, and not to be changed; methods are case-sensitive.
     @ivar scheme: C{"http"} or C{"https"}; empty for CONNECT.
     @ivar host: the target's host in lower case, an IPv6 address without brackets.
     @ivar port: the target's port.
-    @ivar raw_target: origin-form (path and query), C{b"*"}, or the authority of a CONNECT.
+    @ivar raw_target: origin-form (path and query), C{b"*"}, or the authority of a CONNECT. What is put in its place has to be one,
+        of visible ASCII alone, or the request ends with a 500 before an upstream hears of it.
     @ivar minor: the client's HTTP minor version, 0 or 1.
     @ivar fields: what the client sent; a plugin may change it until the request is forwarded.
     @ivar length: declared length of the content in bytes; 0 without content, C{None} if it is not declared (chunked).

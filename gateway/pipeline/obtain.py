@@ -12,12 +12,13 @@ from __future__ import annotations
 from types import CoroutineType
 
 from gateway.api.answers import Server
-from gateway.api.errors import UpstreamError
+from gateway.api.errors import GatewayError, UpstreamError
 from gateway.api.transaction import Phase
 from gateway.pipeline.dispatch import CallPlans
 from gateway.pipeline.exchange import Exchange, LateBlock
 from gateway.pipeline.ports import Hop
 from gateway.wire.events import CHUNKED, ResponseHead
+from gateway.wire.http1_request import can_be_asked
 
 # An attribute of an enumeration is looked up by its metaclass each time: twenty times as dear as a name.
 _FORWARDED = Phase.FORWARDED
@@ -27,7 +28,11 @@ RETRIES = 3
 
 
 def send(x: Exchange, hop: Hop) -> None:
-    """Send the request on a hop; its content flows by itself from here on."""
+    """
+    Send the request on a hop; its content flows by itself from here on.
+
+    @raise GatewayError: a plugin has made it one that can't be sent, and would be two to an upstream.
+    """
     txn = x.txn
     upload = x.upload
     asked = x.asked
@@ -36,6 +41,9 @@ def send(x: Exchange, hop: Hop) -> None:
     txn.upstream = hop.address
     txn.route = upstream.route
     txn.phase = _FORWARDED
+    if not can_be_asked(asked.raw_method, asked.raw_target):
+        # What the client said was read by the grammar: a plugin has put something else in its place.
+        raise GatewayError("the method or the target that a plugin gave the request can't be sent")
     if upload is None:
         hop.ask(asked.raw_method, upstream.head(txn, hop, None), x)
         return

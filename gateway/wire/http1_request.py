@@ -55,6 +55,9 @@ _LINES = tuple(
 _GET = b"GET "
 _VERSION = b" HTTP/1.1"
 _VISIBLE = bytes(code if 0x21 <= code <= 0x7E else 0x21 for code in range(256))
+#: What we say ourselves of where to, behind an origin or alone: a path, or all of it.
+_ORIGIN_FORM = re.compile(rb"/[\x21-\x7e]*|\*")
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _OTHER_VERSION = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e]+ HTTP/[0-9]\.[0-9]")
 _METHOD_BEGINS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _LONG_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{65,}")
@@ -71,6 +74,18 @@ _NOT_NOMINATED = frozenset(
         b"expect",
     )
 )
+
+
+def can_be_asked(method: bytes, target: bytes) -> bool:
+    """
+    Tell whether a request line may be made of these (RFC 9112 section 3).
+
+    @param target: in origin-form or asterisk-form.
+    """
+    if method == b"GET" and target[:1] == b"/":
+        # The usual case takes no expression.
+        return target.translate(_VISIBLE) is target
+    return bool(_METHOD.fullmatch(method) and _ORIGIN_FORM.fullmatch(target))
 
 
 class RequestParser(MessageReader):
