@@ -13,7 +13,8 @@ class Request:
     """
     A request with its resolved target (RFC 9110 section 7.1).
 
-    @ivar raw_method: as received, and not to be changed; methods are case-sensitive.
+    @ivar raw_method: as received; methods are case-sensitive. What is put in its place has to be one; whatever it is, the client gets
+        no content that it does not wait for.
     @ivar scheme: C{"http"} or C{"https"}; empty for CONNECT.
     @ivar host: the target's host in lower case, an IPv6 address without brackets.
     @ivar port: the target's port.

@@ -123,6 +123,9 @@ class ResponseWriter:
         """Send a complete response whose head is written; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
         self.answerable = False
         self.complete = True
+        if self._head_only:
+            # A plugin has made something else of the request; its client still reads what follows a head as its next answer.
+            content = b""
         txn = self.txn
         size = len(head)
         length = len(content)
@@ -144,6 +147,9 @@ class ResponseWriter:
 
     def send_paged(self, head: bytes, content: bytes, descriptor: int) -> None:
         """Send a complete response whose content is in a file too; see L{Downstream<gateway.pipeline.ports.Downstream>}."""
+        if self._head_only:
+            self.send_whole(head, content)
+            return
         self.answerable = False
         self.complete = True
         txn = self.txn
@@ -160,9 +166,12 @@ class ResponseWriter:
         self.answerable = False
         self._chunked = False
         framing = b""
+        if bodiless and not self._head_only and status not in (204, 304):
+            # A plugin has made a HEAD of the request, and its client waits for content.
+            length = 0
         if length is not None:
             framing = b"Content-Length: %d\r\n" % length
-        elif not bodiless:
+        elif not bodiless and not self._head_only:
             if self._minor:
                 self._chunked = True
                 framing = b"Transfer-Encoding: chunked\r\n"
@@ -173,7 +182,8 @@ class ResponseWriter:
 
     def write(self, data: bytes) -> None:
         """Take content."""
-        self._out.append(chunk(data) if self._chunked else data)
+        if not self._head_only:
+            self._out.append(chunk(data) if self._chunked else data)
 
     def flush(self) -> None:
         """Send what was gathered, in one call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.config.schema import Config
@@ -19,8 +20,12 @@ from tests.scenarios.support import ScenarioTestCase
 class CachedTestCase(ScenarioTestCase):
     """Makes reverse proxies with a cache."""
 
-    def cached(self) -> Harness:
-        """Start one."""
+    def cached(self, plugins: Mapping[str, object] | None = None) -> Harness:
+        """
+        Start one.
+
+        @param plugins: others, which are asked before it.
+        """
         folder = self.mktemp()
 
         def compose(config: Config, network: Any, extra_plugins: dict[str, object]) -> Any:
@@ -30,7 +35,9 @@ class CachedTestCase(ScenarioTestCase):
             return GatewayService(config, network, extra_plugins=plugins)
 
         site = {"host": ["*"], "origins": ["http://198.51.100.1"], "listen": ["192.0.2.1:80"]}
-        gateway = Harness(compose, {"site": [site]}, folder=folder, plugins={"cache": None})
+        gateway = Harness(
+            compose, {"site": [site]}, folder=folder, plugins={**(plugins or {}), "cache": None}
+        )
         self.addCleanup(gateway.stop)
         with contextlib.redirect_stdout(io.StringIO()):
             # It opens its folder.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from email.utils import formatdate
 
 from gateway.api import Transaction, hookimpl
+from gateway.net.transport import ImmediateConnection
+from gateway.pipeline.paged import LEAST_BYTES, SENT
 from gateway.testing.harness import Harness
-from gateway.testing.peers import request, response
+from gateway.testing.peers import chunked, request, response
+from tests.scenarios.caches import CachedTestCase
 from tests.scenarios.plugins import Base
 from tests.scenarios.support import URL, ScenarioTestCase
 
@@ -16,6 +20,7 @@ TARGETS = (
     *(b"", b"a", b"@internal.example.com/", b"http://internal.example.com/", b"*a", b" /a"),
 )
 METHODS = (b"GET /forged" + FORGED, b"", b"GE T", b"GET\r\n", b"G\xc9T")
+FRESH = (b"Cache-Control: max-age=3600", b"Date: " + formatdate(usegmt=True).encode("ascii"))
 
 
 class Says(Base):
@@ -74,3 +79,51 @@ class RequestLineTests(ScenarioTestCase):
             client.send(request(asked))
             self.assertEqual(client.response().status, 200)
             self.assertEqual([one.target for one in origin.requests], [b"/b%20c?d=e"])
+
+    def test_to_and_from_head(self) -> None:
+        """Whatever a plugin makes of a method, the client gets as much of the answer as it waits for: so on the next request."""
+        content = b"abc" * 50_000
+        framed: tuple[tuple[bytes, ...], ...] = (
+            (response(b"abc"),),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content), content),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunked(b"abc")),
+        )
+        for make, asked in self.ways():
+            for pieces in framed:
+                gateway = make(plugins={"says": Says(method=b"GET")})
+                origin = gateway.origin()
+                client = gateway.client()
+                for _ in range(2):
+                    client.send(request(asked, method=b"HEAD"))
+                    for piece in pieces:
+                        origin.send(piece)
+                found = client.responses(b"HEAD", b"HEAD")
+                self.assertEqual([(one.status, one.content) for one in found], [(200, b"")] * 2)
+                self.assertEqual([one.method for one in origin.requests], [b"GET"] * 2)
+            gateway = make(plugins={"says": Says(method=b"HEAD")})
+            gateway.origin(reply=b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n")
+            client = gateway.client()
+            for _ in range(2):
+                client.send(request(asked))
+            found = client.responses()
+            self.assertEqual([(one.status, one.content) for one in found], [(200, b"")] * 2)
+
+
+class CachedTests(CachedTestCase):
+    """Out of the cache."""
+
+    def test_to_get(self) -> None:
+        """Nor does what is stored have content for a client that asked for its head, be it short, or long and sent often."""
+        self.patch(ImmediateConnection, "sends_pages", True)
+        for size in (3, LEAST_BYTES):
+            gateway = self.cached(plugins={"says": Says(method=b"GET")})
+            origin = gateway.origin(reply=response(b"a" * size, *FRESH))
+            client = gateway.client()
+            for _ in range(SENT + 3):
+                client.send(request(b"/", method=b"HEAD"))
+            found = client.responses(*[b"HEAD"] * (SENT + 3))
+            self.assertEqual(
+                [(one.status, one.content, one.get("content-length")) for one in found],
+                [(200, b"", b"%d" % size)] * (SENT + 3),
+            )
+            self.assertEqual(len(origin.requests), 1)
