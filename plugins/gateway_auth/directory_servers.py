@@ -9,6 +9,7 @@ server or the system's resolver does.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -120,7 +121,7 @@ class Servers:
         )
         for server in self.servers:
             self._up.set(1.0, server=str(server.uri))
-        services.every(settings.retry, self.probe, name="directory_probe")
+        services.every(settings.retry, self.probe, name="directory_probe", at_once=True)
 
     @property
     def is_down(self) -> bool:
@@ -169,7 +170,7 @@ class Servers:
         raise Unavailable(f"no server answers: {self._whys()}")
 
     async def probe(self) -> None:
-        """Try each server that is left alone, one after another."""
+        """Try each server that is left alone, one after another, and have connections ready to the one that is asked."""
         for server in self.servers:
             server.pool.prune()
             if server.breaker.begin_probe():
@@ -180,6 +181,13 @@ class Servers:
                     self._note_failure(server, error)
                 else:
                     self._note_success(server)
+        asked = next((server for server in self.servers if server.breaker.is_closed), None)
+        if asked is not None and asked.pool.lacks:
+            with contextlib.suppress(Unavailable):
+                try:
+                    await self._try(asked, Link.make_ready, self._settings.timeout)
+                except ServerFailed as failed:
+                    self._note_failure(asked, failed)
 
     def close(self) -> None:
         """Close the connections that are kept; those in use are closed when they are given back."""

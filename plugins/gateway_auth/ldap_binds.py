@@ -8,9 +8,8 @@ closed it meanwhile. When anything else breaks, what is known of the others stay
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -31,6 +30,8 @@ class LoginLine:
     @ivar is_sound: it has broken nowhere, and nothing is under way on it.
     """
 
+    __slots__ = ("_asked", "_renew", "_renewing", "_told", "is_sound", "wire")
+
     def __init__(self, wire: Wire, renew: Callable[[], Awaitable[Wire]] | None = None) -> None:
         """
         Take a connection.
@@ -40,65 +41,102 @@ class LoginLine:
         self.wire = wire
         self.is_sound = True
         self._renew = renew
+        self._renewing: Errand[Answer] | None = None
+        self._asked = "", ""
+        self._told: Callable[[LoginLine, Answer | Failure], object]
 
-    async def bind(self, name: str, password: str) -> Answer | ServerFailed:
-        """Bind as a user; gives why there is no answer, where there is none."""
+    def bind(
+        self, asked: tuple[str, str], told: Callable[[LoginLine, Answer | Failure], object]
+    ) -> None:
+        """
+        Bind as a user.
+
+        @param asked: name and password.
+        @param told: is called with this line and what came of it, perhaps before this returns.
+        """
         self.is_sound = False
-        try:
-            answer = await self.wire.bind(name, password)
-        except ServerFailed as failed:
-            renew, self._renew = self._renew, None
-            if renew is None or isinstance(failed, NoAnswer):
-                return failed
+        self._asked = asked
+        self._told = told
+        name, password = asked
+        self.wire.bind_and_tell(name, password, self._bound)
+
+    def give_up(self) -> None:
+        """Make no other connection any more; the one that there is has to be closed."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+
+    def _bound(self, answer: Answer | Failure) -> None:
+        renew, self._renew = self._renew, None
+        if not isinstance(answer, Failure):
+            self.is_sound = True
+        elif renew is not None and answer.check(ServerFailed) and not answer.check(NoAnswer):
             self.wire.close()
+            self._renewing = Errand(self._bound_anew(renew), self._bound)
+            return
+        self._told(self, answer)
+
+    async def _bound_anew(self, renew: Callable[[], Awaitable[Wire]]) -> Answer:
+        self.wire = await renew()
+        return await self.wire.bind(*self._asked)
+
+
+class _Binding:
+    """Several binds: each line takes the next one when it is free."""
+
+    def __init__(self, lines: Sequence[LoginLine], asked: Sequence[tuple[str, str]]) -> None:
+        self.done: Deferred[list[Bound]] = Deferred(self._give_up)
+        self._lines = lines
+        self._asked = asked
+        self._found: list[Bound] = [None] * len(asked)
+        # Who is bound as on which line, and how many were begun.
+        self._places: dict[LoginLine, int] = {}
+        self._begun = 0
+
+    def go_on(self, line: LoginLine) -> None:
+        """Let a line that is free take the next one; when nothing is left, and nothing under way, all is done."""
+        place = self._begun
+        if place < len(self._asked):
+            self._begun += 1
+            self._places[line] = place
             try:
-                self.wire = await renew()
-                answer = await self.wire.bind(name, password)
-            except ServerFailed as again:
-                return again
-        self._renew = None
-        self.is_sound = True
-        return answer
+                line.bind(self._asked[place], self._take)
+            except Exception:
+                self._fail(Failure())
+        elif not self._places and not self.done.called:
+            self.done.callback(self._found)
+
+    def _take(self, line: LoginLine, answer: Answer | Failure) -> None:
+        place = self._places.pop(line)
+        if isinstance(answer, Failure):
+            if not answer.check(ServerFailed):
+                self._fail(answer)
+                return
+            # Nothing more is sent.
+            self._begun = len(self._asked)
+            self._found[place] = cast(ServerFailed, answer.value)
+        else:
+            self._found[place] = answer
+        self.go_on(line)
+
+    def _fail(self, why: Failure) -> None:
+        self._begun = len(self._asked)
+        if not self.done.called:
+            self.done.errback(why)
+
+    def _give_up(self, _: object) -> None:
+        self._begun = len(self._asked)
+        for line in self._lines:
+            line.give_up()
 
 
-async def bind_all(lines: Sequence[LoginLine], asked: Sequence[tuple[str, str]]) -> list[Bound]:
+def bind_all(lines: Sequence[LoginLine], asked: Sequence[tuple[str, str]]) -> Deferred[list[Bound]]:
     """
     Bind as users, each by name and password; each connection takes the next one when it is free. Nothing more is sent after a failure.
 
+    @param lines: at least one.
     @return: for each in their order.
     """
-    found: list[Bound] = [None] * len(asked)
-    waiting = deque(enumerate(asked))
-
-    async def work(line: LoginLine) -> None:
-        while waiting:
-            place, (name, password) = waiting.popleft()
-            found[place] = await line.bind(name, password)
-            if not line.is_sound:
-                waiting.clear()
-
-    left = len(lines)
-    working: list[Errand[None]] = []
-
-    def give_up(_: object) -> None:
-        for errand in working:
-            errand.cancel()
-
-    done: Deferred[None] = Deferred(give_up)
-
-    def over(result: Failure | None) -> None:
-        nonlocal left
-        left -= 1
-        if done.called:
-            return
-        if result is not None:
-            # Such as that nobody waits any more.
-            done.errback(result)
-        elif not left:
-            done.callback(None)
-
+    binding = _Binding(lines, asked)
     for line in lines:
-        working.append(Errand(work(line), over))
-    if lines:
-        await done
-    return found
+        binding.go_on(line)
+    return binding.done

@@ -9,7 +9,7 @@ C{ldap_messages}, what is made of answers that of C{ldap_answers}.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail
@@ -62,9 +62,9 @@ class LdapWire(Protocol):
         self._came: list[bytes] = []
         self._missing = 0
         self._taken = 0
-        # What is asked, and who waits for it.
+        # What is asked, and who is told what came of it, once: that, or a Failure.
         self._awaited: Awaited[Any] | None = None
-        self._answer: Deferred[Any] | None = None
+        self._told: Callable[[Any], object] | None = None
         # One call for many questions: it looks whether there is one that is too late.
         self._limit: Any = None
         self._limit_at = 0.0
@@ -101,18 +101,29 @@ class LdapWire(Protocol):
             hello = self._secured.shake()
         except (OSError, ValueError) as error:
             return fail(tls_fault_of(error))
-        return self._wait(hello, None)
+        answer: Deferred[None] = Deferred(self._given_up)
+        self._wait(hello, None, answer.callback)
+        return answer
 
     def bind(self, name: str, password: str) -> Deferred[Answer]:
         """Authenticate the connection."""
+        answer: Deferred[Answer] = Deferred(self._given_up)
+        self.bind_and_tell(name, password, answer.callback)
+        return answer
+
+    def bind_and_tell(
+        self, name: str, password: str, told: Callable[[Answer | Failure], object]
+    ) -> None:
+        """Authenticate the connection, and tell a function."""
         if not name or not password:
             raise ValueError("an empty name or password is an anonymous bind (RFC 4513 5.1)")
         try:
             request = bind_request(name, password.encode("utf-8"), (PASSWORD_POLICY,))
         except ValueError as error:
-            return fail(fault_of(error))
+            told(Failure(fault_of(error)))
+            return
         number = self._next_number()
-        return self._ask(message(number, request), Binding(number))
+        self._tell(message(number, request), Binding(number), told)
 
     async def search(
         self,
@@ -148,7 +159,7 @@ class LdapWire(Protocol):
         if not self.is_open:
             return
         self.is_open = False
-        is_idle = self._answer is None
+        is_idle = self._told is None
         self._end()
         transport: Any = self.transport
         if transport is None:
@@ -199,31 +210,41 @@ class LdapWire(Protocol):
 
     def _ask(self, request: bytes, awaited: Awaited[Any]) -> Deferred[Any]:
         """Send a request, and wait for its answer."""
+        answer: Deferred[Any] = Deferred(self._given_up)
+        self._tell(request, awaited, answer.callback)
+        return answer
+
+    def _tell(self, request: bytes, awaited: Awaited[Any], told: Callable[[Any], object]) -> None:
+        """Send a request, and tell its answer, or a Failure."""
+        secured = self._secured
         if self._came:
             # Nothing that came before a question is an answer to it.
             self._fail(ServerFailed(_UNASKED))
-            return fail(ServerFailed(_UNASKED))
-        secured = self._secured
-        if secured is None or not self.is_open:
-            return self._wait(request, awaited)
-        return self._wait(secured.closed(request), awaited)
+            told(Failure(ServerFailed(_UNASKED)))
+        elif secured is None or not self.is_open:
+            self._wait(request, awaited, told)
+        else:
+            self._wait(secured.closed(request), awaited, told)
 
-    def _wait(self, data: bytes, awaited: Awaited[Any] | None) -> Deferred[Any]:
+    def _wait(
+        self, data: bytes, awaited: Awaited[Any] | None, told: Callable[[Any], object]
+    ) -> None:
         """
-        Send something as it is, and wait.
+        Send something as it is, and tell what came of it.
 
         @param awaited: C{None}: the end of the handshake.
         """
-        if not self.is_open:
-            return fail(ServerFailed(_CLOSED))
         end = self.deadline.end
         left = end - self._clock.seconds()
+        if not self.is_open:
+            told(Failure(ServerFailed(_CLOSED)))
+            return
         if left <= 0:
-            return fail(NoAnswer(LATE))
+            told(Failure(NoAnswer(LATE)))
+            return
         self._taken = 0
         self._awaited = awaited
-        answer: Deferred[Any] = Deferred(self._given_up)
-        self._answer = answer
+        self._told = told
         if self._limit is not None and self._limit_at > end:
             self._limit.cancel()
             self._limit = None
@@ -231,7 +252,6 @@ class LdapWire(Protocol):
             self._limit_at = end
             self._limit = self._clock.callLater(left, self._look)
         self._send(data)
-        return answer
 
     def _send(self, data: bytes) -> None:
         """
@@ -316,30 +336,30 @@ class LdapWire(Protocol):
             self._missing = missing
 
     def _answered(self, outcome: object) -> None:
-        answer = self._answer
-        self._awaited = self._answer = None
-        if answer is not None:
-            answer.callback(outcome)
+        told = self._told
+        self._awaited = self._told = None
+        if told is not None:
+            told(outcome)
 
     def _fail(self, error: Exception) -> None:
         """Give the connection up, and say why to whoever waits."""
         self.is_open = False
-        answer = self._answer
+        told = self._told
         self._end()
         transport: Any = self.transport
         if transport is not None:
             transport.abortConnection()
-        if answer is not None:
-            answer.errback(Failure(error))
+        if told is not None:
+            told(Failure(error))
 
     def _given_up(self, _: Deferred[Any]) -> None:
         """Nobody waits any more; what may come would be taken for an answer to what is asked next."""
-        self._answer = None
+        self._told = None
         self._fail(ServerFailed(_CLOSED))
 
     def _end(self) -> None:
         """Nothing is waited for."""
-        self._awaited = self._answer = None
+        self._awaited = self._told = None
         limit, self._limit = self._limit, None
         if limit is not None:
             limit.cancel()
@@ -347,7 +367,7 @@ class LdapWire(Protocol):
     def _look(self) -> None:
         """See whether an answer is late."""
         self._limit = None
-        if self._answer is None:
+        if self._told is None:
             return
         self._limit_at = self.deadline.end
         left = self._limit_at - self._clock.seconds()

@@ -121,8 +121,15 @@ def bind_request(name: str, password: bytes, controls: Sequence[str] = ()) -> by
 
     @param controls: object identifiers of controls without a value that may be passed over.
     """
-    asked = _VERSION + element(OCTETS, name.encode("utf-8")) + element(_SIMPLE, password)
-    made = element(_BIND, asked)
+    user = name.encode("utf-8")
+    size = len(_VERSION) + 4 + len(user) + len(password)
+    if size < 0x80:
+        # As nearly all are: all lengths are short.
+        made = b"%c%c%b%c%c%b%c%c%b" % (
+            _BIND, size, _VERSION, OCTETS, len(user), user, _SIMPLE, len(password), password
+        )  # fmt: skip
+    else:
+        made = element(_BIND, _VERSION + element(OCTETS, user) + element(_SIMPLE, password))
     return made + _without_values(tuple(controls)) if controls else made
 
 
@@ -184,6 +191,10 @@ def message(number: int, request: bytes) -> bytes:
 
     @param number: 1 to L{MAX_NUMBER}.
     """
+    digits = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    size = 2 + len(digits) + len(request)
+    if size < 0x80:
+        return b"%c%c%c%c%b%b" % (SEQUENCE, size, INTEGER, len(digits), digits, request)
     return element(SEQUENCE, integer(number) + request)
 
 
@@ -196,10 +207,15 @@ def read_message(data: bytes) -> tuple[int, Entry | Reference | Result]:
     @raise BadMessage: it is none, or none of those that were asked for.
     """
     size = len(data)
-    if data.endswith(_PLAIN_SUCCESS) and data[0] == SEQUENCE and data[2] == INTEGER:
-        begin = 4 + data[3]
-        if size == data[1] + 2 == begin + 1 + len(_PLAIN_SUCCESS) and data[begin] in _SUCCESS:
-            return whole_number(data, 4, begin), _SUCCESS[data[begin]]
+    if 7 <= size < 0x82 and data[1] == size - 2 and data[0] == SEQUENCE and data[2] == INTEGER:
+        # As most are: all lengths are short, and nothing follows what is said.
+        at = 4 + data[3]
+        if at + 2 <= size and data[at + 1] == size - at - 2:
+            kind = data[at]
+            if kind == _ENTRY:
+                return whole_number(data, 4, at), _entry(data, at + 2, size)
+            if kind in _SUCCESS and data.endswith(_PLAIN_SUCCESS, at + 1) and size == at + 9:
+                return whole_number(data, 4, at), _SUCCESS[kind]
     at, end = expect(data, 0, size, SEQUENCE)
     if end != size:
         raise BadMessage("something follows a message")
@@ -216,7 +232,16 @@ def read_message(data: bytes) -> tuple[int, Entry | Reference | Result]:
 
 
 def _entry(data: bytes, at: int, end: int) -> Entry:
-    begin, at = expect(data, at, end, OCTETS)
+    begin = at + 2
+    if (
+        begin <= end
+        and data[at] == OCTETS
+        and (size := data[at + 1]) < 0x80
+        and size <= end - begin
+    ):
+        at = begin + size
+    else:
+        begin, at = expect(data, at, end, OCTETS)
     dn = _text(data, begin, at)
     at, end = expect(data, at, end, SEQUENCE)
     found: dict[str, list[bytes]] = {}

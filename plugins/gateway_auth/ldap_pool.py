@@ -137,6 +137,12 @@ class Pool:
         return self._is_ad
 
     @property
+    def lacks(self) -> bool:
+        """Tell whether there are fewer idle connections for logins than are to be ready."""
+        wanted = min(self._settings.ready, self._settings.connections)
+        return not self._is_closed and len(self._idle["login"]) < wanted
+
+    @property
     def known_kind(self) -> bool | None:
         """Whether it is Active Directory, C{None} while that was not asked."""
         return self._is_ad
@@ -225,6 +231,16 @@ class Link:
                 line.wire.close()
         self.fault = next((one for one in found if isinstance(one, ServerFailed)), self.fault)
         return found
+
+    async def make_ready(self) -> None:
+        """
+        Make the connections for logins that are to be ready, one after another.
+
+        @raise ServerFailed: one can't be made; those before it are kept.
+        """
+        pool = self._pool
+        while pool.lacks:
+            pool.give("login", await self._login())
 
     def _login(self) -> Awaitable[Wire]:
         return self._pool.made("login", self._addresses, self._deadline)

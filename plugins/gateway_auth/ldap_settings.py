@@ -271,7 +271,20 @@ class LdapSettings:
         WholeKind(low=0, high=256),
         Help("Connections to a server that are kept, for look-ups and for logins each."),
     ] = 8
-    idle: Annotated[Duration, Help("So long a connection is kept without being used.")] = 60.0
+    ready: Annotated[
+        int,
+        WholeKind(low=0, high=256),
+        Help(
+            "So many connections for logins, but no more than `connections`, are held open to the server that is asked "
+            "even if nobody logs in, so that many who come at once wait for no handshake; 0 = none."
+        ),
+    ] = 6
+    idle: Annotated[
+        Duration,
+        Help(
+            "So long a connection is kept without being used; what is to be `ready` is then made anew."
+        ),
+    ] = 60.0
     failures: Annotated[
         int,
         WholeKind(low=1, high=1000),

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from twisted.python.failure import Failure
+
 from gateway.api import Clock
 from gateway_auth.bind_results import Answer
 from gateway_auth.ldap_messages import Entry, Scope
@@ -122,6 +124,17 @@ class Wire(Protocol):
 
         @raise ServerFailed: there is no answer.
         @raise ValueError: name or password is empty, which servers would take for an anonymous bind.
+        """
+
+    def bind_and_tell(
+        self, name: str, password: str, told: Callable[[Answer | Failure], object]
+    ) -> None:
+        """
+        As L{bind}, for who binds many: what comes of it is told to a function, which costs less than a Deferred.
+
+        @param told: is called once, with the answer or a L{ServerFailed}, perhaps before this returns; not if the connection is closed
+            by L{close} meanwhile.
+        @raise ValueError: as of L{bind}; then nothing is told.
         """
 
     def search(

@@ -109,8 +109,17 @@ class Limiter:
 
         Where a user was let in lately, what others guess elsewhere under his name does not keep him waiting.
         """
-        now = self._clock.seconds()
-        user, address = _user(user), _address(address)
+        return self._wait(_user(user), _address(address), self._clock.seconds())
+
+    def begin(self, user: str, address: str) -> float:
+        """As L{wait}; if it is now, it is counted as L{begun}."""
+        user, now = _user(user), self._clock.seconds()
+        wait = self._wait(user, _address(address), now)
+        if wait <= 0.0:
+            self._users.failed(user, now)
+        return wait
+
+    def _wait(self, user: str, address: str, now: float) -> float:
         at_address = self._addresses.wait(address, now)
         since = self._good.get((user, address))
         if since is not None and now - since < self._forget:

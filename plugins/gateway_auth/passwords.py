@@ -80,11 +80,9 @@ class Passwords:
         reason = self._remembered.refused(key)
         if reason is not None:
             raise self.refusal(reason, user, address)
-        if key not in self._flights:
-            if self._limiter.wait(user, address) > 0:
-                raise self.refusal("too_often", user, address)
-            # Counted as wrong until it is known, so that guesses at the same time are not free.
-            self._limiter.begun(user)
+        # Counted as wrong until it is known, so that guesses at the same time are not free.
+        if key not in self._flights and self._limiter.begin(user, address) > 0:
+            raise self.refusal("too_often", user, address)
         return await self._flights.join(
             key, lambda: self._ask(key, user, password, address, source)
         )

@@ -143,7 +143,7 @@ class LoginTests(DirectoryCase):
         """Logins share a few connections, each of which is the last user's only until the next one binds."""
         slapd = Slapd(self)
         tap = Tap(self, slapd.plain)
-        directory = self.directory(f"ldap://127.0.0.1:{tap.port}", plaintext=True)
+        directory = self.directory(f"ldap://127.0.0.1:{tap.port}", plaintext=True, ready=0)
         for _ in range(10):
             self.assertEqual((await directory.verify("bob", "bobpw")).user, "bob")
             self.assertEqual(await self.refused(directory, "alice", "bobpw"), "wrong_password")
@@ -154,6 +154,18 @@ class LoginTests(DirectoryCase):
         # The kept ones are dead, and nobody has to notice.
         self.assertEqual((await directory.verify("bob", "bobpw")).user, "bob")
         self.assertEqual(self.events, [])
+
+    async def test_ready_connections(self) -> None:
+        """Before anybody logs in there are connections for it, on which nobody is bound; a login takes one of them."""
+        slapd = Slapd(self)
+        tap = Tap(self, slapd.secure)
+        directory = self.directory(f"ldaps://127.0.0.1:{tap.port}", ca=str(slapd.ca), ready=4)
+        servers = directory._servers.servers
+        await self.until(lambda: servers[0].pool.idle == 4)
+        self.assertEqual(tap.accepted, 4)
+        self.assertEqual((await directory.verify("alice", "alicepw")).user, "alice")
+        # That of the service account.
+        self.assertEqual(tap.accepted, 5)
 
 
 class CertificateTests(DirectoryCase):

@@ -36,6 +36,8 @@ class DirectoryCase(SynchronousTestCase):
             values.setdefault("bind_dn", ACCOUNT)
             values.setdefault("password", Secret(ACCOUNT_PASSWORD))
         values.setdefault("refusal_delay", 0.0)
+        # What is connected here is connected for a login, unless a test says otherwise.
+        values.setdefault("ready", 0)
         values.setdefault("base", BASE)
         self.settings = LdapSettings(
             uri=tuple(server_uri(f"ldaps://192.0.2.{number}") for number in range(len(servers))),

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway_auth.bind_results import Answer
+from gateway_auth.errand import Errand
 from gateway_auth.ldap_messages import Entry
 from gateway_auth.ldap_settings import ServerUri
 from gateway_auth.ldap_wire import (
@@ -137,6 +139,12 @@ class FakeWire:
         is_good = known is not None and known == password
         self.bound = name if is_good else ""
         return Answer(0 if is_good else 49)
+
+    def bind_and_tell(
+        self, name: str, password: str, told: Callable[[Answer | Failure], object]
+    ) -> None:
+        """Tell it to a function."""
+        Errand(self.bind(name, password), told)
 
     async def search(
         self,

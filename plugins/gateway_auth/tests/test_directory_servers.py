@@ -86,6 +86,48 @@ class ServerTests(DirectoryCase):
         self.login(directory, "alice")
         self.assertEqual(len(server.connections), 0)
 
+    def test_ready(self) -> None:
+        """Connections for logins are there before anybody logs in, and unused ones are made anew before they are too old."""
+        server = FakeServer(ALICE)
+        directory = self.directory(server, ready=3, idle=60.0, retry=5.0)
+        self.clock.advance(0)
+        self.assertEqual((server.connected, server.asked), (3, []))
+        # The look-up's alone is new.
+        self.login(directory, "alice")
+        self.assertEqual(server.connected, 4)
+        self.clock.pump([5.0] * 5)
+        self.assertEqual((server.connected, len(server.connections)), (4, 4))
+        self.clock.pump([5.0] * 13)
+        self.assertEqual((server.connected, len(server.connections)), (7, 3))
+        directory.stop()
+        self.clock.pump([5.0] * 15)
+        self.assertEqual((server.connected, len(server.connections)), (7, 0))
+
+    def test_no_more_ready_than_kept(self) -> None:
+        """Where fewer connections are kept, no more are made ready."""
+        server = FakeServer(ALICE)
+        self.directory(server, ready=3, connections=2)
+        self.clock.pump([0.0] + [5.0] * 3)
+        self.assertEqual(server.connected, 2)
+
+    def test_down_before_anybody_comes(self) -> None:
+        """Who has connections ready hears of a server that is down without a login; the next one's are ready then."""
+        first, second = FakeServer(ALICE), FakeServer(ALICE)
+        first.down = True
+        directory = self.directory(first, second, ready=2, retry=5.0, failures=3)
+        self.clock.pump([0.0, 5.0, 5.0, 5.0])
+        # Three times, and once to see whether it is back.
+        self.assertEqual((first.tried, second.connected), (4, 2))
+        self.assertEqual(self.names(), [])
+        second.down = True
+        second.connections.clear()
+        self.unavailable(directory)
+        self.clock.pump([5.0] * 4)
+        self.assertEqual(self.names(), ["directory_down"])
+        first.down = False
+        self.clock.pump([5.0] * 2)
+        self.assertEqual((self.names()[1:], first.connected), (["directory_up"], 3))
+
     def test_account_refused(self) -> None:
         """A refused service account is tried once, not with each login, so that it is not locked."""
         server = FakeServer(ALICE)

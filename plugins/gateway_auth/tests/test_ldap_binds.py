@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.testing import Clock
@@ -70,7 +70,7 @@ class BindTests(SynchronousTestCase):
 
     def begin(self, *lines: LoginLine) -> Deferred[list[Bound]]:
         """Begin to bind as all."""
-        return Deferred.fromCoroutine(bind_all(lines, ASKED))
+        return bind_all(lines, ASKED)
 
     def codes(self, *lines: LoginLine) -> list[object]:
         """Bind as all; give result codes, or what came instead."""
@@ -181,6 +181,23 @@ class BindTests(SynchronousTestCase):
         codes = self.codes(LoginLine(self.made(), self.renew))
         self.assertEqual(codes, [ServerFailed] + [None] * 5)
         self.assertEqual(self.server.binds(), [USERS[0].dn] * 2)
+
+    def test_given_up(self) -> None:
+        """Who gives up while another connection is made has none made, and nothing more is sent."""
+        connecting: Deferred[Wire] = Deferred()
+
+        async def connect() -> Wire:
+            return await connecting
+
+        (wire,) = self.slow(1)
+        self.server.connections.clear()
+        binding = self.begin(LoginLine(wire, connect))
+        wire.answer()
+        self.assertNoResult(binding)
+        binding.cancel()
+        self.failureResultOf(binding, CancelledError)
+        self.assertTrue(connecting.called)
+        self.assertEqual(self.server.binds(), [])
 
     def test_no_new_one(self) -> None:
         """Where none can be made in place of a closed one, that is what came of its bind."""
