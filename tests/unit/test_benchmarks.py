@@ -449,6 +449,22 @@ class CacheTests(SynchronousTestCase):
             self.assertEqual(cache_miss.report(row, said.append), good)
         self.assertFalse(cache_miss.report({"without": series(1), "with": Series()}, said.append))
 
+    def test_rivals(self) -> None:
+        """Others are told of beside, each against itself without its cache; what they cost is no fault of ours."""
+        for rival in cache_miss.RIVALS:
+            text = (HERE / rival.file).read_text()
+            bare = cache_miss.uncached(rival, text)
+            self.assertNotIn("proxy_cache answers", bare)
+            self.assertEqual("deny all" in bare, bool(rival.more))
+            self.assertTrue(set(bare.splitlines()) - {rival.more, ""} <= set(text.splitlines()))
+        said: list[str] = []
+        row = {"without": series(100), "with": series(110)}
+        row |= {"nginx": series(150), "nginx-without": series(20), "squid": series(1)}
+        self.assertTrue(cache_miss.report(row, said.append))
+        self.assertEqual(
+            ["nginx" in line and "+130.0" in line for line in said[-2:]], [False, True]
+        )
+
     def test_hits_judged(self) -> None:
         """A hit with many objects may cost a fifth more than with few."""
         said: list[str] = []
