@@ -9,7 +9,6 @@ server or the system's resolver does.
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -183,11 +182,13 @@ class Servers:
                     self._note_success(server)
         asked = next((server for server in self.servers if server.breaker.is_closed), None)
         if asked is not None and asked.pool.lacks:
-            with contextlib.suppress(Unavailable):
-                try:
-                    await self._try(asked, Link.make_ready, self._settings.timeout)
-                except ServerFailed as failed:
-                    self._note_failure(asked, failed)
+            try:
+                await self._try(asked, Link.make_ready, self._settings.timeout)
+            except Unavailable:
+                # Nobody had the time to ask it, which is no fault of its; the next run makes them.
+                return
+            except ServerFailed as failed:
+                self._note_failure(asked, failed)
 
     def close(self) -> None:
         """Close the connections that are kept; those in use are closed when they are given back."""

@@ -214,7 +214,7 @@ def read_message(data: bytes) -> tuple[int, Entry | Reference | Result]:
             kind = data[at]
             if kind == _ENTRY:
                 return whole_number(data, 4, at), _entry(data, at + 2, size)
-            if kind in _SUCCESS and data.endswith(_PLAIN_SUCCESS, at + 1) and size == at + 9:
+            if kind in _SUCCESS and data[at + 1 :] == _PLAIN_SUCCESS:
                 return whole_number(data, 4, at), _SUCCESS[kind]
     at, end = expect(data, 0, size, SEQUENCE)
     if end != size:
@@ -232,16 +232,7 @@ def read_message(data: bytes) -> tuple[int, Entry | Reference | Result]:
 
 
 def _entry(data: bytes, at: int, end: int) -> Entry:
-    begin = at + 2
-    if (
-        begin <= end
-        and data[at] == OCTETS
-        and (size := data[at + 1]) < 0x80
-        and size <= end - begin
-    ):
-        at = begin + size
-    else:
-        begin, at = expect(data, at, end, OCTETS)
+    begin, at = expect(data, at, end, OCTETS)
     dn = _text(data, begin, at)
     at, end = expect(data, at, end, SEQUENCE)
     found: dict[str, list[bytes]] = {}
