@@ -51,6 +51,18 @@ class Request:
         """Give C{fields.lines}, to be read only: quicker, as C{fields} are made when somebody asks for them."""
         return self.fields.lines
 
+    def differing(self, since: list[bytes]) -> list[bool] | None:
+        """
+        Tell which lines are others than in the request before on this connection.
+
+        So what was found out about that request need not be found out again if nothing it depends on is among them.
+
+        @param since: that request's L{lines}, as its client sent them: the very list.
+        @return: for each line, whether the one at its place was another, to be read only; C{None}: that is not known, as C{since} is no
+            such list, there were more or fewer lines, one that differs concerns the connection or the framing, or a plugin has changed some.
+        """
+        return None
+
     @property
     def method(self) -> str:
         """The method as text."""

@@ -208,8 +208,6 @@ class Client:
         "tls",
     )
 
-    store: Store
-
     def __init__(
         self, address: str, port: int, *, mode: str, listener: str = "", peer: str = ""
     ) -> None:
@@ -222,13 +220,7 @@ class Client:
         self.tls: ClientTls | None = None
         self.by_proxy = False
         self.shared = False
-
-    def __getattr__(self, name: str) -> Store:
-        """Make C{store} when it is first asked for, as that of a transaction is."""
-        if name != "store":
-            raise AttributeError(name)
-        made = self.store = Store()
-        return made
+        self.store = Store()
 
 
 class Timings:
@@ -276,12 +268,12 @@ class Transaction:
     @ivar site: the configured site of a reverse-proxied request, by its first host; else empty.
     @ivar upload_limit: how many bytes of content the configuration lets this request have; 0: no limit. Set before any
         hook is called, enforced by the upload-limit plugin.
-    @ivar store: plugin state that lives as long as the transaction.
     """
 
     __slots__ = (
         "__weakref__",
         "_notes",
+        "_store",
         "bytes_in",
         "bytes_out",
         "client",
@@ -295,14 +287,11 @@ class Transaction:
         "route",
         "site",
         "status",
-        "store",
         "timings",
         "upload_limit",
         "upstream",
         "verdict",
     )
-
-    store: Store
 
     def __init__(
         self, id: str, request: Request, client: Client, timings: Timings, upload_limit: int = 0
@@ -325,6 +314,17 @@ class Transaction:
         self.site = ""
         self.upload_limit = upload_limit
         self._notes: dict[str, str] | None = None
+        self._store: Store | None = None
+
+    # Not made by __getattr__ when it is first asked for: in a class that has one, the interpreter (CPython 3.11) reads every attribute
+    # the slow way, and those of a transaction are read all the time.
+    @property
+    def store(self) -> Store:
+        """Plugin state that lives as long as the transaction."""
+        store = self._store
+        if store is None:
+            store = self._store = Store()
+        return store
 
     @property
     def notes(self) -> dict[str, str]:
@@ -332,13 +332,6 @@ class Transaction:
         if self._notes is None:
             self._notes = {}
         return self._notes
-
-    def __getattr__(self, name: str) -> Store:
-        """Make C{store} when it is first asked for: later it is there, and to be had without a call."""
-        if name != "store":
-            raise AttributeError(name)
-        made = self.store = Store()
-        return made
 
     @property
     def decrypted_only(self) -> bool:

@@ -69,12 +69,14 @@ class Way:
     @ivar origin: what is written before that slash for the next hop.
     @ivar lines: field lines that were sent on like this before; C{None}: none were.
     @ivar fields: as what.
+    @ivar harmless: lines of a plugin's in such a request that hold for no connection; see L{onward.taint}.
     """
 
     __slots__ = (
         "field",
         "fields",
         "forwarding",
+        "harmless",
         "host",
         "lines",
         "mode",
@@ -95,6 +97,7 @@ class Way:
         self.field = head.section.host_field
         self.prefix = self.origin = b""
         self.lines: list[bytes] | None = None
+        self.harmless: tuple[bytes, ...] = ()
         self.fields = b""
 
 
@@ -230,8 +233,10 @@ class ForwardUpstream:
         origin = b"" if self.parent is None else b"http://" + host
         if origin:
             target = origin + (b"" if target == b"*" else target)
-        may_bind = onward.taint(head, hop)
-        fields = self._fields(host, chunked)
+        received = head.section.received
+        written = () if lines is received else onward.rewritten(lines, received)
+        may_bind = bool(written) and onward.taint(written, hop, way)
+        fields = self._fields(host, chunked, written)
         if (
             chunked is None
             and head.section.way is way
@@ -244,10 +249,10 @@ class ForwardUpstream:
             way.lines = lines
         return request_head(head.raw_method, target, fields)
 
-    def _fields(self, host: bytes, chunked: bool | None) -> bytes:
+    def _fields(self, host: bytes, chunked: bool | None, written: tuple[bytes, ...]) -> bytes:
         more = () if self.parent is None else credentials(self.parent)
         return onward.client_fields(
-            self._head, host, self._mode.via, chunked, self._way.forwarding, more
+            self._head, host, self._mode.via, chunked, written, self._way.forwarding, more
         )
 
     def another(self, txn: Transaction, error: TransactionError) -> bool:

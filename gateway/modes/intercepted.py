@@ -327,15 +327,17 @@ class InterceptedUpstream:
         way = section.way
         if alike and way is not None and way.lines is lines and way.host == host:
             return request_head(method, head.raw_target, way.fields)
-        may_bind = onward.taint(head, hop)
-        fields = self._fields(host, chunked)
+        received = section.received
+        written = () if lines is received else onward.rewritten(lines, received)
+        may_bind = bool(written) and onward.taint(written, hop)
+        fields = self._fields(host, chunked, written)
         if alike and not may_bind:
             section.way = Way(host, lines, fields)
         return request_head(method, head.raw_target, fields)
 
-    def _fields(self, host: bytes, chunked: bool | None) -> bytes:
+    def _fields(self, host: bytes, chunked: bool | None, written: tuple[bytes, ...]) -> bytes:
         via = self._server.mode.via
-        return onward.client_fields(self._head, host, via, chunked, self._forwarding)
+        return onward.client_fields(self._head, host, via, chunked, written, self._forwarding)
 
     def another(self, txn: Transaction, error: TransactionError) -> bool:
         """There is only one server."""

@@ -121,6 +121,7 @@ def fields(
     host: bytes,
     via: Via,
     chunked: bool | None,
+    written: tuple[bytes, ...],
     *,
     keeps_forwarding: bool,
     more: tuple[bytes, ...] = (),
@@ -130,6 +131,7 @@ def fields(
 
     @param host: value of Host; equal to what the client sent, its line stays where it is.
     @param chunked: how content is framed; C{None}: there is none.
+    @param written: by plugins; see L{rewritten}.
     @param keeps_forwarding: X-Forwarded-For and its kin stay as received.
     @param more: lines of the mode's own.
     """
@@ -152,7 +154,8 @@ def fields(
         drop = drop.union(dropped) if drop is not None else set(dropped)
     if drop is None:
         out += kept
-    elif kept is head.section.received:
+    elif drop.isdisjoint(written):
+        # So whatever ends here is as it was received.
         out += filterfalse(drop.__contains__, kept)
     else:
         out += going_on(kept, head.section.received, drop)
@@ -178,23 +181,30 @@ def fields(
     return section(out)
 
 
-def taint(head: RequestHead, hop: UpstreamConnection) -> bool:
+def rewritten(lines: list[bytes], received: list[bytes]) -> tuple[bytes, ...]:
+    """Give the lines that plugins have written, or moved: all that do not stand where they were received."""
+    return tuple(compress(lines, map(is_not, lines, chain(received, _NO_MORE))))
+
+
+def taint(written: tuple[bytes, ...], hop: UpstreamConnection, way: Any = None) -> bool:
     """
     See that a connection is used for nobody else if a plugin has put credentials that hold for it into the request.
 
+    What has come so, and stands where it stood, was judged when it came (L{check}).
+
+    @param written: by plugins; see L{rewritten}.
     @param hop: by which it goes now.
+    @param way: remembers as C{harmless} what was looked at last and holds for no connection; C{None}: nothing is remembered.
     @return: whether one has.
     """
-    own = head.own_fields
-    received = head.section.received
-    if own is None or own.lines is received:
+    if way is not None and written == way.harmless:
         return False
-    lines = own.lines
-    # What has come so, and stands where it stood, was judged when it came (L{check}).
-    if not binds(compress(lines, map(is_not, lines, chain(received, _NO_MORE)))):
-        return False
-    hop.taint()
-    return True
+    if binds(written):
+        hop.taint()
+        return True
+    if way is not None:
+        way.harmless = written
+    return False
 
 
 def _demanding(head: RequestHead) -> None:
@@ -213,22 +223,25 @@ def client_fields(
     host: bytes,
     via: Via,
     chunked: bool | None,
+    written: tuple[bytes, ...],
     forwarding: Forwarding | None,
     more: tuple[bytes, ...] = (),
 ) -> bytes:
     """
     Give L{fields} where the client chose the host itself: what is said of the client is the operator's choice.
 
+    @param written: by plugins; see L{rewritten}.
     @param forwarding: what is said of it; C{None}: nothing, and what it says itself is dropped.
     """
     if forwarding is None:
-        return fields(head, host, via, chunked, keeps_forwarding=False, more=more)
+        return fields(head, host, via, chunked, written, keeps_forwarding=False, more=more)
     received = [known for known in head.section.special if known.code == FORWARDING]
     return fields(
         head,
         host,
         via,
         chunked,
+        written,
         keeps_forwarding=not forwarding.drops,
         more=(*forwarding.lines(host, received), *more),
     )

@@ -69,9 +69,20 @@ class Way:
     @ivar host: the target's, and so is C{port}.
     @ivar lines: field lines that were sent on like this before; C{None}: none were.
     @ivar between: as what: all that stands between the target and the id of a request.
+    @ivar harmless: lines of a plugin's in such a request that hold for no connection; see L{onward.taint}.
     """
 
-    __slots__ = ("between", "field", "forwarding", "host", "lines", "mode", "port", "site")
+    __slots__ = (
+        "between",
+        "field",
+        "forwarding",
+        "harmless",
+        "host",
+        "lines",
+        "mode",
+        "port",
+        "site",
+    )
 
     def __init__(
         self, mode: SiteMode, site: RunningSite, head: RequestHead, forwarding: Forwarding
@@ -83,6 +94,7 @@ class Way:
         self.port = head.port
         self.forwarding = forwarding
         self.lines: list[bytes] | None = None
+        self.harmless: tuple[bytes, ...] = ()
         self.between = b""
 
 
@@ -237,8 +249,10 @@ class ReverseUpstream:
         if chunked is None and lines is way.lines:
             between = way.between
         else:
-            may_bind = onward.taint(head, hop)
-            between = b" HTTP/1.1\r\n%bX-Request-Id: " % self._fields(chunked)
+            received = head.section.received
+            written = () if lines is received else onward.rewritten(lines, received)
+            may_bind = bool(written) and onward.taint(written, hop, way)
+            between = b" HTTP/1.1\r\n%bX-Request-Id: " % self._fields(chunked, written)
             if (
                 chunked is None
                 and head.section.way is way
@@ -263,7 +277,7 @@ class ReverseUpstream:
             )
         )
 
-    def _fields(self, chunked: bool | None) -> bytes:
+    def _fields(self, chunked: bool | None, written: tuple[bytes, ...]) -> bytes:
         head = self._head
         way = self._way
         site = way.site
@@ -292,7 +306,13 @@ class ReverseUpstream:
         forwarding = way.forwarding
         more = forwarding.lines(public, received)
         return onward.fields(
-            head, host, way.mode.via, chunked, keeps_forwarding=not forwarding.drops, more=more
+            head,
+            host,
+            way.mode.via,
+            chunked,
+            written,
+            keeps_forwarding=not forwarding.drops,
+            more=more,
         )
 
     def another(self, txn: Transaction, error: TransactionError) -> bool:

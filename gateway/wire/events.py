@@ -49,14 +49,18 @@ class Section:
     @ivar harmless: nothing in it calls for more than to be sent on; a mode's finding.
     @ivar agent_and_referer: the values of User-Agent and Referer, as the log found them; remembered there, C{None} before.
     @ivar way: what a mode remembers of where such requests go; C{None}: nothing.
+    @ivar before: lines of the section that this one was made from, as many as these; C{None}: from none.
+    @ivar differ: for each line, whether it is another one there.
     """
 
     __slots__ = (
         "accepts_trailers",
         "agent_and_referer",
         "asked_upgrade",
+        "before",
         "declared",
         "demands",
+        "differ",
         "expects_continue",
         "framing",
         "harmless",
@@ -89,14 +93,20 @@ class Section:
         self.harmless = False
         self.agent_and_referer: tuple[bytes, bytes] | None = None
         self.way: Any = None
+        self.before: list[bytes] | None = None
+        self.differ: list[bool] = []
 
-    def with_others(self, received: list[bytes]) -> Section:
+    def with_others(self, received: list[bytes], differ: list[bool]) -> Section:
         """
         Give that of lines of which some have become others, all of them without a meaning of their own before and now.
 
         What is made of this one is shared, where its requests go is not.
+
+        @param differ: for each line, whether it is one of those.
         """
         made = Section(self.minor, received, self.special)
+        made.before = self.received
+        made.differ = differ
         made.framing = self.framing
         made.hop = self.hop
         made.host_field = self.host_field
@@ -171,6 +181,14 @@ class RequestHead(_Received, Request):
         self.framing = framing = section.framing
         self.length = framing if framing >= 0 else None
         self.upgrade = section.asked_upgrade
+
+    def differing(self, since: list[bytes]) -> list[bool] | None:
+        """Tell what the parser has found out, as long as no plugin has changed a line."""
+        section = self.section
+        own = self.own_fields
+        if section.before is not since or (own is not None and own.lines is not section.received):
+            return None
+        return section.differ
 
 
 class ResponseSection:

@@ -316,7 +316,7 @@ def _with_others(like: Section, lines: list[bytes]) -> Section | None:
         map(KNOWN_LINES.get, compress(before, differ), repeat(like))
     ):
         return None
-    return like.with_others(lines)
+    return like.with_others(lines, differ)
 
 
 def _read_special(section: Section) -> None:

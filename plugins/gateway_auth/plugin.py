@@ -95,8 +95,7 @@ class Auth(Plugin):
         self._requests += 1
         client = txn.client
         request = txn.request
-        fields = request.fields
-        lines = fields.lines
+        lines = request.lines()
         last = client.store.get(LAST)
         # All that is compared is compared by identity or short, and here: a call for it would cost as much as all of it.
         if (
@@ -108,11 +107,12 @@ class Auth(Plugin):
             and last.epoch is self._epoch.now
             and not client.by_proxy
             and not (last.is_sent and request.raw_target.startswith(_OWN))
-            and (last.lines is lines or last.goes_on(lines))
+            and (last.lines is lines or last.goes_on(request, lines))
         ):
             proof = last.proof
             if proof is None:
-                fields.lines = last.left
+                if last.left is not lines:
+                    request.fields.lines = last.left
                 last.txn = txn.id
                 policy = self._policies.of(client.address)
                 return self._identification.unshown(txn, policy, last)
@@ -122,14 +122,17 @@ class Auth(Plugin):
                 and now < proof.until
                 and (last.is_simple or self._parts.addresses.again(last.key, client))
             ):
-                fields.lines = last.left
+                if last.left is not lines:
+                    request.fields.lines = last.left
                 last.txn = txn.id
                 if last.is_sent:
                     self._sent = last
-                self._remembered.hits += last.is_basic
+                if last.is_basic:
+                    self._remembered.hits += 1
                 identity = proof.identity
                 self._counts[identity.source] += 1
                 return identity
+        fields = request.fields
         received = fields.lines
         is_reverse = client.mode == "reverse"
         if is_reverse:

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import compress
 from math import inf
 from typing import Final, Protocol
 
-from gateway.api import Identity, Key, Transaction
+from gateway.api import Identity, Key, Request, Transaction
 from gateway_auth.address_book import Signs
 from gateway_auth.connections import PROXY_FIELDS
 from gateway_auth.rewriting import Rewriting
@@ -87,6 +88,7 @@ class Repeat:
 
     __slots__ = (
         "_rewriting",
+        "_untold",
         "epoch",
         "host",
         "is_basic",
@@ -141,6 +143,8 @@ class Repeat:
         self.txn = txn.id
         # How C{left} is made of C{lines}; found out as soon as other lines come.
         self._rewriting: Rewriting | None = None
+        # Where lines tell nothing: the places of those that were others the last time. C{None}: that is not known.
+        self._untold: list[bool] | None = None
 
     def by_address(self, proof: Proof, until: float, key: str) -> None:
         """
@@ -160,22 +164,32 @@ class Repeat:
         self.is_sent = True
         self._rewriting = None
 
-    def goes_on(self, lines: list[bytes]) -> bool:
+    def goes_on(self, request: Request, lines: list[bytes]) -> bool:
         """
-        Go over to other lines if none of those that tell who asks is another one.
+        Go over to a request with other lines if none of those that tell who asks is another one.
 
         @return: whether that is so. What is left of them is known then, too.
         """
         telling = self.telling
         if telling is None:
             return False
-        others = set(lines)
-        if len(others) != len(lines):
-            # What may stand there once is something else if it stands there twice.
+        before = self.lines
+        differ = request.differing(before)
+        if differ is not None:
+            # Each line that tells stands where it stood, and none is new. What stood at the same places as last time did not tell then.
+            text = b"\n".join((b"", *compress(lines, differ)))
+            if differ != self._untold:
+                text = b"\n".join((text, *compress(before, differ)))
+        else:
+            others = set(lines)
+            if len(others) != len(lines):
+                # What may stand there once is something else if it stands there twice.
+                return False
+            others.symmetric_difference_update(before)
+            text = b"\n".join((b"", *others))
+        if telling.search(text) is not None:
             return False
-        others.symmetric_difference_update(self.lines)
-        if telling.search(b"\n".join((b"", *others))) is not None:
-            return False
+        self._untold = differ
         if self.left is self.lines:
             self.lines = self.left = lines
             return True

@@ -289,6 +289,61 @@ class CookieTests(RepeatTestCase):
         self.assertIsNone(self.came()[-1].get("cookie"))
         self.assertEqual(self.came()[-1].get("referer"), b"x")
 
+    def lines(self, *lines: str) -> Any:
+        """Send a request of just these field lines, in this order; gives its line of the log."""
+        asked = f"GET {URL} HTTP/1.1\r\nHost: www.example.com\r\n"
+        self.client.send("".join((asked, *(f"{line}\r\n" for line in lines), "\r\n")).encode())
+        self.one.settle()
+        return self.one.access_log[-1]
+
+    def test_others_in_the_same_places(self) -> None:
+        """Pages that differ in the same places are the same user's; what tells in such a place is looked at, however often it is sent."""
+        agent, ours = f"User-Agent: {AGENT}", f"Cookie: {self.begun().person.cookie_field(URL)}"
+        for _ in range(2):
+            for number in range(5):
+                said = self.lines(agent, f"Referer: {number}", ours, f"X-A: {number // 3}")
+                self.assertEqual((said["status"], said["user"]), (200, "anna"))
+            # Of as many lines: no cookie any more, then one where there was something else.
+            for other in ("X-B: 1", "X-B: 2", "X-B: 2"):
+                said = self.lines(agent, "Referer: 5", other, "X-A: 1")
+                self.assertNotEqual((said["status"], said["user"]), (200, "anna"))
+            for place in ("Referer: 5", "Referer: 6", "Referer: 6"):
+                said = self.lines(agent, place, "X-B: 1", ours)
+                self.assertEqual((said["status"], said["user"]), (200, "anna"))
+            bert = "Proxy-Authorization: " + basic("bert", "hidden")["Proxy-Authorization"]
+            for place in ("Referer: 7", "Referer: 8"):
+                said = self.lines(agent, place, "X-B: 1", ours)
+                self.assertEqual((said["status"], said["user"]), (200, "anna"))
+                for _ in range(2):
+                    said = self.lines(agent, bert, "X-B: 1", ours)
+                    self.assertEqual((said["status"], said["user"]), (200, "bert"))
+
+    def test_program_gone(self) -> None:
+        """A cookie without the program it was given to shows nobody, whatever stands in the program's place, also if the very same request comes twice."""
+        agent, ours = f"User-Agent: {AGENT}", f"Cookie: {self.begun().person.cookie_field(URL)}"
+        for number in range(3):
+            self.assertEqual(self.lines(agent, "X-A: 1", ours, f"X-C: {number}")["user"], "anna")
+        for _ in range(3):
+            said = self.lines(agent, "X-A: 1", "X-B: 1", "X-C: 2")
+            self.assertNotEqual((said["status"], said["user"]), (200, "anna"))
+        for number in range(3):
+            self.assertEqual(self.lines(ours, "X-A: 1", agent, f"X-C: {number}")["user"], "anna")
+        # Once the program was looked at as what stands in a place that differs.
+        for other in ("X-B: 1", "X-B: 1", "X-B: 2", "X-B: 2"):
+            said = self.lines(ours, "X-A: 1", other, "X-C: 2")
+            self.assertNotEqual((said["status"], said["user"]), (200, "anna"))
+        # And as what has come to such a place.
+        for number in range(3):
+            said = self.lines(ours, f"X-A: {number}", agent, "X-C: 2")
+            self.assertEqual((said["status"], said["user"]), (200, "anna"))
+        said = self.lines(ours, "User-Agent: x", agent, "X-C: 2")
+        self.assertNotEqual((said["status"], said["user"]), (200, "anna"))
+
+    def begun(self) -> CookieTests:
+        """Begin, and give this."""
+        self.begin()
+        return self
+
     def test_other_user_on_the_connection(self) -> None:
         """The same cookies with something beside them that says otherwise are looked at: credentials, another cookie, another program."""
         self.begin()

@@ -76,6 +76,11 @@ class TransactionTests(SynchronousTestCase):
         )
         self.assertNotIn(Key("reputation.score"), store)
 
+    def test_read_quickly(self) -> None:
+        """No attribute is made when it is first asked for: the interpreter would read every other one the slow way."""
+        for kind in (Transaction, Client):
+            self.assertFalse(hasattr(kind, "__getattr__"), kind)
+
     def test_decrypted_only(self) -> None:
         """It holds where it was set to that, and nothing like it will do."""
         txn = transaction()

@@ -32,6 +32,12 @@ class HeadTests(SynchronousTestCase):
         for message in (asked, Response(200, fields)):
             self.assertIs(message.lines(), fields.lines)
 
+    def test_no_request_before(self) -> None:
+        """Of a message that no parser made it is not known where it differs from another."""
+        lines = [b"A: 1"]
+        asked = Request(b"GET", "http", "www.example.com", 80, b"/", 1, Fields(lines), 0)
+        self.assertIsNone(asked.differing(lines))
+
     def test_asked(self) -> None:
         """Whoever asks gets the same fields each time, with the very list that was received."""
         for head in self.heads():

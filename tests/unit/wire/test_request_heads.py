@@ -376,6 +376,47 @@ class AgainTests(SynchronousTestCase):
                     for one, two in ((lines, changed), (changed, lines)):
                         self.assert_read_alike(one, two)
 
+    def test_differing(self) -> None:
+        """Where a head differs from the one before is known where that was the very one before it, and concerns nothing of the connection."""
+        usual = [b"Host: a", b"X: 1", b"User-Agent: a", b"Y: 2"]
+        for other, differ in (
+            (b"User-Agent: b", [False, False, True, False]),
+            (b"Z: 3", [False, False, True, False]),
+            (b"X: 1", [False, False, True, False]),
+            (b"Authorization: Basic eDp5", [False, False, True, False]),
+            # Of these a meaning is known.
+            (b"Cookie: a=1", None),
+            (b"Connection: x", None),
+            (b"Via: 1.1 a", None),
+            (b"Content-Length: 0", None),
+            (b"User-Agent: a\r\nZ: 3", None),
+        ):
+            changed = [*usual[:2], other, usual[3]]
+            one, two, again = (
+                b"GET /%d HTTP/1.1\r\n%b\r\n\r\n" % (number, b"\r\n".join(lines))
+                for number, lines in enumerate((usual, changed, changed))
+            )
+            first, second, third = self.heads(one, two, again)
+            before = first.lines()
+            self.assertIsNone(first.differing(before), other)
+            self.assertEqual(second.differing(before), differ, other)
+            # It is the same section.
+            self.assertIs(third.lines(), second.lines())
+            self.assertEqual(third.differing(before), differ, other)
+            self.assertIsNone(second.differing([*before]), other)
+            self.assertIsNone(second.differing(second.lines()), other)
+
+    def test_differing_when_changed(self) -> None:
+        """Of lines that a plugin has changed it is not known, until they are as received again; of fields that were only read it is."""
+        one, two = (b"GET / HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % number for number in (1, 2))
+        first, second = self.heads(one, two)
+        received = second.fields.lines
+        self.assertEqual(second.differing(first.lines()), [False, True])
+        second.fields.set("X", "3")
+        self.assertIsNone(second.differing(first.lines()))
+        second.fields.lines = received
+        self.assertEqual(second.differing(first.lines()), [False, True])
+
     def assert_read_alike(self, one: list[bytes], two: list[bytes]) -> None:
         """See that the second of two heads is read as if it were the first; there is no second one if the first is refused."""
         before, after = (
