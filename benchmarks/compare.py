@@ -2,7 +2,8 @@
 The comparison: starts each scenario's peers, lets them work in turn within each round, and reads what they used.
 
 Processor time of the proxy's whole process tree is taken around each window and divided by what the load counted. One peer works
-at a time; the others are up but idle. The order turns by one from round to round, so that nobody is always first.
+at a time, for a window, or where a scenario can be paused for a moment in its turn; the others are up but idle. The order turns by one from round to
+round, so that nobody is always first.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from pathlib import Path
 
 from benchmarks import load, tls_load, usage
 from benchmarks.certificates import write_certificates
-from benchmarks.load import LoadFailed
+from benchmarks.load import LoadFailed, Requests
 from benchmarks.origins import start_tunnel_origin, start_web_origin
 from benchmarks.peers import Peer, Ports, Role
 from benchmarks.programs import Cores, DidNotStart, Program
 from benchmarks.results import Cell, Series
 from benchmarks.scenarios import ORIGIN_REQUEST, Job, Scenario, secure_request, way_of
 from benchmarks.tls_load import Way
+from benchmarks.turns import in_turns
 
 WARM_SECONDS = 0.5
 WARM_CONNECTIONS = 100
@@ -156,6 +158,9 @@ def _measure_work(
                 contestants.append(contestant)
         for turn in range(plan.rounds):
             shift = turn % len(contestants) if contestants else 0
+            if scenario.launch is not None:
+                _work_in_turns(plan, scenario, scenario.launch, contestants, row, turn, say)
+                continue
             for contestant in contestants[shift:] + contestants[:shift]:
                 series = row[contestant.peer.name]
                 if series.failure:
@@ -166,13 +171,59 @@ def _measure_work(
                 except (LoadFailed, OSError) as error:
                     _fail(row, contestant.peer, error, say)
                     continue
-                series.cells.append(cell)
-                say(
-                    f"  round {turn + 1} {contestant.peer.name:<10} {cell.cost:10.3f} {scenario.unit.cost}"
-                    f"  {cell.rate:10.1f} {scenario.unit.rate}"
-                )
+                _take(series, cell, scenario, contestant.peer, say)
         for contestant in contestants:
             row[contestant.peer.name].memory = usage.memory(contestant.program.tree)
+
+
+def _work_in_turns(
+    plan: Plan,
+    scenario: Scenario,
+    launch: Callable[[Peer, Ports, float], Requests],
+    contestants: list[_Contestant],
+    row: dict[str, Series],
+    turn: int,
+    say: Say,
+) -> None:
+    """Measure one round of all contestants at once, each with as many seconds of its own as the plan gives."""
+    having = [each for each in contestants if not row[each.peer.name].failure]
+    time.sleep(SETTLE_SECONDS)
+    seconds = plan.seconds * len(having)
+    core = usage.core_busy_seconds(plan.cores.proxy)
+    used = [usage.cpu_seconds(each.program.tree) for each in having]
+    begun = time.monotonic()
+    done = in_turns([partial(launch, each.peer, each.ports, seconds) for each in having], turn)
+    elapsed = time.monotonic() - begun
+    used = [
+        usage.cpu_seconds(each.program.tree) - before
+        for each, before in zip(having, used, strict=True)
+    ]
+    foreign = usage.core_busy_seconds(plan.cores.proxy) - core - sum(used)
+    for each, work, cpu in zip(having, done, used, strict=True):
+        series = row[each.peer.name]
+        if isinstance(work, LoadFailed):
+            _fail(row, each.peer, work, say)
+            continue
+        cell = Cell(
+            round=turn,
+            cost=cpu * scenario.unit.scale / work.units,
+            rate=work.units * len(having) / work.seconds,
+            errors=work.errors,
+            # Of what waited for its turn they would say how long that was.
+            p50_ms=None,
+            p99_ms=None,
+            busy=cpu * len(having) / elapsed,
+            foreign=max(0.0, foreign / elapsed),
+        )
+        _take(series, cell, scenario, each.peer, say)
+
+
+def _take(series: Series, cell: Cell, scenario: Scenario, peer: Peer, say: Say) -> None:
+    series.cells.append(cell)
+    say(
+        f"  round {cell.round + 1} {peer.name:<10} {cell.cost:10.3f} {scenario.unit.cost}"
+        f"  {cell.rate:10.1f} {scenario.unit.rate}"
+    )
 
 
 def _window(plan: Plan, scenario: Scenario, contestant: _Contestant, turn: int) -> Cell:

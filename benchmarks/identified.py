@@ -2,7 +2,7 @@
 What it costs to know who is asking: kept-alive requests of users who are known already, beside the same requests of nobody.
 
 One gateway for each way to be known, and two for nobody: without the plugin C{auth}, and with it where the network's policy asks
-nobody. They work in turn within each round; differences are taken within a round, so that a busy minute shifts both.
+nobody. They work in turn, a tenth of a second each, within each round; differences are taken within a round, so that a busy moment shifts all.
 
 A cookie is sealed here by the key that the gateway has in its settings, as another node would. The handshake of a connection
 that Negotiate or NTLM has identified needs a realm and more than wrk can say, so it is left out: a plugin that is installed for
@@ -25,7 +25,7 @@ import bcrypt
 
 from benchmarks import load
 from benchmarks.compare import Plan, compare
-from benchmarks.load import Work
+from benchmarks.load import Requests, Work
 from benchmarks.origins import SMALL_BYTES
 from benchmarks.peers import GATEWAY, REPOSITORY, Peer, Ports, Role
 from benchmarks.programs import Cores
@@ -302,15 +302,19 @@ def _scenario(name: str, title: str, ways: tuple[Way, ...], varied: bool) -> Sce
     by_name = {way.name: way for way in ways}
     role = ways[0].role
 
-    def run(peer: Peer, ports: Ports, seconds: float) -> Work:
+    def launch(peer: Peer, ports: Ports, seconds: float) -> Requests:
         way = by_name[peer.name]
         entrance = peer.entrance(role, ports)
         asked = lines(way, ports.web_origin, varied)
         if way.taught or way.basic:
             _ask(entrance, [*lines(dataclasses.replace(way, basic=True), ports.web_origin)])
-        return load.requests(entrance, "lines", asked, seconds, SMALL_BYTES)
+        return load.begin_requests(entrance, "lines", asked, seconds, SMALL_BYTES)
 
-    return Scenario(name, title, (role,), PER_REQUEST, run)
+    def run(peer: Peer, ports: Ports, seconds: float) -> Work:
+        with launch(peer, ports, seconds) as begun:
+            return begun.work()
+
+    return Scenario(name, title, (role,), PER_REQUEST, run, launch=launch)
 
 
 def _ask(port: int, asked: list[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import struct
 import subprocess
@@ -53,6 +54,58 @@ class Work:
     p99_ms: float | None = None
 
 
+class Requests:
+    """One run of wrk. As a context manager it is killed at the end if it is not over by then."""
+
+    def __init__(self, command: Sequence[str], seconds: float, min_bytes: int) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self._process.pid
+        self._seconds = seconds
+        self._min_bytes = min_bytes
+
+    @property
+    def over(self) -> bool:
+        """Tell whether it has ended, well or not."""
+        return self._process.poll() is not None
+
+    def pause(self) -> None:
+        """Ask for nothing more until L{resume}; its time runs on."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def work(self) -> Work:
+        """
+        Wait for the end.
+
+        @raise LoadFailed: it failed, did not end, or got answers that are too short.
+        """
+        try:
+            told, complained = self._process.communicate(timeout=self._seconds + 30)
+        except subprocess.TimeoutExpired:
+            raise LoadFailed("wrk did not end") from None
+        lines = [line for line in told.splitlines() if line.startswith("{")]
+        if not lines:
+            raise LoadFailed(f"wrk: {complained.strip() or told.strip()}")
+        return parse_wrk(lines[-1], self._min_bytes)
+
+    def __enter__(self) -> Requests:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.over:
+            self._process.kill()
+        self._process.communicate()
+
+
 def requests(
     port: int,
     script: str,
@@ -63,10 +116,28 @@ def requests(
     scheme: str = "http",
 ) -> Work:
     """
-    Run wrk with one of our scripts on kept-alive connections.
+    Run wrk with one of our scripts on kept-alive connections, and wait for the end; see L{begin_requests}.
+
+    @raise LoadFailed: wrk is missing, failed, or got answers that are too short.
+    """
+    with begin_requests(port, script, arguments, seconds, min_bytes, scheme=scheme) as begun:
+        return begun.work()
+
+
+def begin_requests(
+    port: int,
+    script: str,
+    arguments: Sequence[str],
+    seconds: float,
+    min_bytes: int,
+    *,
+    scheme: str = "http",
+) -> Requests:
+    """
+    Start wrk with one of our scripts on kept-alive connections.
 
     @param min_bytes: the least an answer must weigh, so that a fast error page is not taken for work.
-    @raise LoadFailed: wrk is missing, failed, or got answers that are too short.
+    @raise LoadFailed: wrk is missing.
     """
     wrk = find("wrk")
     if wrk is None:
@@ -88,13 +159,7 @@ def requests(
         "--",
         *arguments,
     ]
-    answer = subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds + 30, check=False
-    )
-    lines = [line for line in answer.stdout.splitlines() if line.startswith("{")]
-    if not lines:
-        raise LoadFailed(f"wrk: {answer.stderr.strip() or answer.stdout.strip()}")
-    return parse_wrk(lines[-1], min_bytes)
+    return Requests(command, seconds, min_bytes)
 
 
 def parse_wrk(line: str, min_bytes: int) -> Work:

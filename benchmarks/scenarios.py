@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import load, tls_load
 from benchmarks.certificates import ORIGIN_HOST, SITE_HOST, TRUST_FILE
-from benchmarks.load import Work
+from benchmarks.load import Requests, Work
 from benchmarks.origins import LARGE_BYTES, SMALL_BYTES
 from benchmarks.peers import Peer, Ports, Role
 from benchmarks.tls_load import Way
@@ -49,6 +49,8 @@ class Scenario:
     @ivar run: does the work once for so many seconds.
     @ivar begin: instead, inside TLS: opens connections, which is not measured, and gives what does the work. With neither the
         scenario holds idle connections.
+    @ivar launch: starts the same as C{run}: then all peers work within one window, L{in turns<benchmarks.turns>}, so that their costs can
+        be compared more closely.
     @ivar asks_first: in an idle scenario, whether each connection makes one request before it falls silent.
     """
 
@@ -59,6 +61,7 @@ class Scenario:
     run: Callable[[Peer, Ports, float], Work] | None = None
     begin: Callable[[Way], AbstractContextManager[Job]] | None = None
     asks_first: bool = False
+    launch: Callable[[Peer, Ports, float], Requests] | None = None
 
     @property
     def secure(self) -> bool:

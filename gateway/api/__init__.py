@@ -99,6 +99,7 @@ from gateway.api.transaction import (
 from gateway.api.verdicts import Allow, Block, ReadContent, Respond, Verdict
 from gateway.message.fields import Fields
 from gateway.message.file_types import TYPE_GROUPS, TYPES, TypeInfo
+from gateway.message.rewriting import Rewriting
 from gateway.message.true_type import true_type
 
 __all__ = [
@@ -177,6 +178,7 @@ __all__ = [
     "Request",
     "Respond",
     "Response",
+    "Rewriting",
     "Route",
     "ScanJob",
     "ScanResult",

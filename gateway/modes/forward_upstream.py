@@ -21,6 +21,7 @@ from gateway.message.via import Via
 from gateway.modes import onward
 from gateway.modes.bound import BoundMode
 from gateway.modes.reaching import Reaching, noted
+from gateway.modes.rewritten import Rewritten, rewritten
 from gateway.net.dial import Dialer, Trace
 from gateway.net.pool import Pool
 from gateway.net.tunnel_hop import TunnelHop
@@ -69,14 +70,13 @@ class Way:
     @ivar origin: what is written before that slash for the next hop.
     @ivar lines: field lines that were sent on like this before; C{None}: none were.
     @ivar fields: as what.
-    @ivar harmless: lines of a plugin's in such a request that hold for no connection; see L{onward.taint}.
+    @ivar written: what plugins have written into the last one of those into which they have; C{None}: there was none.
     """
 
     __slots__ = (
         "field",
         "fields",
         "forwarding",
-        "harmless",
         "host",
         "lines",
         "mode",
@@ -85,6 +85,7 @@ class Way:
         "port",
         "prefix",
         "to",
+        "written",
     )
 
     def __init__(self, mode: ProxyMode, head: RequestHead, forwarding: Forwarding | None) -> None:
@@ -97,7 +98,7 @@ class Way:
         self.field = head.section.host_field
         self.prefix = self.origin = b""
         self.lines: list[bytes] | None = None
-        self.harmless: tuple[bytes, ...] = ()
+        self.written: Rewritten | None = None
         self.fields = b""
 
 
@@ -233,15 +234,15 @@ class ForwardUpstream:
         origin = b"" if self.parent is None else b"http://" + host
         if origin:
             target = origin + (b"" if target == b"*" else target)
-        received = head.section.received
-        written = () if lines is received else onward.rewritten(lines, received)
-        may_bind = bool(written) and onward.taint(written, hop, way)
-        fields = self._fields(host, chunked, written)
+        written = rewritten(lines, head.section, way)
+        if written.binds:
+            hop.taint()
+        fields = self._fields(host, chunked, written.lines)
         if (
             chunked is None
             and head.section.way is way
             and self._said is None
-            and not may_bind
+            and not written.binds
             and len(fields) <= onward.MOST_KEPT
         ):
             way.origin = origin
@@ -249,7 +250,7 @@ class ForwardUpstream:
             way.lines = lines
         return request_head(head.raw_method, target, fields)
 
-    def _fields(self, host: bytes, chunked: bool | None, written: tuple[bytes, ...]) -> bytes:
+    def _fields(self, host: bytes, chunked: bool | None, written: list[bytes]) -> bytes:
         more = () if self.parent is None else credentials(self.parent)
         return onward.client_fields(
             self._head, host, self._mode.via, chunked, written, self._way.forwarding, more

@@ -24,6 +24,7 @@ from gateway.modes import onward
 from gateway.modes.bound import BoundMode
 from gateway.modes.connect_upstream import ConnectUpstream
 from gateway.modes.forward_upstream import ProxyMode
+from gateway.modes.rewritten import rewritten
 from gateway.net.owner import Owner, OwnKey
 from gateway.net.tunnel_hop import TunnelHop
 from gateway.net.upstream import UpstreamConnection
@@ -327,15 +328,15 @@ class InterceptedUpstream:
         way = section.way
         if alike and way is not None and way.lines is lines and way.host == host:
             return request_head(method, head.raw_target, way.fields)
-        received = section.received
-        written = () if lines is received else onward.rewritten(lines, received)
-        may_bind = bool(written) and onward.taint(written, hop)
-        fields = self._fields(host, chunked, written)
-        if alike and not may_bind:
+        written = rewritten(lines, section, None)
+        if written.binds:
+            hop.taint()
+        fields = self._fields(host, chunked, written.lines)
+        if alike and not written.binds:
             section.way = Way(host, lines, fields)
         return request_head(method, head.raw_target, fields)
 
-    def _fields(self, host: bytes, chunked: bool | None, written: tuple[bytes, ...]) -> bytes:
+    def _fields(self, host: bytes, chunked: bool | None, written: list[bytes]) -> bytes:
         via = self._server.mode.via
         return onward.client_fields(self._head, host, via, chunked, written, self._forwarding)
 

@@ -7,8 +7,7 @@ OPTIONS count their Max-Forwards down (section 7.6.2).
 
 from __future__ import annotations
 
-from itertools import chain, compress, filterfalse, repeat
-from operator import is_not
+from itertools import filterfalse
 from typing import Any
 
 from gateway.api.errors import ClientError, TransactionError
@@ -16,14 +15,12 @@ from gateway.api.messages import Response
 from gateway.message.fields import Fields
 from gateway.message.forwarding import Forwarding
 from gateway.message.via import Via
-from gateway.net.upstream import UpstreamConnection
 from gateway.wire.events import UNMET_EXPECTATION, RequestHead, Section
 from gateway.wire.lines import (
     FORWARDING,
     MAX_FORWARDS,
     VIA,
     FieldLine,
-    binds,
     going_on,
     name_of,
 )
@@ -40,8 +37,6 @@ COUNTED = frozenset((b"TRACE", b"OPTIONS"))
 
 #: What a TRACE must not reflect (RFC 9110 section 9.3.8).
 _NOT_TRACED = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
-#: Is none of any message's lines.
-_NO_MORE = repeat(None)
 _NO_OPTIONS = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH, CONNECT"
 
 
@@ -121,7 +116,7 @@ def fields(
     host: bytes,
     via: Via,
     chunked: bool | None,
-    written: tuple[bytes, ...],
+    written: list[bytes],
     *,
     keeps_forwarding: bool,
     more: tuple[bytes, ...] = (),
@@ -131,7 +126,7 @@ def fields(
 
     @param host: value of Host; equal to what the client sent, its line stays where it is.
     @param chunked: how content is framed; C{None}: there is none.
-    @param written: by plugins; see L{rewritten}.
+    @param written: lines of plugins'; see L{gateway.modes.rewritten}.
     @param keeps_forwarding: X-Forwarded-For and its kin stay as received.
     @param more: lines of the mode's own.
     """
@@ -181,32 +176,6 @@ def fields(
     return section(out)
 
 
-def rewritten(lines: list[bytes], received: list[bytes]) -> tuple[bytes, ...]:
-    """Give the lines that plugins have written, or moved: all that do not stand where they were received."""
-    return tuple(compress(lines, map(is_not, lines, chain(received, _NO_MORE))))
-
-
-def taint(written: tuple[bytes, ...], hop: UpstreamConnection, way: Any = None) -> bool:
-    """
-    See that a connection is used for nobody else if a plugin has put credentials that hold for it into the request.
-
-    What has come so, and stands where it stood, was judged when it came (L{check}).
-
-    @param written: by plugins; see L{rewritten}.
-    @param hop: by which it goes now.
-    @param way: remembers as C{harmless} what was looked at last and holds for no connection; C{None}: nothing is remembered.
-    @return: whether one has.
-    """
-    if way is not None and written == way.harmless:
-        return False
-    if binds(written):
-        hop.taint()
-        return True
-    if way is not None:
-        way.harmless = written
-    return False
-
-
 def _demanding(head: RequestHead) -> None:
     """Refuse what can't be met, and have the connection bound; what a CONNECT says of a server reaches none."""
     if head.section.demands & UNMET_EXPECTATION:
@@ -223,14 +192,14 @@ def client_fields(
     host: bytes,
     via: Via,
     chunked: bool | None,
-    written: tuple[bytes, ...],
+    written: list[bytes],
     forwarding: Forwarding | None,
     more: tuple[bytes, ...] = (),
 ) -> bytes:
     """
     Give L{fields} where the client chose the host itself: what is said of the client is the operator's choice.
 
-    @param written: by plugins; see L{rewritten}.
+    @param written: lines of plugins'; see L{gateway.modes.rewritten}.
     @param forwarding: what is said of it; C{None}: nothing, and what it says itself is dropped.
     """
     if forwarding is None:

@@ -24,6 +24,7 @@ from gateway.modes import onward
 from gateway.modes.bound import BoundMode
 from gateway.modes.origins import OriginState
 from gateway.modes.reaching import noted
+from gateway.modes.rewritten import Rewritten, rewritten
 from gateway.modes.running_site import RunningSite
 from gateway.net.dial import Dialer, Trace
 from gateway.net.faults import (
@@ -69,19 +70,19 @@ class Way:
     @ivar host: the target's, and so is C{port}.
     @ivar lines: field lines that were sent on like this before; C{None}: none were.
     @ivar between: as what: all that stands between the target and the id of a request.
-    @ivar harmless: lines of a plugin's in such a request that hold for no connection; see L{onward.taint}.
+    @ivar written: what plugins have written into the last one of those into which they have; C{None}: there was none.
     """
 
     __slots__ = (
         "between",
         "field",
         "forwarding",
-        "harmless",
         "host",
         "lines",
         "mode",
         "port",
         "site",
+        "written",
     )
 
     def __init__(
@@ -94,7 +95,7 @@ class Way:
         self.port = head.port
         self.forwarding = forwarding
         self.lines: list[bytes] | None = None
-        self.harmless: tuple[bytes, ...] = ()
+        self.written: Rewritten | None = None
         self.between = b""
 
 
@@ -249,10 +250,10 @@ class ReverseUpstream:
         if chunked is None and lines is way.lines:
             between = way.between
         else:
-            received = head.section.received
-            written = () if lines is received else onward.rewritten(lines, received)
-            may_bind = bool(written) and onward.taint(written, hop, way)
-            between = b" HTTP/1.1\r\n%bX-Request-Id: " % self._fields(chunked, written)
+            written = rewritten(lines, head.section, way)
+            if written.binds:
+                hop.taint()
+            between = b" HTTP/1.1\r\n%bX-Request-Id: " % self._fields(chunked, written.lines)
             if (
                 chunked is None
                 and head.section.way is way
@@ -261,7 +262,7 @@ class ReverseUpstream:
                 and way.field
                 # Else a line was taken out that the next one alike has again.
                 and head.lines() is lines
-                and not may_bind
+                and not written.binds
                 and len(between) <= onward.MOST_KEPT
             ):
                 way.between = between
@@ -277,7 +278,7 @@ class ReverseUpstream:
             )
         )
 
-    def _fields(self, chunked: bool | None, written: tuple[bytes, ...]) -> bytes:
+    def _fields(self, chunked: bool | None, written: list[bytes]) -> bytes:
         head = self._head
         way = self._way
         site = way.site

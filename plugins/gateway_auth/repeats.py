@@ -21,10 +21,9 @@ from itertools import compress
 from math import inf
 from typing import Final, Protocol
 
-from gateway.api import Identity, Key, Request, Transaction
+from gateway.api import Identity, Key, Request, Rewriting, Transaction
 from gateway_auth.address_book import Signs
 from gateway_auth.connections import PROXY_FIELDS
-from gateway_auth.rewriting import Rewriting
 
 #: Lines that tell who asks, whatever he is known by: the kind of program, and proxies that pass on what others ask.
 _ALWAYS: Final = ("user-agent", *PROXY_FIELDS)

@@ -52,28 +52,28 @@ class IdentifiedCostTests(Unhurried, AuthCase):
         return count[0] / REQUESTS
 
     def test_forward(self) -> None:
-        """Through a forward proxy a known password or address costs no more than 190 opcodes, a cookie no more than 275."""
+        """Through a forward proxy a known password or address costs no more than 155 opcodes, a cookie no more than 275."""
         off = self.cost(FIELDS, policy="off")
         address: dict[str, object] = {
             "addresses": {"probation": 0, "probation_every": 0},
             "ip_cache": "15m",
         }
         ways: tuple[tuple[dict[str, str], dict[str, object], int], ...] = (
-            ({**FIELDS, **ALICE}, {}, 190),
+            ({**FIELDS, **ALICE}, {}, 155),
             (FIELDS, {"cookie": "8h"}, 275),
-            (FIELDS, address, 190),
+            (FIELDS, address, 155),
         )
         for fields, settings, most in ways:
             more = self.cost(fields, **settings) - off
             self.assertLessEqual(more, most, settings)
 
     def test_site(self) -> None:
-        """In front of a site a known password costs no more than 230 opcodes, a cookie 155, what is kept from the origin included."""
+        """In front of a site a known password or cookie costs no more than 125 opcodes, what is kept from the origin included."""
         off = self.cost(FIELDS, "reverse", policy="off", **SITES)
         alice = basic("alice", "alicepw", "Authorization")
         ways: tuple[tuple[dict[str, str], dict[str, object], int], ...] = (
-            ({**FIELDS, **alice}, {}, 230),
-            (FIELDS, {"cookie": "8h"}, 155),
+            ({**FIELDS, **alice}, {}, 125),
+            (FIELDS, {"cookie": "8h"}, 125),
         )
         for fields, settings, most in ways:
             more = self.cost(fields, "reverse", **settings, **SITES) - off

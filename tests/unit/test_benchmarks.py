@@ -1,6 +1,8 @@
 """Tests of the arithmetic and the files of C{benchmarks}: what it measures with is checked, not what it measures."""
 
 import itertools
+import json
+import os
 import socket
 import threading
 import tomllib
@@ -8,6 +10,7 @@ from contextlib import redirect_stderr
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree
 from zlib import crc32
 
@@ -15,10 +18,28 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import cache_miss, cache_objects, cache_zipf, identified, report, scan, scan_corpus
+from benchmarks import (
+    cache_miss,
+    cache_objects,
+    cache_zipf,
+    identified,
+    report,
+    scan,
+    scan_corpus,
+    turns,
+)
 from benchmarks.__main__ import IDENTIFIED, parse
 from benchmarks.certificates import ORIGIN_FILE, TRUST_FILE, write_certificates
-from benchmarks.load import LoadFailed, discard, made, parse_wrk, read_any_head, read_head
+from benchmarks.load import (
+    LoadFailed,
+    Requests,
+    Work,
+    discard,
+    made,
+    parse_wrk,
+    read_any_head,
+    read_head,
+)
 from benchmarks.peers import AUTHORITY_FILE, HERE, PEERS, Ports, Role, fill, words_for
 from benchmarks.picture import draw
 from benchmarks.plugins import slopes_of
@@ -282,6 +303,95 @@ class IdentifiedTests(SynchronousTestCase):
                 self.assertEqual("auth" in config.plugins.enabled, way.settings is not None)
                 settings = load_plugin_settings(config, "auth", AuthSettings, {})
                 self.assertEqual(settings.cookie > 0, way.cookie)
+
+
+class Paused(Requests):
+    """
+    A load that is over after some turns.
+
+    @ivar said: what was done to all of them.
+    """
+
+    def __init__(self, name: str, turns: int, said: list[str], units: float = 1) -> None:
+        self._name = name
+        self._left = turns
+        self._units = units
+        self.said = said
+
+    @property
+    def over(self) -> bool:
+        """Tell whether no turn is left."""
+        return not self._left
+
+    def pause(self) -> None:
+        """Note it."""
+        self.said.append(f"-{self._name}")
+
+    def resume(self) -> None:
+        """Note it."""
+        self._left -= 1
+        self.said.append(f"+{self._name}")
+
+    def work(self) -> Work:
+        """Give it, or fail if there is none."""
+        if not self._units:
+            raise LoadFailed(self._name)
+        return Work(self._units, 1.0)
+
+    def __exit__(self, *_: object) -> None:
+        self.said.append(f"0{self._name}")
+
+
+class TurnsTests(SynchronousTestCase):
+    """Loads that work in turn."""
+
+    def setUp(self) -> None:
+        """Let a turn take no time."""
+        self.patch(turns, "TURN_SECONDS", 0)
+        self.said: list[str] = []
+
+    def test_in_turn(self) -> None:
+        """One works at a time, each as long as it has something to do, and who is first is said."""
+        loads = [Paused("a", 1, self.said), Paused("b", 2, self.said, 7)]
+        done = turns.in_turns([lambda: loads[0], lambda: loads[1]], first=1)
+        self.assertEqual([cast(Work, each).units for each in done], [1, 7])
+        self.assertEqual(" ".join(self.said), "-a -b +b -b +a -a +b -b 0b 0a")
+
+    def test_failures(self) -> None:
+        """One that does not start, or whose work fails, is nothing to the others."""
+
+        def missing() -> Requests:
+            raise LoadFailed("missing")
+
+        done = turns.in_turns(
+            [missing, lambda: Paused("a", 1, self.said, 0), lambda: Paused("b", 1, self.said)]
+        )
+        self.assertEqual([str(each) for each in done[:2]], ["missing", "a"])
+        self.assertEqual(cast(Work, done[2]).units, 1)
+
+    def test_process(self) -> None:
+        """What a program tells is read when it is over."""
+        told = json.dumps(
+            {"requests": 3, "bytes": 30, "seconds": 1, "p50_ms": 1, "p99_ms": 2}
+            | dict.fromkeys(("connect", "read", "write", "status", "timeout"), 0)
+        )
+        with Requests(["echo", told], 1, 10) as load:
+            self.assertEqual(load.work().units, 3)
+            self.assertTrue(load.over)
+        with Requests(["sh", "-c", "echo out of order >&2"], 1, 10) as load:
+            error = self.assertRaises(LoadFailed, load.work)
+            self.assertIn("out of order", str(error))
+
+    def test_paused(self) -> None:
+        """A program stands still, and goes on; one that is left is killed, standing still or not."""
+        with Requests(["sleep", "60"], 1, 10) as load:
+            load.pause()
+            os.waitid(os.P_PID, load.pid, os.WSTOPPED)
+            self.assertFalse(load.over)
+            load.resume()
+            os.waitid(os.P_PID, load.pid, os.WCONTINUED)
+            load.pause()
+        self.assertTrue(load.over)
 
 
 class ScanTests(SynchronousTestCase):

@@ -17,7 +17,7 @@ class Rewriting:
     @ivar touches: the lines that are taken out or replaced.
     """
 
-    __slots__ = ("_gone", "_is_more", "_more", "_one", "_replaced", "touches")
+    __slots__ = ("_gone", "_is_more", "_more", "_new", "_old", "_replaced", "touches")
 
     def __init__(self, before: list[bytes], after: list[bytes]) -> None:
         """
@@ -25,10 +25,9 @@ class Rewriting:
 
         @raise ValueError: there is more to it than that.
         """
-        # By identity: a line of ours is no line of theirs, even if it says the same, and one that goes on may be like one that does not.
-        new = _without(after, before)
+        new = new_lines(after, before)
         replacing = {_name(line): line for line in reversed(new)}
-        self.touches = _without(before, after)
+        self.touches = new_lines(before, after)
         swaps = [(line, replacing.pop(_name(line), None)) for line in self.touches]
         self._replaced = [(line, other) for line, other in swaps if other is not None]
         self._gone = [line for line, other in swaps if other is None]
@@ -36,7 +35,9 @@ class Rewriting:
         self._more = [line for line in new if line not in used]
         self._is_more = bool(self._gone or self._more)
         # What nearly all are: one line in another's place, and perhaps some behind.
-        self._one = self._replaced[0] if len(self._replaced) == 1 and not self._gone else None
+        self._old = self._new = b""
+        if len(self._replaced) == 1 and not self._gone:
+            ((self._old, self._new),) = self._replaced
         if self.of(before) != after:
             raise ValueError("lines were changed otherwise")
 
@@ -46,10 +47,10 @@ class Rewriting:
 
         @raise ValueError: one that is to be taken out or replaced is not among them.
         """
-        one = self._one
-        if one is not None:
+        old = self._old
+        if old:
             made = lines.copy()
-            made[made.index(one[0])] = one[1]
+            made[made.index(old)] = self._new
             # Not before: what is looked for has to be among theirs.
             made += self._more
             return made
@@ -69,8 +70,12 @@ class Rewriting:
         return all(mark.match(b"\n" + line) for line in self.touches)
 
 
-def _without(lines: list[bytes], others: list[bytes]) -> list[bytes]:
-    """Give those of some lines that are not the very same as others."""
+def new_lines(lines: list[bytes], others: list[bytes]) -> list[bytes]:
+    """
+    Give those of some lines that are none of others.
+
+    By identity: a line of ours is no line of theirs, even if it says the same, and one that goes on may be like one that does not.
+    """
     known = set(map(id, others))
     return [line for line in lines if id(line) not in known]
 

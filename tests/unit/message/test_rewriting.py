@@ -6,7 +6,7 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway_auth.rewriting import Rewriting
+from gateway.message.rewriting import Rewriting
 
 
 class RewritingTests(SynchronousTestCase):
