@@ -100,6 +100,8 @@ def compare(plan: Plan, say: Say) -> dict[str, dict[str, Series]]:
             results[scenario.name] = row
             if scenario.idle:
                 _measure_idle(plan, scenario, ports, row, say)
+            elif scenario.launch is not None:
+                _measure_in_turns(plan, scenario, scenario.launch, ports, row, say)
             else:
                 _measure_work(plan, scenario, ports, row, say)
     return results
@@ -112,13 +114,14 @@ def _start_all(
     row: dict[str, Series],
     stack: ExitStack,
     say: Say,
+    turn: int = 0,
 ) -> list[_Contestant]:
-    """Start every peer of the scenario, all together because some take seconds; C{stack} will kill them."""
+    """Start every peer of the scenario that has not failed, all together because some take seconds; C{stack} will kill them."""
     started = []
     for peer in plan.peers:
         role = scenario.role_of(peer)
-        if role is not None:
-            state = plan.state / scenario.name / peer.name
+        if role is not None and not row[peer.name].failure:
+            state = plan.state / scenario.name / str(turn) / peer.name
             program = peer.start(
                 role,
                 ports[peer.name],
@@ -146,21 +149,9 @@ def _measure_work(
     plan: Plan, scenario: Scenario, ports: dict[str, Ports], row: dict[str, Series], say: Say
 ) -> None:
     with ExitStack() as stack:
-        contestants = []
-        for contestant in _start_all(plan, scenario, ports, row, stack, say):
-            try:
-                _see_certificate(plan, scenario, contestant)
-                with _begun(plan, scenario, contestant) as job:
-                    job(WARM_SECONDS)
-            except (LoadFailed, OSError) as error:
-                _fail(row, contestant.peer, error, say)
-            else:
-                contestants.append(contestant)
+        contestants = _warmed(plan, scenario, ports, row, stack, say)
         for turn in range(plan.rounds):
             shift = turn % len(contestants) if contestants else 0
-            if scenario.launch is not None:
-                _work_in_turns(plan, scenario, scenario.launch, contestants, row, turn, say)
-                continue
             for contestant in contestants[shift:] + contestants[:shift]:
                 series = row[contestant.peer.name]
                 if series.failure:
@@ -172,8 +163,51 @@ def _measure_work(
                     _fail(row, contestant.peer, error, say)
                     continue
                 _take(series, cell, scenario, contestant.peer, say)
-        for contestant in contestants:
-            row[contestant.peer.name].memory = usage.memory(contestant.program.tree)
+        _weigh(contestants, row)
+
+
+def _measure_in_turns(
+    plan: Plan,
+    scenario: Scenario,
+    launch: Callable[[Peer, Ports, float], Requests],
+    ports: dict[str, Ports],
+    row: dict[str, Series],
+    say: Say,
+) -> None:
+    # Each round with new processes: how one lies in memory costs it up to a tenth more or less, as long as it lives.
+    for turn in range(plan.rounds):
+        with ExitStack() as stack:
+            contestants = _warmed(plan, scenario, ports, row, stack, say, turn)
+            _work_in_turns(plan, scenario, launch, contestants, row, turn, say)
+            _weigh(contestants, row)
+
+
+def _warmed(
+    plan: Plan,
+    scenario: Scenario,
+    ports: dict[str, Ports],
+    row: dict[str, Series],
+    stack: ExitStack,
+    say: Say,
+    turn: int = 0,
+) -> list[_Contestant]:
+    """Start every peer that has not failed, and let each work a little."""
+    contestants = []
+    for contestant in _start_all(plan, scenario, ports, row, stack, say, turn):
+        try:
+            _see_certificate(plan, scenario, contestant)
+            with _begun(plan, scenario, contestant) as job:
+                job(WARM_SECONDS)
+        except (LoadFailed, OSError) as error:
+            _fail(row, contestant.peer, error, say)
+        else:
+            contestants.append(contestant)
+    return contestants
+
+
+def _weigh(contestants: list[_Contestant], row: dict[str, Series]) -> None:
+    for contestant in contestants:
+        row[contestant.peer.name].memory = usage.memory(contestant.program.tree)
 
 
 def _work_in_turns(
@@ -186,20 +220,19 @@ def _work_in_turns(
     say: Say,
 ) -> None:
     """Measure one round of all contestants at once, each with as many seconds of its own as the plan gives."""
-    having = [each for each in contestants if not row[each.peer.name].failure]
     time.sleep(SETTLE_SECONDS)
-    seconds = plan.seconds * len(having)
+    seconds = plan.seconds * len(contestants)
     core = usage.core_busy_seconds(plan.cores.proxy)
-    used = [usage.cpu_seconds(each.program.tree) for each in having]
+    used = [usage.cpu_seconds(each.program.tree) for each in contestants]
     begun = time.monotonic()
-    done = in_turns([partial(launch, each.peer, each.ports, seconds) for each in having], turn)
+    done = in_turns([partial(launch, each.peer, each.ports, seconds) for each in contestants], turn)
     elapsed = time.monotonic() - begun
     used = [
         usage.cpu_seconds(each.program.tree) - before
-        for each, before in zip(having, used, strict=True)
+        for each, before in zip(contestants, used, strict=True)
     ]
     foreign = usage.core_busy_seconds(plan.cores.proxy) - core - sum(used)
-    for each, work, cpu in zip(having, done, used, strict=True):
+    for each, work, cpu in zip(contestants, done, used, strict=True):
         series = row[each.peer.name]
         if isinstance(work, LoadFailed):
             _fail(row, each.peer, work, say)
@@ -207,12 +240,12 @@ def _work_in_turns(
         cell = Cell(
             round=turn,
             cost=cpu * scenario.unit.scale / work.units,
-            rate=work.units * len(having) / work.seconds,
+            rate=work.units * len(contestants) / work.seconds,
             errors=work.errors,
             # Of what waited for its turn they would say how long that was.
             p50_ms=None,
             p99_ms=None,
-            busy=cpu * len(having) / elapsed,
+            busy=cpu * len(contestants) / elapsed,
             foreign=max(0.0, foreign / elapsed),
         )
         _take(series, cell, scenario, each.peer, say)

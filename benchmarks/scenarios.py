@@ -49,8 +49,8 @@ class Scenario:
     @ivar run: does the work once for so many seconds.
     @ivar begin: instead, inside TLS: opens connections, which is not measured, and gives what does the work. With neither the
         scenario holds idle connections.
-    @ivar launch: starts the same as C{run}: then all peers work within one window, L{in turns<benchmarks.turns>}, so that their costs can
-        be compared more closely.
+    @ivar launch: starts the same as C{run}: then all peers work within one window, L{in turns<benchmarks.turns>}, and are started anew for
+        each round, so that their costs can be compared more closely.
     @ivar asks_first: in an idle scenario, whether each connection makes one request before it falls silent.
     """
 
