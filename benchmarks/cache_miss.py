@@ -179,6 +179,8 @@ def _scenario(name: str, title: str, before: str) -> Scenario:
         # The script counts from the same number each time.
         target = f"{before}{time.monotonic_ns()}-@N@"
         entrance = peer.entrance(Role.CACHE, ports)
-        return load.requests(entrance, "lines", [target, f"Host: {SITE}"], seconds, SMALL_BYTES)
+        return load.requests(
+            entrance, "lines", [target, f"Host: {SITE}"], seconds, SMALL_BYTES
+        ).work()
 
     return Scenario(name, title, (Role.CACHE,), PER_REQUEST, run)

@@ -181,7 +181,7 @@ def _scenario(name: str, title: str, some: int) -> Scenario:
     def run(peer: Peer, ports: Ports, seconds: float) -> Work:
         count = int(peer.name.split()[0].replace(",", ""))
         entrance = peer.entrance(Role.CACHE, ports)
-        work = load.requests(entrance, "spread", targets(count, some), seconds, SMALL_BYTES)
+        work = load.requests(entrance, "spread", targets(count, some), seconds, SMALL_BYTES).work()
         # Some of them again, now forbidden to be fetched, and few enough not to count: what was measured must have been hits.
         if (there := _present(entrance, count, FEW)) < 1 - 2 / FEW:
             raise LoadFailed(f"only {there:.2%} of the objects are stored")
@@ -210,7 +210,7 @@ def _fill(
                 asked = [_PREFIX, str(_FIRST + done), str(count - done), "1", "once"]
                 work = load.requests(
                     entrance, "spread", asked, min(FILL_SECONDS, 1 + count / 5000), SMALL_BYTES
-                )
+                ).work()
                 # The last ones were cut off in the middle.
                 done += max(1, int(work.units) - load.CONNECTIONS)
             # Until the last are written.

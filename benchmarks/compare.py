@@ -2,8 +2,8 @@
 The comparison: starts each scenario's peers, lets them work in turn within each round, and reads what they used.
 
 Processor time of the proxy's whole process tree is taken around each window and divided by what the load counted. One peer works
-at a time, for a window, or where a scenario can be paused for a moment in its turn; the others are up but idle. The order turns by one from round to
-round, so that nobody is always first.
+at a time, for a window, or where a scenario can be paused for a moment in its turn; the others are up but idle. The order turns by
+one from round to round, so that nobody is always first.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ def _measure_work(
     plan: Plan, scenario: Scenario, ports: dict[str, Ports], row: dict[str, Series], say: Say
 ) -> None:
     with ExitStack() as stack:
-        contestants = _warmed(plan, scenario, ports, row, stack, say)
+        started = _start_all(plan, scenario, ports, row, stack, say)
+        contestants = _warmed(plan, scenario, started, row, say)
         for turn in range(plan.rounds):
             shift = turn % len(contestants) if contestants else 0
             for contestant in contestants[shift:] + contestants[:shift]:
@@ -174,10 +175,11 @@ def _measure_in_turns(
     row: dict[str, Series],
     say: Say,
 ) -> None:
-    # Each round with new processes: how one lies in memory costs it up to a tenth more or less, as long as it lives.
+    # Each round with new processes: two of the same code were seen to differ by up to a tenth, as long as they lived.
     for turn in range(plan.rounds):
         with ExitStack() as stack:
-            contestants = _warmed(plan, scenario, ports, row, stack, say, turn)
+            started = _start_all(plan, scenario, ports, row, stack, say, turn)
+            contestants = _warmed(plan, scenario, started, row, say)
             _work_in_turns(plan, scenario, launch, contestants, row, turn, say)
             _weigh(contestants, row)
 
@@ -185,15 +187,13 @@ def _measure_in_turns(
 def _warmed(
     plan: Plan,
     scenario: Scenario,
-    ports: dict[str, Ports],
+    started: list[_Contestant],
     row: dict[str, Series],
-    stack: ExitStack,
     say: Say,
-    turn: int = 0,
 ) -> list[_Contestant]:
-    """Start every peer that has not failed, and let each work a little."""
+    """Let each work a little; gives those that could."""
     contestants = []
-    for contestant in _start_all(plan, scenario, ports, row, stack, say, turn):
+    for contestant in started:
         try:
             _see_certificate(plan, scenario, contestant)
             with _begun(plan, scenario, contestant) as job:
@@ -268,8 +268,12 @@ def _begun(plan: Plan, scenario: Scenario, contestant: _Contestant) -> AbstractC
     """Prepare what is not measured; what comes out works for so many seconds."""
     if scenario.begin is not None:
         return scenario.begin(_way(plan, contestant))
+    peer, ports = contestant.peer, contestant.ports
+    launch = scenario.launch
+    if launch is not None:
+        return nullcontext(lambda seconds: launch(peer, ports, seconds).work())
     assert scenario.run is not None
-    return nullcontext(partial(scenario.run, contestant.peer, contestant.ports))
+    return nullcontext(partial(scenario.run, peer, ports))
 
 
 def _way(plan: Plan, contestant: _Contestant) -> Way:

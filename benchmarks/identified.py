@@ -25,7 +25,7 @@ import bcrypt
 
 from benchmarks import load
 from benchmarks.compare import Plan, compare
-from benchmarks.load import Requests, Work
+from benchmarks.load import Requests
 from benchmarks.origins import SMALL_BYTES
 from benchmarks.peers import GATEWAY, REPOSITORY, Peer, Ports, Role
 from benchmarks.programs import Cores
@@ -308,13 +308,9 @@ def _scenario(name: str, title: str, ways: tuple[Way, ...], varied: bool) -> Sce
         asked = lines(way, ports.web_origin, varied)
         if way.taught or way.basic:
             _ask(entrance, [*lines(dataclasses.replace(way, basic=True), ports.web_origin)])
-        return load.begin_requests(entrance, "lines", asked, seconds, SMALL_BYTES)
+        return load.requests(entrance, "lines", asked, seconds, SMALL_BYTES)
 
-    def run(peer: Peer, ports: Ports, seconds: float) -> Work:
-        with launch(peer, ports, seconds) as begun:
-            return begun.work()
-
-    return Scenario(name, title, (role,), PER_REQUEST, run, launch=launch)
+    return Scenario(name, title, (role,), PER_REQUEST, launch=launch)
 
 
 def _ask(port: int, asked: list[str]) -> None:

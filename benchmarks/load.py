@@ -84,14 +84,15 @@ class Requests:
 
     def work(self) -> Work:
         """
-        Wait for the end.
+        Wait for the end; the program has ended then in any case.
 
         @raise LoadFailed: it failed, did not end, or got answers that are too short.
         """
-        try:
-            told, complained = self._process.communicate(timeout=self._seconds + 30)
-        except subprocess.TimeoutExpired:
-            raise LoadFailed("wrk did not end") from None
+        with self:
+            try:
+                told, complained = self._process.communicate(timeout=self._seconds + 30)
+            except subprocess.TimeoutExpired:
+                raise LoadFailed("wrk did not end") from None
         lines = [line for line in told.splitlines() if line.startswith("{")]
         if not lines:
             raise LoadFailed(f"wrk: {complained.strip() or told.strip()}")
@@ -101,30 +102,12 @@ class Requests:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self.over:
-            self._process.kill()
-        self._process.communicate()
+        with self._process:
+            if not self.over:
+                self._process.kill()
 
 
 def requests(
-    port: int,
-    script: str,
-    arguments: Sequence[str],
-    seconds: float,
-    min_bytes: int,
-    *,
-    scheme: str = "http",
-) -> Work:
-    """
-    Run wrk with one of our scripts on kept-alive connections, and wait for the end; see L{begin_requests}.
-
-    @raise LoadFailed: wrk is missing, failed, or got answers that are too short.
-    """
-    with begin_requests(port, script, arguments, seconds, min_bytes, scheme=scheme) as begun:
-        return begun.work()
-
-
-def begin_requests(
     port: int,
     script: str,
     arguments: Sequence[str],

@@ -456,6 +456,6 @@ def _peer(name: str) -> Peer:
 
 def _scenario(name: str, title: str, path: str, size: int) -> Scenario:
     def run(peer: Peer, ports: Ports, seconds: float) -> Work:
-        return load.requests(ports.reverse, "plain", [path], seconds, size)
+        return load.requests(ports.reverse, "plain", [path], seconds, size).work()
 
     return Scenario(name, title, (Role.SCAN,), PER_REQUEST, run)

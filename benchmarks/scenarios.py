@@ -47,10 +47,10 @@ class Scenario:
 
     @ivar roles: the role a peer plays in it, the first of these that it has.
     @ivar run: does the work once for so many seconds.
-    @ivar begin: instead, inside TLS: opens connections, which is not measured, and gives what does the work. With neither the
-        scenario holds idle connections.
-    @ivar launch: starts the same as C{run}: then all peers work within one window, L{in turns<benchmarks.turns>}, and are started anew for
-        each round, so that their costs can be compared more closely.
+    @ivar begin: instead, inside TLS: opens connections, which is not measured, and gives what does the work.
+    @ivar launch: instead, starts what can be paused: then all peers work within one window, L{in turns<benchmarks.turns>}, and are started anew for
+        each round, so that their costs can be compared more closely. With none of the three the scenario holds
+        idle connections.
     @ivar asks_first: in an idle scenario, whether each connection makes one request before it falls silent.
     """
 
@@ -71,7 +71,7 @@ class Scenario:
     @property
     def idle(self) -> bool:
         """Tell whether connections are held and nothing is done."""
-        return self.run is None and self.begin is None
+        return self.run is None and self.begin is None and self.launch is None
 
     def role_of(self, peer: Peer) -> Role | None:
         """Give the role the peer plays here, None if it cannot take part."""
@@ -82,7 +82,7 @@ def _reverse(path: str, min_bytes: int) -> Callable[[Peer, Ports, float], Work]:
     def run(peer: Peer, ports: Ports, seconds: float) -> Work:
         return load.requests(
             peer.entrance(Role.REVERSE, ports), "plain", [path], seconds, min_bytes
-        )
+        ).work()
 
     return run
 
@@ -98,7 +98,7 @@ def _hits(path: str, min_bytes: int) -> Callable[[Peer, Ports, float], Work]:
     def run(peer: Peer, ports: Ports, seconds: float) -> Work:
         entrance = peer.entrance(Role.CACHE, ports)
         before = load.made(entrance, wanted, settle=True)
-        work = load.requests(entrance, "plain", [path], seconds, min_bytes)
+        work = load.requests(entrance, "plain", [path], seconds, min_bytes).work()
         if load.made(entrance, wanted) != before:
             raise load.LoadFailed("the origin was asked again: these were not all hits")
         return work
@@ -111,7 +111,7 @@ def _forward(script: str, *arguments: str) -> Callable[[Peer, Ports, float], Wor
         origin = f"127.0.0.1:{ports.web_origin}"
         return load.requests(
             peer.entrance(Role.FORWARD, ports), script, [origin, *arguments], seconds, SMALL_BYTES
-        )
+        ).work()
 
     return run
 
@@ -131,7 +131,7 @@ def _new_tunnels(peer: Peer, ports: Ports, seconds: float) -> Work:
 def _terminated(path: str, min_bytes: int) -> Callable[[Peer, Ports, float], Work]:
     def run(peer: Peer, ports: Ports, seconds: float) -> Work:
         entrance = peer.entrance(Role.TERMINATE, ports)
-        return load.requests(entrance, "plain", [path], seconds, min_bytes, scheme="https")
+        return load.requests(entrance, "plain", [path], seconds, min_bytes, scheme="https").work()
 
     return run
 

@@ -1,8 +1,9 @@
 """
 Loads that work in turn, each for a moment: what slows the machine for longer than that slows all of them alike.
 
-So their costs can be compared to a few hundredths where a window after the other's would differ by as much as the machine does in the meantime. A load
-that waits for its turn keeps its connections; what it had asked for before is answered, and is counted when its turn has come again.
+So their costs can be compared to a few hundredths where a window after the other's would differ by as much as the machine does in
+the meantime. A load that waits for its turn keeps its connections; what it had asked for before is answered, and is counted when its
+turn has come again.
 """
 
 from __future__ import annotations
@@ -29,23 +30,20 @@ def in_turns(begin: Sequence[Callable[[], Requests]], first: int = 0) -> list[Wo
     with ExitStack() as stack:
         for start in begin:
             try:
-                loads.append(stack.enter_context(start()))
+                load = stack.enter_context(start())
             except LoadFailed as error:
                 loads.append(error)
             else:
-                _running(loads)[-1].pause()
+                load.pause()
+                loads.append(load)
         turn = first
-        while waiting := [load for load in _running(loads) if not load.over]:
+        while waiting := [each for each in loads if isinstance(each, Requests) and not each.over]:
             one = waiting[turn % len(waiting)]
             turn += 1
             one.resume()
             time.sleep(TURN_SECONDS)
             one.pause()
-        return [load if isinstance(load, LoadFailed) else _work(load) for load in loads]
-
-
-def _running(loads: Sequence[Requests | LoadFailed]) -> list[Requests]:
-    return [load for load in loads if not isinstance(load, LoadFailed)]
+        return [_work(each) if isinstance(each, Requests) else each for each in loads]
 
 
 def _work(load: Requests) -> Work | LoadFailed:

@@ -27,7 +27,7 @@ class Rewriting:
         """
         new = new_lines(after, before)
         replacing = {_name(line): line for line in reversed(new)}
-        self.touches = new_lines(before, after)
+        self.touches: list[bytes] = new_lines(before, after)
         swaps = [(line, replacing.pop(_name(line), None)) for line in self.touches]
         self._replaced = [(line, other) for line, other in swaps if other is not None]
         self._gone = [line for line, other in swaps if other is None]

@@ -50,7 +50,7 @@ class Section:
     @ivar agent_and_referer: the values of User-Agent and Referer, as the log found them; remembered there, C{None} before.
     @ivar way: what a mode remembers of where such requests go; C{None}: nothing.
     @ivar before: lines of the section that this one was made from, as many as these; C{None}: from none.
-    @ivar differ: for each line, whether it is another one there.
+    @ivar differ: for each line, whether it is another one there; C{None}: there is no such section.
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class Section:
         self.agent_and_referer: tuple[bytes, bytes] | None = None
         self.way: Any = None
         self.before: list[bytes] | None = None
-        self.differ: list[bool] = []
+        self.differ: list[bool] | None = None
 
     def with_others(self, received: list[bytes], differ: list[bool]) -> Section:
         """

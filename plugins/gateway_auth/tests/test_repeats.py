@@ -298,7 +298,8 @@ class CookieTests(RepeatTestCase):
 
     def test_others_in_the_same_places(self) -> None:
         """Pages that differ in the same places are the same user's; what tells in such a place is looked at, however often it is sent."""
-        agent, ours = f"User-Agent: {AGENT}", f"Cookie: {self.begun().person.cookie_field(URL)}"
+        self.begin()
+        agent, ours = f"User-Agent: {AGENT}", f"Cookie: {self.person.cookie_field(URL)}"
         for _ in range(2):
             for number in range(5):
                 said = self.lines(agent, f"Referer: {number}", ours, f"X-A: {number // 3}")
@@ -320,7 +321,8 @@ class CookieTests(RepeatTestCase):
 
     def test_program_gone(self) -> None:
         """A cookie without the program it was given to shows nobody, whatever stands in the program's place, also if the very same request comes twice."""
-        agent, ours = f"User-Agent: {AGENT}", f"Cookie: {self.begun().person.cookie_field(URL)}"
+        self.begin()
+        agent, ours = f"User-Agent: {AGENT}", f"Cookie: {self.person.cookie_field(URL)}"
         for number in range(3):
             self.assertEqual(self.lines(agent, "X-A: 1", ours, f"X-C: {number}")["user"], "anna")
         for _ in range(3):
@@ -338,11 +340,6 @@ class CookieTests(RepeatTestCase):
             self.assertEqual((said["status"], said["user"]), (200, "anna"))
         said = self.lines(ours, "User-Agent: x", agent, "X-C: 2")
         self.assertNotEqual((said["status"], said["user"]), (200, "anna"))
-
-    def begun(self) -> CookieTests:
-        """Begin, and give this."""
-        self.begin()
-        return self
 
     def test_other_user_on_the_connection(self) -> None:
         """The same cookies with something beside them that says otherwise are looked at: credentials, another cookie, another program."""
